@@ -1,0 +1,58 @@
+// Every limit, with its reason. Sizes in bytes, times as chrono.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace conclave {
+
+using namespace std::chrono_literals;
+
+// Names and attributes: Linux's own limits, so that every program's expectations hold.
+inline constexpr std::size_t kMaxNameBytes = 255;           // NAME_MAX
+inline constexpr std::size_t kMaxLinkTargetBytes = 4095;    // PATH_MAX less the final NUL
+inline constexpr std::size_t kMaxXattrNameBytes = 255;      // XATTR_NAME_MAX
+inline constexpr std::size_t kMaxXattrValueBytes = 65536;   // XATTR_SIZE_MAX
+inline constexpr std::size_t kMaxXattrListBytes = 65536;    // XATTR_LIST_MAX
+inline constexpr std::uint32_t kMaxHardLinks = 65000;       // as ext4: programs are tested against it
+inline constexpr std::uint64_t kMaxFileBytes = 0x7fffffffffffffff;  // off_t
+
+// Chunks: 64 MiB keeps D small (16 rows a GiB); 64 KiB blocks keep a checksum's read amplification
+// below one disk read-ahead.
+inline constexpr std::uint64_t kChunkBytes = 64ull << 20;
+inline constexpr std::uint32_t kBlockBytes = 64u << 10;
+inline constexpr std::size_t kMaxReplicas = 8;              // members in one permit; a write goes to all
+inline constexpr std::size_t kMaxIoBytes = 1u << 20;        // one read or write at F: FUSE's largest
+
+// Messages. A unary body holds at most a full directory page or 500 small operations.
+inline constexpr std::size_t kMaxUnaryBodyBytes = 4u << 20;
+inline constexpr std::size_t kMaxHeaderBytes = 16u << 10;   // tokens and a permit of 8 members fit
+inline constexpr std::size_t kMaxConnections = 4096;        // per server: one descriptor and ~40 KiB each
+inline constexpr std::uint32_t kSlotsPerSession = 64;       // calls with an effect in flight at one server
+inline constexpr std::size_t kMaxSessions = 10000;
+inline constexpr std::size_t kMaxEventsKept = 4096;         // per session, before it must be resynchronised
+inline constexpr auto kCallDeadline = 10s;                  // a call without a better idea
+inline constexpr auto kHandshakeDeadline = 5s;
+inline constexpr auto kIdleConnection = 120s;
+
+// Leases (coherence.md).
+inline constexpr auto kLeaseTerm = 30s;                     // 5 to 120 by configuration
+inline constexpr auto kHeartbeat = 500ms;                   // F to D and D to L
+inline constexpr auto kFileServerDead = 3s;
+
+// The client's write buffer (storage.md).
+inline constexpr auto kFlushAge = 1s;                       // nothing stays only in the client longer
+inline constexpr std::size_t kCommitBytes = 64u << 20;
+inline constexpr std::size_t kMaxDirtyBytes = 128u << 20;
+
+// Group commit at D: one transaction's cost is spread, a caller's wait stays below 3 ms.
+inline constexpr std::size_t kMaxGroup = 500;
+
+// The vault (vault.md).
+inline constexpr std::size_t kMaxSecretBytes = 1u << 20;
+inline constexpr std::size_t kMaxApprovers = 64;            // one share each; a policy is read by people
+inline constexpr std::size_t kMaxReasonBytes = 1000;
+inline constexpr std::size_t kMaxPendingRequestsPerUser = 64;
+
+}  // namespace conclave
