@@ -2,6 +2,7 @@
 // make user certificates and nothing else. Keys are Ed25519. Who somebody is stands in one SAN URI,
 //   conclave://ROLE.CLUSTERHEX/NAME            servers and hosts
 //   conclave://user.CLUSTERHEX/NAME?uid=1001&gid=1001&device=KIDHEX
+//   conclave://user.CLUSTERHEX/NAME            a guest: a user without a device
 // beside the DNS name ROLE-NAME.CLUSTERHEX.conclave that a client asks for when it connects.
 #pragma once
 
@@ -14,8 +15,9 @@
 
 namespace conclave {
 
-enum class Role : std::uint8_t { kDir, kLock, kFile, kVault, kHost, kUser };
-std::string_view name_of(Role role);             // "dir", "lock", "file", "vault", "host", "user"
+// kGuest: role user without a device, from a join token: it may knock (join, log in, read the roster), no more.
+enum class Role : std::uint8_t { kDir, kLock, kFile, kVault, kHost, kUser, kGuest };
+std::string_view name_of(Role role);             // "dir", "lock", "file", "vault", "host", "user", "guest"
 Result<Role> role_of_name(std::string_view name);
 
 // Who is at the other end of a connection, from its verified certificate.
