@@ -1,0 +1,54 @@
+// Where operations wait without holding a thread. An operation that would wait for a lease, a lock or a vote
+// returns Errc::kPending with a key; the adapter parks a closure that runs it again from its beginning; who
+// brings the news delivers the key. Delivery before parking is remembered, so nothing is lost between.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <unordered_map>
+
+#include "base/waiter.h"
+
+namespace conclave::fuse_fs {
+
+using ParkKey = std::uint64_t;
+
+class Parking {
+ public:
+  explicit Parking(Waiter& waiter) : waiter_(waiter) {}
+
+  // A key that somebody will deliver exactly once. Several operations may park under one key.
+  ParkKey expect();
+  // Moves what is parked under `key` to the run queue. Any thread; does not block.
+  void deliver(ParkKey key);
+  // Parks `rerun`; it goes straight to the run queue if `key` was delivered already. Returns a handle for cancel().
+  std::uint64_t park(ParkKey key, std::function<void()> rerun);
+  // True: it was still parked and will not run; the caller answers EINTR.
+  bool cancel(std::uint64_t handle);
+
+  // A worker: runs what was delivered, until stop(). Several threads may call it.
+  void run();
+  // Ends the workers; what is parked stays.
+  void stop();
+  // Removes all that is parked and returns how many there were (their closures are destroyed: an adapter's
+  // closure answers its request when destroyed unanswered).
+  std::size_t drop_all();
+  [[nodiscard]] std::size_t parked() const;
+
+ private:
+  struct Parked {
+    std::uint64_t handle = 0;
+    std::function<void()> rerun;
+  };
+  Waiter& waiter_;
+  mutable std::mutex mutex_;
+  ParkKey next_key_ = 1;                                       // guarded by mutex_, as all below
+  std::uint64_t next_handle_ = 1;
+  std::unordered_map<ParkKey, std::deque<Parked>> expected_;   // keys given out and not delivered
+  std::deque<std::function<void()>> ready_;
+  bool stopping_ = false;
+};
+
+}  // namespace conclave::fuse_fs
