@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -58,11 +59,15 @@ class Files {
   virtual Result<bool> exists(const std::string& path) = 0;
   virtual Status sync_folder(const std::string& folder) = 0;
   virtual Result<DiskSpace> space(const std::string& path) = 0;
+  // Opens `path` (made if missing) and holds an exclusive lock on it while the File lives; the lock ends with the
+  // process, however it ends. kBusy while another process, or another File of this one, holds it: one process
+  // owns a database or a data folder.
+  virtual Result<std::unique_ptr<File>> lock_exclusively(const std::string& path) = 0;
 
   // Whole small files (configuration, keys). read_all: kMessageTooBig beyond max_bytes.
   Result<std::string> read_all(const std::string& path, std::size_t max_bytes);
-  // Temporary name, sync, rename, sync of the folder: after a crash at any point the old content or the
-  // new.
+  // Temporary name (path + ".new"), sync, rename, sync of the folder: after a crash at any point the old content
+  // or the new. One writer of a path at a time.
   Status write_all(const std::string& path, std::string_view content);
 };
 
@@ -77,6 +82,10 @@ class SystemFiles final : public Files {
   Result<bool> exists(const std::string& path) override;
   Status sync_folder(const std::string& folder) override;
   Result<DiskSpace> space(const std::string& path) override;
+  Result<std::unique_ptr<File>> lock_exclusively(const std::string& path) override;
 };
+
+// The folder of a path, for sync_folder: "a/b" of "a/b/c", "." of "c", "/" of "/c".
+std::string folder_of(std::string_view path);
 
 }  // namespace conclave
