@@ -18,17 +18,22 @@ std::string folder_of(std::string_view path) {
   return std::string(path.substr(0, slash == 0 ? 1 : slash));
 }
 
+// Reads to the end rather than to size(): files under /proc say 0.
 Result<std::string> Files::read_all(const std::string& path, std::size_t max_bytes) {
+  constexpr std::size_t kPiece = 16 << 10;
   auto file = TRY(open(path, OpenMode::kRead));
-  const std::uint64_t size = TRY(file->size());
-  if (size > max_bytes) {
-    return Error(Errc::kMessageTooBig,
-                 path + " has " + std::to_string(size) + " bytes; at most " + std::to_string(max_bytes) + " are read");
+  std::string content;
+  for (;;) {
+    const std::size_t before = content.size();
+    content.resize(before + kPiece);
+    const ByteSpan out{reinterpret_cast<std::uint8_t*>(content.data()) + before, kPiece};
+    const std::size_t n = TRY(file->read_at(before, out));
+    content.resize(before + n);
+    if (content.size() > max_bytes) {
+      return Error(Errc::kMessageTooBig, path + " is larger than the " + std::to_string(max_bytes) + " bytes that are read");
+    }
+    if (n == 0) return content;
   }
-  std::string content(size, '\0');
-  const ByteSpan out{reinterpret_cast<std::uint8_t*>(content.data()), content.size()};
-  content.resize(TRY(file->read_at(0, out)));
-  return content;
 }
 
 Status Files::write_all(const std::string& path, std::string_view content) {
