@@ -1,0 +1,122 @@
+// Rule: one inode's bytes between write(2) and the disks of the file servers. Pure: no thread, no clock, no call;
+// the owner locks, sends what take() gives and tells what became of it.
+//
+//   dirty   written here, no file server has it              take() → flying
+//   flying  being sent                                       answered() → sent, failed() → dirty
+//   sent    every member's kernel has it, no disk surely     committed() → gone, or a restart → dirty
+//
+// Sent bytes stay until committed, because a file server that restarted may have lost them (storage.md). No two
+// flying pieces overlap, so the order in which servers apply them does not matter.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "fuse/block_range.h"
+
+namespace conclave::fuse_fs {
+
+class WriteBuffer {
+ public:
+  // No piece is larger, or crosses a multiple of it: one request to one file server.
+  static constexpr std::uint64_t kUnit = kMaxIoBytes;
+
+  // A run of bytes; the string is not changed while it is shared.
+  struct Piece {
+    std::shared_ptr<std::string> bytes;
+    std::size_t from = 0;
+    std::size_t length = 0;
+    [[nodiscard]] ByteView view() const { return view_of(*bytes).subspan(from, length); }
+  };
+  struct Flying {
+    std::uint64_t id = 0;
+    std::uint64_t offset = 0;  // in the file
+    Piece piece;
+  };
+  // What one F.Commit must cover: chunk → the boot id that its writes' answers carried.
+  struct Covered {
+    std::uint64_t upto = 0;  // for committed() and restarted()
+    std::map<std::uint64_t, std::uint64_t> boots;
+  };
+
+  // Newer bytes replace older ones. `now` ages what is dirty.
+  void write(std::uint64_t offset, ByteView bytes, MonoTime now);
+  // Puts what is here over `out`, which holds the file server's bytes of [offset, offset + out.size()).
+  void overlay(std::uint64_t offset, ByteSpan out) const;
+  // The parts of `range` that are not here and must be read, in order.
+  [[nodiscard]] std::vector<ByteRange> gaps(ByteRange range) const;
+  // Forgets the bytes of the range (cut off, or a hole was punched). Precondition: !flying_in(range).
+  void discard(ByteRange range);
+
+  // The lowest dirty piece that overlaps nothing flying; it is flying now. With `whole_units_only`, only pieces
+  // that fill their unit: what a sequential writer has finished with.
+  std::optional<Flying> take(bool whole_units_only = false);
+  [[nodiscard]] bool has_whole_unit() const { return !whole_units_.empty(); }
+  // The members have it; `boot` is the server's boot id. If the chunk's earlier answers carried another, what they
+  // covered is dirty again. False: some of that is not here any more (let_go) and may be lost.
+  bool answered(std::uint64_t id, std::uint64_t boot);
+  void failed(std::uint64_t id);  // not sent: dirty again where nothing newer lies
+
+  [[nodiscard]] Covered covered() const;
+  void committed(const Covered& covered);
+  // The commit was refused because a server had restarted: all that it covers is dirty again. False as above.
+  bool restarted(const Covered& covered);
+  // The lease goes back: forgets the bytes of what was sent, keeps the chunks' boot ids for a later fsync.
+  void let_go();
+  // All is given up (the file is gone, or the session was fenced). What is flying is forgotten when it lands.
+  void clear();
+
+  // The size that may be told to D: no unsent byte lies between `committed_size` and it.
+  [[nodiscard]] std::uint64_t stable_size(std::uint64_t size, std::uint64_t committed_size) const;
+  [[nodiscard]] bool flying_in(ByteRange range) const;
+  [[nodiscard]] bool flying() const { return !flying_.empty(); }
+  [[nodiscard]] bool dirty() const { return !dirty_.empty(); }
+  [[nodiscard]] bool uncommitted() const { return !boots_.empty(); }
+  [[nodiscard]] std::size_t held_bytes() const { return dirty_bytes_ + sent_bytes_; }
+  [[nodiscard]] std::size_t dirty_bytes() const { return dirty_bytes_; }
+  [[nodiscard]] MonoTime dirty_since() const { return dirty_since_; }  // kNever: nothing is dirty
+
+ private:
+  struct Sent {
+    Piece piece;
+    std::uint64_t answer = 0;  // rises with each answer; 0: flying
+    std::uint64_t boot = 0;
+  };
+  struct Boot {
+    std::uint64_t boot = 0;
+    std::uint64_t newest = 0;  // the last answer
+    bool bytes_gone = false;   // let_go since an answer that is not committed
+  };
+  using DirtyMap = std::map<std::uint64_t, Piece>;
+  using SentMap = std::map<std::uint64_t, Sent>;
+
+  void write_unit(std::uint64_t offset, ByteView bytes);
+  bool grow_in_place(std::uint64_t offset, ByteView bytes);
+  void add_dirty(std::uint64_t offset, Piece piece);
+  DirtyMap::iterator remove_dirty(DirtyMap::iterator at);
+  void cut_dirty(ByteRange range);
+  void cut_sent(ByteRange range);
+  void dirty_again(std::uint64_t offset, const Piece& piece);
+  template <class Wanted>
+  void send_again(Wanted wanted);
+
+  DirtyMap dirty_;                                 // by file offset; no two overlap
+  SentMap sent_;                                   // flying and sent, by file offset; no two overlap
+  std::map<std::uint64_t, std::uint64_t> flying_;  // id → offset in sent_
+  std::set<std::uint64_t> whole_units_;            // offsets of dirty pieces of kUnit bytes
+  std::map<std::uint64_t, Boot> boots_;            // by chunk, while something of it is uncommitted
+  std::uint64_t next_id_ = 1;
+  std::uint64_t answers_ = 0;
+  std::size_t dirty_bytes_ = 0;
+  std::size_t sent_bytes_ = 0;
+  MonoTime dirty_since_ = kNever;
+};
+
+}  // namespace conclave::fuse_fs

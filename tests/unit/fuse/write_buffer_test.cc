@@ -1,0 +1,252 @@
+#include "fuse/write_buffer.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace conclave::fuse_fs {
+namespace {
+
+constexpr MonoTime kT0{Duration(1000)};
+constexpr std::uint64_t kUnit = WriteBuffer::kUnit;
+
+std::string text(std::size_t size, char c) { return std::string(size, c); }
+
+std::string overlaid(const WriteBuffer& buffer, std::uint64_t offset, std::string below) {
+  buffer.overlay(offset, {reinterpret_cast<std::uint8_t*>(below.data()), below.size()});
+  return below;
+}
+
+TEST(WriteBuffer, NeighbouringWritesBecomeOnePiece) {
+  WriteBuffer buffer;
+  for (std::uint64_t i = 0; i < 256; ++i) buffer.write(i * 4096, view_of(text(4096, 'a')), kT0);
+  EXPECT_TRUE(buffer.has_whole_unit());
+  const auto flying = buffer.take(true);
+  ASSERT_TRUE(flying);
+  EXPECT_EQ(flying->offset, 0u);
+  EXPECT_EQ(flying->piece.length, kUnit);
+  EXPECT_FALSE(buffer.dirty());
+}
+
+TEST(WriteBuffer, NoPieceCrossesAUnit) {
+  WriteBuffer buffer;
+  buffer.write(kUnit - 3, view_of(text(10, 'a')), kT0);
+  const auto one = buffer.take();
+  const auto two = buffer.take();
+  ASSERT_TRUE(one && two);
+  EXPECT_EQ(one->offset + one->piece.length, kUnit);
+  EXPECT_EQ(two->offset, kUnit);
+  EXPECT_FALSE(buffer.take());
+}
+
+TEST(WriteBuffer, WhatIsFlyingIsNotOvertaken) {
+  WriteBuffer buffer;
+  buffer.write(0, view_of("old"), kT0);
+  const auto first = buffer.take();
+  buffer.write(1, view_of("new"), kT0);
+  EXPECT_FALSE(buffer.take()) << "two requests for the same bytes could be applied in either order";
+  EXPECT_EQ(overlaid(buffer, 0, "....."), "onew.");
+  EXPECT_TRUE(buffer.answered(first->id, 1));
+  const auto second = buffer.take();
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->offset, 1u);
+}
+
+TEST(WriteBuffer, AFailedPieceDoesNotHideNewerBytes) {
+  WriteBuffer buffer;
+  buffer.write(0, view_of("aaaa"), kT0);
+  const auto flight = buffer.take();
+  buffer.write(1, view_of("bb"), kT0);
+  buffer.failed(flight->id);
+  EXPECT_EQ(overlaid(buffer, 0, "...."), "abba");
+  EXPECT_EQ(buffer.dirty_bytes(), 4u);
+}
+
+TEST(WriteBuffer, SentBytesStayUntilCommitted) {
+  WriteBuffer buffer;
+  buffer.write(0, view_of("aaaa"), kT0);
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, 7));
+  const auto covered = buffer.covered();
+  EXPECT_EQ(covered.boots, (std::map<std::uint64_t, std::uint64_t>{{0, 7}}));
+  buffer.write(8, view_of("bb"), kT0);
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, 7));
+  buffer.committed(covered);
+  EXPECT_EQ(buffer.held_bytes(), 2u) << "what was answered after the commit began is not covered by it";
+  EXPECT_TRUE(buffer.uncommitted());
+  buffer.committed(buffer.covered());
+  EXPECT_EQ(buffer.held_bytes(), 0u);
+  EXPECT_FALSE(buffer.uncommitted());
+}
+
+TEST(WriteBuffer, ARestartSeenByAWriteSendsTheChunkAgain) {
+  WriteBuffer buffer;
+  buffer.write(0, view_of("aaaa"), kT0);
+  buffer.write(kChunkBytes, view_of("cccc"), kT0);
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, 7));
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, 9));
+  buffer.write(10, view_of("bb"), kT0);
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, 8));
+  const auto again = buffer.take();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->offset, 0u);
+  EXPECT_FALSE(buffer.take()) << "the other chunk's server did not restart";
+}
+
+TEST(WriteBuffer, ARestartSeenByTheCommitSendsWhatItCovers) {
+  WriteBuffer buffer;
+  buffer.write(0, view_of("aaaa"), kT0);
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, 7));
+  buffer.write(1, view_of("b"), kT0);
+  EXPECT_TRUE(buffer.restarted(buffer.covered()));
+  EXPECT_EQ(overlaid(buffer, 0, "...."), "abaa");
+  EXPECT_EQ(buffer.dirty_bytes(), 4u);
+}
+
+TEST(WriteBuffer, ARestartAfterLettingGoIsReported) {
+  WriteBuffer buffer;
+  buffer.write(0, view_of("aaaa"), kT0);
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, 7));
+  buffer.let_go();
+  EXPECT_EQ(buffer.held_bytes(), 0u);
+  EXPECT_EQ(buffer.covered().boots.size(), 1u) << "fsync must still cover it";
+  EXPECT_FALSE(buffer.restarted(buffer.covered()));
+}
+
+TEST(WriteBuffer, StableSizeStopsBeforeTheFirstUnsentByte) {
+  WriteBuffer buffer;
+  buffer.write(0, view_of(text(100, 'a')), kT0);
+  EXPECT_EQ(buffer.stable_size(100, 0), 0u);
+  EXPECT_EQ(buffer.stable_size(100, 40), 40u) << "D knows of 40 bytes already";
+  EXPECT_EQ(buffer.stable_size(500, 200), 500u) << "an overwrite below the committed size does not count";
+  const auto flight = buffer.take();
+  EXPECT_EQ(buffer.stable_size(100, 0), 0u);
+  EXPECT_TRUE(buffer.answered(flight->id, 1));
+  EXPECT_EQ(buffer.stable_size(100, 0), 100u);
+}
+
+TEST(WriteBuffer, AgeIsThatOfTheOldestDirtyByte) {
+  WriteBuffer buffer;
+  EXPECT_EQ(buffer.dirty_since(), kNever);
+  buffer.write(0, view_of("a"), kT0);
+  buffer.write(9, view_of("a"), kT0 + 1s);
+  EXPECT_EQ(buffer.dirty_since(), kT0);
+  buffer.discard({0, 100});
+  EXPECT_EQ(buffer.dirty_since(), kNever);
+}
+
+// A file of bytes at two "servers' disks" beside what the program wrote: after everything has flown, the server has
+// what the program wrote, and at every moment a read through the buffer gives the program's bytes.
+class Model {
+ public:
+  explicit Model(std::uint64_t seed) : random_(seed), truth_(kSize, '\0'), kernel_(kSize, '\0'), disk_(kSize, '\0') {}
+
+  void step() {
+    switch (random_() % 12) {
+      case 0: case 1: case 2: case 3: write(); break;
+      case 4: case 5: take(); break;
+      case 6: case 7: land(true); break;
+      case 8: land(false); break;
+      case 9: cut(); break;
+      case 10: commit(); break;
+      case 11: if (random_() % 4 == 0) restart(); break;
+    }
+    check();
+  }
+  void finish() {
+    for (int i = 0; i < 1000 && (buffer_.dirty() || buffer_.flying() || buffer_.uncommitted()); ++i) {
+      while (take()) {}
+      while (!flights_.empty()) land(true);
+      if (!buffer_.dirty()) commit();
+    }
+    EXPECT_EQ(disk_, truth_) << "what was committed is on the disk";
+    EXPECT_EQ(buffer_.held_bytes(), 0u);
+  }
+
+ private:
+  static constexpr std::size_t kSize = 3000;
+  static constexpr std::uint64_t kBase = kUnit - 1500;  // across the border of two units
+
+  ByteRange any_range() {
+    const std::uint64_t from = random_() % kSize;
+    return {from, from + 1 + random_() % std::min<std::uint64_t>(400, kSize - from)};
+  }
+  void write() {
+    const ByteRange range = any_range();
+    const std::string bytes = text(range.length(), static_cast<char>('a' + random_() % 26));
+    truth_.replace(range.begin, range.length(), bytes);
+    buffer_.write(kBase + range.begin, view_of(bytes), kT0);
+  }
+  bool take() {
+    auto flight = buffer_.take();
+    if (flight) flights_.push_back(*flight);
+    return flight.has_value();
+  }
+  void land(bool arrives) {
+    if (flights_.empty()) return;
+    const auto at = flights_.begin() + static_cast<std::ptrdiff_t>(random_() % flights_.size());
+    const auto flight = *at;
+    flights_.erase(at);
+    if (arrives || random_() % 2 == 0) {  // a failure may be a lost answer
+      kernel_.replace(flight.offset - kBase, flight.piece.length, text_of(flight.piece.view()));
+    }
+    if (arrives) {
+      EXPECT_TRUE(buffer_.answered(flight.id, boot_));
+    } else {
+      buffer_.failed(flight.id);
+    }
+  }
+  void cut() {
+    const ByteRange range = any_range();
+    const ByteRange in_file{kBase + range.begin, kBase + range.end};
+    if (buffer_.flying_in(in_file)) return;
+    buffer_.discard(in_file);
+    truth_.replace(range.begin, range.length(), text(range.length(), '\0'));
+    kernel_.replace(range.begin, range.length(), text(range.length(), '\0'));
+    disk_.replace(range.begin, range.length(), text(range.length(), '\0'));
+  }
+  void commit() {
+    const auto covered = buffer_.covered();
+    if (covered.boots.empty()) return;
+    if (covered.boots.begin()->second != boot_) {
+      EXPECT_TRUE(buffer_.restarted(covered));
+      return;
+    }
+    disk_ = kernel_;
+    buffer_.committed(covered);
+  }
+  void restart() {  // the server loses what its disk does not have
+    ++boot_;
+    kernel_ = disk_;
+  }
+  void check() {
+    std::string seen = kernel_;
+    for (const ByteRange& gap : buffer_.gaps({kBase, kBase + kSize})) {
+      for (std::uint64_t i = gap.begin; i < gap.end; ++i) ASSERT_EQ(kernel_[i - kBase], truth_[i - kBase]) << i;
+    }
+    buffer_.overlay(kBase, {reinterpret_cast<std::uint8_t*>(seen.data()), seen.size()});
+    ASSERT_EQ(seen, truth_);
+  }
+
+  std::mt19937_64 random_;
+  WriteBuffer buffer_;
+  std::vector<WriteBuffer::Flying> flights_;
+  std::string truth_, kernel_, disk_;
+  std::uint64_t boot_ = 1;
+};
+
+TEST(WriteBuffer, RandomOperationsMatchAByteArray) {
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    SCOPED_TRACE(seed);
+    Model model(seed);
+    for (int i = 0; i < 300 && !::testing::Test::HasFailure(); ++i) model.step();
+    model.finish();
+    ASSERT_FALSE(::testing::Test::HasFailure());
+  }
+}
+
+}  // namespace
+}  // namespace conclave::fuse_fs
