@@ -3,12 +3,19 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/connect_wire.h"
 #include "base/limits.h"
 
 namespace conclave::sim {
 namespace {
 
 constexpr Duration kIdlePiece = std::chrono::seconds(1);  // Transport::stream's promise
+
+// As ConnectServer does.
+HttpReply answer(const Router& router, const Peer& peer, const HttpRequest& request) {
+  if (request.body.size() > router.max_body_bytes(request.path)) return reply_of(Error(Errc::kMessageTooBig));
+  return router.serve(peer, request);
+}
 
 }  // namespace
 
@@ -22,22 +29,27 @@ struct SimNetwork::Stream {
   std::string from;  // the client's and the server's short names
   std::string to;
   std::deque<std::string> pieces;
+  std::optional<Status> opened;  // what the server said to the request
+  bool sink_gone = false;        // the server dropped the last copy: the stream's regular end
+  bool broken = false;           // the server died
   bool client_gone = false;
-  std::optional<Status> ended;  // by the server
+
+  // Nothing more will come; the reason stands in a last envelope unless the connection broke.
+  [[nodiscard]] bool over() const { return broken || (opened && (!*opened || sink_gone)); }
 };
 
-// Held by a stream's sink: when the server drops the last copy, the stream has ended.
+// Held by a stream's sink.
 class SimNetwork::StreamEnd {
  public:
   StreamEnd(SimScheduler& scheduler, std::shared_ptr<Stream> stream)
       : scheduler_(scheduler), stream_(std::move(stream)) {}
   StreamEnd(const StreamEnd&) = delete;
   ~StreamEnd() {
-    if (!stream_->ended) stream_->ended = Status();
+    stream_->sink_gone = true;
     scheduler_.wake(stream_.get());
   }
   bool push(const std::string& piece) {
-    if (stream_->client_gone || stream_->ended) return false;
+    if (stream_->client_gone || stream_->broken) return false;
     stream_->pieces.push_back(piece);
     scheduler_.wake(stream_.get());
     return true;
@@ -117,7 +129,7 @@ void SimNetwork::deliver(SimNode& at, const Endpoint& to, const Peer& peer, cons
   at.spawn(request.path, [this, &at, to, peer, request, late, ending] {
     if (late != Duration::zero()) scheduler_.sleep_for(late);
     const auto router = at.routers_.find(to.port);
-    if (router != at.routers_.end()) ending->exchange->reply = router->second->serve(peer, request);
+    if (router != at.routers_.end()) ending->exchange->reply = answer(*router->second, peer, request);
   });
 }
 
@@ -147,19 +159,17 @@ Result<HttpReply> SimNetwork::call(SimNode& from, const Peer& peer, const Endpoi
   return std::move(*exchange->reply);
 }
 
-Status SimNetwork::open_stream(SimNode& at, const Endpoint& to, const Peer& peer, const HttpRequest& request,
-                               const std::shared_ptr<Stream>& stream) {
+void SimNetwork::open_stream(SimNode& at, const Endpoint& to, const Peer& peer, const HttpRequest& request,
+                             const std::shared_ptr<Stream>& stream) {
   auto end = std::make_shared<StreamEnd>(scheduler_, stream);
-  EventHub::Sink sink = [end](std::uint64_t, const std::string& envelope) { return end->push(envelope); };
-  end.reset();
-  auto opened = std::make_shared<std::optional<Status>>();
-  const auto task = at.spawn(request.path, [&at, to, peer, request, opened, sink = std::move(sink)]() mutable {
+  at.spawn(request.path, [this, &at, to, peer, request, stream, end = std::move(end)]() mutable {
     const auto router = at.routers_.find(to.port);
     if (router == at.routers_.end()) return;
-    *opened = router->second->serve_events(peer, request, std::move(sink));
+    EventHub::Sink sink = [end](std::uint64_t, const std::string& envelope) { return end->push(envelope); };
+    end.reset();
+    stream->opened = router->second->serve_events(peer, request, std::move(sink));
+    scheduler_.wake(stream.get());
   });
-  scheduler_.join(task);
-  return opened->value_or(Error(Errc::kUnknown, "the server died while opening the stream"));
 }
 
 Status SimNetwork::stream(SimNode& from, const Peer& peer, const Endpoint& to, const HttpRequest& request,
@@ -176,27 +186,35 @@ Status SimNetwork::stream(SimNode& from, const Peer& peer, const Endpoint& to, c
     ~Leaving() { stream.client_gone = true; }
   } leaving{*stream};
   scheduler_.note("stream " + request.path + " at " + stream->to);
-  TRY(open_stream(*server, to, peer, request, stream));
+  open_stream(*server, to, peer, request, stream);
+  return read_stream(*stream, request.path, take);
+}
+
+Status SimNetwork::read_stream(Stream& stream, const std::string& path,
+                               const std::function<bool(std::string_view)>& take) {
   for (;;) {
-    const bool open_way = passes(stream->to, stream->from);
-    if (!stream->pieces.empty() && open_way) {
+    const bool open_way = passes(stream.to, stream.from);
+    if (open_way && !stream.pieces.empty()) {
       travel();
-      const std::string piece = std::move(stream->pieces.front());
-      stream->pieces.pop_front();
+      const std::string piece = std::move(stream.pieces.front());
+      stream.pieces.pop_front();
       if (!take(piece)) return {};
-    } else if (stream->ended && open_way) {
-      return *stream->ended;
-    } else if (!scheduler_.block(stream.get(), scheduler_.clock().now() + kIdlePiece, "reads " + request.path)) {
+    } else if (open_way && stream.broken) {
+      return Error(Errc::kUnknown, "connection to " + stream.to + " lost");
+    } else if (open_way && stream.over()) {
+      take(end_of_stream(*stream.opened));
+      return {};
+    } else if (!scheduler_.block(&stream, scheduler_.clock().now() + kIdlePiece, "reads " + path)) {
       if (!take({})) return {};
     }
   }
 }
 
-void SimNetwork::forget(const SimNode& node) {
+void SimNetwork::break_streams_of(const SimNode& node) {
   for (const auto& weak : streams_) {
     const auto stream = weak.lock();
-    if (!stream || stream->to != node.name_ || stream->ended) continue;
-    stream->ended = Status(Error(Errc::kUnknown, "connection to " + node.name_ + " lost"));
+    if (!stream || stream->to != node.name_ || stream->over()) continue;
+    stream->broken = true;
     scheduler_.wake(stream.get());
   }
 }
@@ -234,7 +252,7 @@ SimScheduler::TaskId SimNode::run_duty(const std::string& what, Duty& duty) {
 void SimNode::stop() {
   alive_ = false;
   files_.halt();
-  network_.forget(*this);
+  network_.break_streams_of(*this);
   network_.scheduler_.kill(group_);
   routers_.clear();
 }

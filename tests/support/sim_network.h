@@ -54,11 +54,12 @@ class SimNetwork {
   Result<SimNode*> connect(const SimNode& from, const Endpoint& to, MonoTime deadline);
   void deliver(SimNode& at, const Endpoint& to, const Peer& peer, const HttpRequest& request, Duration late,
                std::shared_ptr<Exchange> exchange);
-  Status open_stream(SimNode& at, const Endpoint& to, const Peer& peer, const HttpRequest& request,
-                     const std::shared_ptr<Stream>& stream);
+  void open_stream(SimNode& at, const Endpoint& to, const Peer& peer, const HttpRequest& request,
+                   const std::shared_ptr<Stream>& stream);
+  Status read_stream(Stream& stream, const std::string& path, const std::function<bool(std::string_view)>& take);
   void travel();
   Error lose(MonoTime deadline, const std::string& what);
-  void forget(const SimNode& node);
+  void break_streams_of(const SimNode& node);
 
   SimScheduler& scheduler_;
   SimRandom random_;
