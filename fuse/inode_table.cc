@@ -1,0 +1,156 @@
+#include "fuse/inode_table.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+
+namespace conclave::fuse_fs {
+
+bool Inode::is_dir() const { return S_ISDIR(attr.mode()); }
+bool Inode::is_regular() const { return S_ISREG(attr.mode()); }
+
+void Inode::learn(const dir::v1::Attr& from_dir) {
+  if (from_dir.inode() == 0 || from_dir.change() < attr.change()) return;
+  if (!attr_dirty) {
+    attr = from_dir;
+    size_at_dir = from_dir.size_bytes();
+    return;
+  }
+  const dir::v1::Attr ours = attr;
+  attr = from_dir;
+  attr.set_size_bytes(ours.size_bytes());
+  attr.set_mtime_ns(ours.mtime_ns());
+  attr.set_ctime_ns(std::max(ours.ctime_ns(), from_dir.ctime_ns()));
+}
+
+void Inode::learn_under(const dir::v1::Attr& from_dir, std::uint64_t seq) {
+  if (attr_seq == seq) return;
+  learn(from_dir);
+  attr_seq = seq;
+}
+
+InodePtr InodeTable::intern(InodeId inode) {
+  const std::lock_guard lock(mutex_);
+  Slot& slot = inodes_[inode];
+  if (!slot.inode) slot.inode = std::make_shared<Inode>(inode);
+  return slot.inode;
+}
+
+InodePtr InodeTable::intern(const dir::v1::Entry& entry) {
+  InodePtr inode = intern(InodeId{entry.attr().inode()});
+  const std::lock_guard lock(inode->mutex);
+  inode->learn(entry.attr());
+  if (!entry.ticket().empty()) inode->ticket = entry.ticket();
+  if (!entry.target().empty()) inode->target = entry.target();
+  return inode;
+}
+
+InodePtr InodeTable::find(InodeId inode) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = inodes_.find(inode);
+  return at == inodes_.end() ? nullptr : at->second.inode;
+}
+
+void InodeTable::remember(Inode& inode) {
+  const std::lock_guard lock(inode.mutex);
+  ++inode.lookups;
+}
+
+bool InodeTable::forget(InodeId inode, std::uint64_t count) {
+  const std::lock_guard lock(mutex_);
+  const auto at = inodes_.find(inode);
+  if (at == inodes_.end()) return false;
+  {
+    const std::lock_guard inner(at->second.inode->mutex);
+    at->second.inode->lookups -= std::min(at->second.inode->lookups, count);
+  }
+  return drop_locked(at);
+}
+
+bool InodeTable::drop_if_unused(InodeId inode) {
+  const std::lock_guard lock(mutex_);
+  const auto at = inodes_.find(inode);
+  return at != inodes_.end() && drop_locked(at);
+}
+
+bool InodeTable::drop_locked(std::unordered_map<InodeId, Slot>::iterator at) {
+  if (at->first == kRootInode) return false;
+  Inode& inode = *at->second.inode;
+  {
+    const std::lock_guard inner(inode.mutex);
+    const bool writing = inode.attr_dirty || inode.buffer.dirty() || inode.buffer.flying() || inode.buffer.uncommitted();
+    if (inode.lookups != 0 || inode.opens != 0 || writing) return false;
+  }
+  if (at->second.name) names_.erase(*at->second.name);
+  inodes_.erase(at);
+  return true;
+}
+
+void InodeTable::learn_name(InodeId parent, const std::string& name, InodeId child, std::uint64_t seq) {
+  const std::lock_guard lock(mutex_);
+  const auto at = inodes_.find(child);
+  if (at == inodes_.end()) return;
+  NameKey key{parent, name};
+  if (at->second.name && !(*at->second.name == key)) names_.erase(*at->second.name);
+  if (const auto known = names_.find(key); known != names_.end() && known->second.child != child) {
+    if (const auto old = inodes_.find(known->second.child); old != inodes_.end()) old->second.name.reset();
+  }
+  names_[key] = {child, seq};
+  at->second.name = std::move(key);
+}
+
+void InodeTable::forget_name(InodeId parent, const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  const auto known = names_.find({parent, name});
+  if (known == names_.end()) return;
+  if (const auto at = inodes_.find(known->second.child); at != inodes_.end()) at->second.name.reset();
+  names_.erase(known);
+}
+
+std::optional<InodeTable::Known> InodeTable::name(InodeId parent, const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto known = names_.find({parent, name});
+  if (known == names_.end()) return std::nullopt;
+  return known->second;
+}
+
+std::size_t InodeTable::size() const {
+  const std::lock_guard lock(mutex_);
+  return inodes_.size();
+}
+
+std::vector<InodePtr> InodeTable::all() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<InodePtr> out;
+  out.reserve(inodes_.size());
+  for (const auto& [id, slot] : inodes_) out.push_back(slot.inode);
+  return out;
+}
+
+std::uint64_t OpenTable::add(OpenFilePtr file) {
+  const std::lock_guard lock(mutex_);
+  files_.emplace(next_, std::move(file));
+  return next_++;
+}
+
+OpenFilePtr OpenTable::find(std::uint64_t handle) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = files_.find(handle);
+  return at == files_.end() ? nullptr : at->second;
+}
+
+OpenFilePtr OpenTable::remove(std::uint64_t handle) {
+  const std::lock_guard lock(mutex_);
+  const auto at = files_.find(handle);
+  if (at == files_.end()) return nullptr;
+  OpenFilePtr file = std::move(at->second);
+  files_.erase(at);
+  return file;
+}
+
+std::size_t OpenTable::size() const {
+  const std::lock_guard lock(mutex_);
+  return files_.size();
+}
+
+}  // namespace conclave::fuse_fs

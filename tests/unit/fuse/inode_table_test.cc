@@ -1,0 +1,123 @@
+#include "fuse/inode_table.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+namespace conclave::fuse_fs {
+namespace {
+
+constexpr InodeId kDir{10}, kFile{11}, kOther{12};
+
+dir::v1::Attr attr(std::uint64_t inode, std::uint64_t change, std::uint64_t size) {
+  dir::v1::Attr out;
+  out.set_inode(inode);
+  out.set_mode(S_IFREG | 0644);
+  out.set_nlink(1);
+  out.set_change(change);
+  out.set_size_bytes(size);
+  return out;
+}
+
+TEST(InodeTable, AnInodeLivesWhileTheKernelRefersToIt) {
+  InodeTable table;
+  const auto inode = table.intern(kFile);
+  InodeTable::remember(*inode);
+  InodeTable::remember(*inode);
+  EXPECT_FALSE(table.forget(kFile, 1));
+  EXPECT_EQ(table.find(kFile), inode);
+  EXPECT_TRUE(table.forget(kFile, 1));
+  EXPECT_EQ(table.find(kFile), nullptr);
+}
+
+TEST(InodeTable, AnOpenOrDirtyInodeOutlivesTheKernelsReferences) {
+  InodeTable table;
+  const auto inode = table.intern(kFile);
+  InodeTable::remember(*inode);
+  inode->opens = 1;
+  EXPECT_FALSE(table.forget(kFile, 1));
+  inode->opens = 0;
+  inode->buffer.write(0, view_of("x"), MonoTime{});
+  EXPECT_FALSE(table.drop_if_unused(kFile));
+  inode->buffer.discard({0, 1});
+  EXPECT_TRUE(table.drop_if_unused(kFile));
+}
+
+TEST(InodeTable, TheRootIsNeverForgotten) {
+  InodeTable table;
+  (void)table.intern(kRootInode);
+  EXPECT_FALSE(table.forget(kRootInode, 5));
+}
+
+TEST(InodeTable, ForgettingMoreThanWasRememberedIsHarmless) {
+  InodeTable table;
+  InodeTable::remember(*table.intern(kFile));
+  EXPECT_TRUE(table.forget(kFile, 100));
+  EXPECT_FALSE(table.forget(kFile, 1));
+}
+
+TEST(InodeTable, NamesGoWithTheirInode) {
+  InodeTable table;
+  InodeTable::remember(*table.intern(kFile));
+  table.learn_name(kDir, "a", kFile, 5);
+  ASSERT_TRUE(table.name(kDir, "a"));
+  EXPECT_EQ(table.name(kDir, "a")->child, kFile);
+  EXPECT_EQ(table.name(kDir, "a")->seq, 5u);
+  table.learn_name(kDir, "b", kFile, 6);
+  EXPECT_FALSE(table.name(kDir, "a")) << "one name is kept";
+  table.forget(kFile, 1);
+  EXPECT_FALSE(table.name(kDir, "b"));
+}
+
+TEST(InodeTable, ANameThatPassesToAnotherInodeStays) {
+  InodeTable table;
+  InodeTable::remember(*table.intern(kFile));
+  InodeTable::remember(*table.intern(kOther));
+  table.learn_name(kDir, "a", kFile, 5);
+  table.learn_name(kDir, "a", kOther, 5);
+  table.forget(kFile, 1);
+  ASSERT_TRUE(table.name(kDir, "a"));
+  EXPECT_EQ(table.name(kDir, "a")->child, kOther);
+  table.forget_name(kDir, "a");
+  EXPECT_FALSE(table.name(kDir, "a"));
+}
+
+TEST(Inode, OlderAnswersAreIgnored) {
+  Inode inode(kFile);
+  inode.learn(attr(11, 5, 100));
+  inode.learn(attr(11, 4, 50));
+  EXPECT_EQ(inode.attr.size_bytes(), 100u);
+}
+
+TEST(Inode, OwnSizeAndTimesWinWhileDirty) {
+  Inode inode(kFile);
+  inode.learn(attr(11, 5, 100));
+  inode.attr.set_size_bytes(300);
+  inode.attr.set_mtime_ns(77);
+  inode.attr_dirty = true;
+  auto newer = attr(11, 6, 100);
+  newer.set_mode(S_IFREG | 0600);
+  inode.learn(newer);
+  EXPECT_EQ(inode.attr.size_bytes(), 300u);
+  EXPECT_EQ(inode.attr.mtime_ns(), 77);
+  EXPECT_EQ(inode.attr.mode(), static_cast<std::uint32_t>(S_IFREG | 0600));
+  EXPECT_EQ(inode.size_at_dir, 100u);
+}
+
+TEST(Inode, AttributesUnderALeaseAreSetOnce) {
+  Inode inode(kFile);
+  inode.learn_under(attr(11, 5, 100), 9);
+  inode.attr.set_size_bytes(200);
+  inode.learn_under(attr(11, 6, 150), 9);
+  EXPECT_EQ(inode.attr.size_bytes(), 200u) << "a second answer was asked before the first one's use";
+}
+
+TEST(OpenTable, HandlesAreNotReused) {
+  OpenTable table;
+  const auto one = table.add(std::make_shared<OpenFile>());
+  ASSERT_NE(table.remove(one), nullptr);
+  EXPECT_EQ(table.remove(one), nullptr);
+  EXPECT_NE(table.add(std::make_shared<OpenFile>()), one);
+}
+
+}  // namespace
+}  // namespace conclave::fuse_fs
