@@ -1,0 +1,101 @@
+#include "cli/bring_up.h"
+
+#include <algorithm>
+#include <iostream>
+
+#include "dirserver/dir_client.h"
+
+namespace conclave::cli {
+namespace {
+
+constexpr unsigned kUsualFileServers = 2;
+constexpr auto kRegistrationLimit = std::chrono::seconds(20);
+constexpr auto kAskAgain = std::chrono::milliseconds(20);
+
+Status ensure_file_servers(Context& context, const ClusterFolder& folder, unsigned wanted) {
+  const auto there = TRY(folder.file_servers(context.files()));
+  const unsigned count = wanted != 0 ? wanted : there.empty() ? kUsualFileServers : 0;
+  for (auto have = static_cast<unsigned>(there.size()); have < count; ++have) {
+    const JoinToken token = TRY(make_join_token(context, folder));
+    TRY(install_file_server(context, token, folder.server("fileserver-" + token.name), ""));
+  }
+  return {};
+}
+
+// Until the directory server knows them, it has nowhere to place a chunk.
+Status wait_for_file_servers(Context& context, const ClusterFolder& folder) {
+  const auto cluster = TRY(ClusterFile::load(context.files(), folder.cluster_file()));
+  const auto transport = TRY(context.transport_as_host(folder));
+  const auto own = TRY(folder.file_servers(context.files()));
+  dir::DirClient dir(*transport, context.clock(), cluster.dir);
+  const MonoTime limit = context.clock().now() + kRegistrationLimit;
+  for (;;) {
+    const auto health = dir.health();
+    if (health) {
+      const auto up = std::count_if(health->members().begin(), health->members().end(), [](const auto& m) { return m.up(); });
+      if (static_cast<std::size_t>(up) >= own.size()) return {};
+    }
+    if (context.clock().now() > limit) {
+      if (!health) return in_context("the directory server does not answer", health.error());
+      return Error(Errc::kTimedOut, "the file servers did not register in time; see " + folder.path + "/log/fileserver-*.log");
+    }
+    context.clock().sleep_until(context.clock().now() + kAskAgain);
+  }
+}
+
+Status start_all(Context& context, const ClusterFolder& folder, ClusterProcesses& processes, const UpOptions& options) {
+  for (const std::string& server : TRY(folder.servers(context.files()))) TRY(processes.start(server));
+  TRY(wait_for_file_servers(context, folder));
+  for (const MountRecord& mount : TRY(processes.mounts())) TRY(processes.mount(mount.path));
+  if (!options.mount.empty()) TRY(processes.mount(options.mount));
+  return {};
+}
+
+// In the reverse of their order of starting.
+Status stop_servers(Context& context, const ClusterFolder& folder, ClusterProcesses& processes) {
+  auto servers = TRY(folder.servers(context.files()));
+  std::reverse(servers.begin(), servers.end());
+  for (const std::string& server : servers) {
+    if (TRY(processes.stop(server))) {
+      std::cerr << "conclave: " << server << " did not stop in time and was killed; see " << folder.log(server) << "\n";
+    }
+  }
+  return {};
+}
+
+Result<bool> anything_runs(Context& context, const ClusterFolder& folder, ClusterProcesses& processes) {
+  for (const std::string& server : TRY(folder.servers(context.files()))) {
+    if (processes.running(server)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Status bring_up(Context& context, const ClusterFolder& folder, const UpOptions& options) {
+  const bool there = TRY(context.files().exists(folder.cluster_file()));
+  if (!there) TRY(check_empty(context.files(), folder));  // before the lock's file is made in a folder that is not ours
+  const FolderLock lock = TRY(FolderLock::take(context.files(), folder));
+  if (!TRY(context.files().exists(folder.cluster_file()))) TRY(init_cluster(context, folder, options.init));
+  TRY(ensure_file_servers(context, folder, options.file_servers));
+  ClusterProcesses processes(context, folder);
+  const bool warm = TRY(anything_runs(context, folder, processes));
+  Status status = start_all(context, folder, processes, options);
+  if (!status && !warm) {
+    for (const MountRecord& mount : TRY(processes.mounts())) static_cast<void>(processes.unmount(mount, true));
+    static_cast<void>(stop_servers(context, folder, processes));  // the first error is the one to tell
+  }
+  return status;
+}
+
+Status bring_down(Context& context, const ClusterFolder& folder, bool force) {
+  if (!TRY(context.files().exists(folder.cluster_file()))) {
+    return Error(Errc::kNotFound, folder.path + " holds no cluster");
+  }
+  const FolderLock lock = TRY(FolderLock::take(context.files(), folder));
+  ClusterProcesses processes(context, folder);
+  for (const MountRecord& mount : TRY(processes.mounts())) TRY(processes.unmount(mount, force));
+  return stop_servers(context, folder, processes);
+}
+
+}  // namespace conclave::cli

@@ -1,0 +1,116 @@
+// The one program: a table of commands, each a row. As mount.conclave it is what mount(8) runs for /etc/fstab:
+//   /srv/D  /mnt/conclave  conclave  _netdev  0  0
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <iostream>
+#include <string_view>
+
+#include "cli/column_table.h"
+#include "cli/commands.h"
+#include "cli/server_mains.h"
+
+namespace conclave::cli {
+namespace {
+
+struct Command {
+  std::string_view name;  // one or two words
+  int (*run)(Context& context, const Arguments& args);
+  std::string_view help;
+  std::string_view example;
+};
+
+template <int (*serve)(const Arguments&)>
+int in_foreground(Context&, const Arguments& args) {
+  return serve(args);
+}
+
+constexpr Command kCommands[] = {
+    {"up", run_up, "make a cluster if there is none, start it, mount it", "conclave up --dir ~/cluster --mount /mnt/conclave"},
+    {"down", run_down, "unmount and stop; the data stay", "conclave down --dir ~/cluster"},
+    {"status", run_status, "servers, mounts, sessions, warnings", "conclave status --dir ~/cluster --json"},
+    {"mount", run_mount, "one more mount", "conclave mount /mnt/second --dir ~/cluster"},
+    {"init", run_init, "make a cluster's folder and start nothing", "conclave init --dir ~/cluster --address 192.0.2.10"},
+    {"token fileserver", run_token_fileserver, "a token with which one file server joins",
+     "conclave token fileserver --dir ~/cluster > token"},
+    {"fileserver", run_fileserver, "run a file server", "conclave fileserver --join @token --data /srv/chunks"},
+    {"dirserver", in_foreground<serve_names>, "run the directory server",
+     "conclave dirserver --config ~/cluster/dirserver/dirserver.toml"},
+    {"lockserver", in_foreground<serve_locks>, "run the lock server",
+     "conclave lockserver --config ~/cluster/lockserver/lockserver.toml"},
+    {"vault", in_foreground<serve_vault>, "run the vault", "conclave vault --config ~/cluster/vault/vault.toml"},
+    {"mount-daemon", in_foreground<serve_mount>, "run a mount in the foreground",
+     "conclave mount-daemon --config ~/cluster/mount/mount.toml /mnt/conclave"},
+};
+
+int print_help() {
+  std::cout << "ConclaveFS: a distributed file system that opens by vote.\n\nusage: conclave COMMAND [OPTION]…\n\n";
+  ColumnTable table({"COMMAND", ""});
+  for (const Command& command : kCommands) table.add({std::string(command.name), std::string(command.help)});
+  std::cout << table.text(stdout_has_colour()) << "\n`conclave COMMAND --help` shows a command's options and an example.\n";
+  return kDone;
+}
+
+// The command that `args` begins with, its name's words taken out of them.
+const Command* take_command(Arguments& args) {
+  for (const std::size_t words : {2u, 1u}) {
+    if (args.size() < words) continue;
+    const std::string name = words == 2 ? args[0] + " " + args[1] : args[0];
+    const auto found = std::find_if(std::begin(kCommands), std::end(kCommands), [&](const Command& c) { return c.name == name; });
+    if (found == std::end(kCommands)) continue;
+    args.erase(args.begin(), args.begin() + static_cast<std::ptrdiff_t>(words));
+    return found;
+  }
+  return nullptr;
+}
+
+int unknown(const Arguments& args) {
+  std::cerr << "conclave: no command '" << printable(args.front()) << "'";
+  for (const Command& command : kCommands) {  // "account" alone
+    if (command.name.starts_with(args.front() + " ")) std::cerr << "; there is `conclave " << command.name << "`";
+  }
+  std::cerr << "\nSee conclave --help\n";
+  return kUsage;
+}
+
+// mount(8) calls mount.TYPE SOURCE FOLDER [-sfnv] [-o OPTIONS]: the cluster's folder is the source.
+Arguments from_mount(const Arguments& args) {
+  if (args.size() < 2) return {"mount", "--help"};
+  Arguments out{"mount", args[1], "--dir", args[0]};
+  for (auto arg = args.begin() + 2; arg != args.end(); ++arg) {
+    if (*arg == "-o" && arg + 1 != args.end()) out.insert(out.end(), {"-o", *++arg});
+  }
+  return out;
+}
+
+int run(Context& context, Arguments args) {
+  if (args.empty() || args[0] == "help" || args[0] == "--help" || args[0] == "-h") return print_help();
+  const Command* command = take_command(args);
+  if (command == nullptr) return unknown(args);
+  const bool helped = std::any_of(args.begin(), args.end(), [](const std::string& a) { return a == "--help" || a == "-h"; });
+  const int code = command->run(context, args);
+  if (helped && code == kDone) std::cout << "\nExample:\n  " << command->example << "\n";
+  return code;
+}
+
+}  // namespace
+}  // namespace conclave::cli
+
+int main(int argc, char** argv) {
+  using namespace conclave;
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of write(2), here and in every server
+  SystemClock clock;
+  SystemRandom random;
+  SystemFiles files;
+  SystemWaiter waiter;
+  cli::Context context(clock, random, files, waiter);
+  const std::string_view program = argc > 0 ? argv[0] : "";
+  cli::Arguments args(argv + std::min(argc, 1), argv + argc);
+  try {
+    if (program.ends_with("mount.conclave")) args = cli::from_mount(args);
+    return cli::run(context, std::move(args));
+  } catch (const std::exception& error) {  // the last resort: a library's, or no memory
+    std::cerr << "conclave: " << error.what() << "\n";
+    return cli::kFailed;
+  }
+}

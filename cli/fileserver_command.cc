@@ -1,0 +1,48 @@
+#include <iostream>
+#include <iterator>
+
+#include "cli/cluster_init.h"
+#include "cli/commands.h"
+#include "cli/server_mains.h"
+
+namespace conclave::cli {
+namespace {
+
+// A token as given, or the content of FILE for "@FILE", or standard input for "-": a command line can be seen by all.
+Result<std::string> token_text(Files& files, const std::string& given) {
+  if (given == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  if (given.starts_with('@')) return files.read_all(given.substr(1), 64 << 10);
+  return given;
+}
+
+Status join(Context& context, const std::string& given, const std::string& data, const std::string& listen) {
+  const std::string text = TRY(token_text(context.files(), given));
+  const JoinToken token = TRY(JoinToken::parse(text));
+  return install_file_server(context, token, data, listen);
+}
+
+}  // namespace
+
+int run_fileserver(Context& context, const Arguments& args) {
+  std::string config, data, token, listen;
+  CommandLine line("conclave fileserver", "Runs a file server until it is told to stop (SIGTERM, Ctrl-C).");
+  line.option("--data", data, "its folder, made on the first start");
+  line.option("--join", token, "a token of `conclave token fileserver`, on the first start; @FILE or - to read it");
+  line.option("--listen", listen, "HOST:PORT to listen at, on the first start; otherwise chosen");
+  line.option("--config", config, "its configuration; otherwise DATA/fileserver.toml");
+  if (const auto code = line.parse(args)) return *code;
+  if (data.empty() == config.empty()) return line.wrong("give either --data or --config");
+  if (config.empty()) {
+    data = absolute_path(data);
+    config = data + "/fileserver.toml";
+  }
+  if (!token.empty()) {
+    if (const Status joined = join(context, token, data, listen); !joined) return Context::finish("fileserver", joined);
+  } else if (!context.files().exists(config).value_or(false)) {
+    return Context::finish("fileserver", Error(Errc::kNotFound, config + " is missing: a new file server needs --join TOKEN, "
+                                                                         "which `conclave token fileserver` prints"));
+  }
+  return serve_files({"--config", config});
+}
+
+}  // namespace conclave::cli

@@ -1,0 +1,127 @@
+#include "cli/mount_table.h"
+
+#include <spawn.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace conclave::cli {
+namespace {
+
+bool is_octal(char c) { return c >= '0' && c <= '7'; }
+
+// "\040" is a space: mountinfo writes space, tab, newline and backslash so.
+std::string unescaped(const std::string& text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const bool octal = text[at] == '\\' && at + 3 < text.size() && is_octal(text[at + 1]) && is_octal(text[at + 2]) &&
+                       is_octal(text[at + 3]);
+    if (octal) {
+      out += static_cast<char>((text[at + 1] - '0') * 64 + (text[at + 2] - '0') * 8 + (text[at + 3] - '0'));
+      at += 3;
+    } else {
+      out += text[at];
+    }
+  }
+  return out;
+}
+
+bool is_below(const std::string& path, const std::string& folder) {
+  return path == folder || path.starts_with(folder + "/");
+}
+
+std::string link_target(const std::filesystem::path& link) {
+  std::error_code ignored;
+  return std::filesystem::read_symlink(link, ignored).string();
+}
+
+// Reads links only: nothing here opens or stats what is mounted.
+bool process_uses(const std::filesystem::path& process, const std::string& path) {
+  for (const char* name : {"cwd", "root", "exe"}) {
+    if (is_below(link_target(process / name), path)) return true;
+  }
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(process / "fd", error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (is_below(link_target(entry->path()), path)) return true;
+  }
+  return false;
+}
+
+Status unmount_as_user(const std::string& path, bool lazy) {
+  std::string program = "fusermount3", option = lazy ? "-uzq" : "-uq", target = path;
+  char* arguments[] = {program.data(), option.data(), target.data(), nullptr};
+  pid_t pid = 0;
+  if (const int error = posix_spawnp(&pid, "fusermount3", nullptr, nullptr, arguments, environ); error != 0) {
+    return Error(Errc::kNotSupported, "fusermount3 is missing; install the package fuse3");
+  }
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return Error(Errc::kBusy, path + " cannot be unmounted");
+  return {};
+}
+
+}  // namespace
+
+std::vector<MountEntry> parse_mountinfo(std::string_view text) {
+  std::vector<MountEntry> out;
+  std::istringstream lines{std::string(text)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    std::string field, path, type, source;
+    for (int i = 0; i < 4; ++i) fields >> field;  // id, parent, device, root
+    fields >> path;
+    while (fields >> field && field != "-") {     // options and tags, any number
+    }
+    if (fields >> type >> source) out.push_back({unescaped(path), type, unescaped(source)});
+  }
+  return out;
+}
+
+std::vector<MountEntry> current_mounts() {
+  std::ifstream in("/proc/self/mountinfo", std::ios::binary);
+  return parse_mountinfo(std::string{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()});
+}
+
+std::optional<MountEntry> mounted_at(const std::vector<MountEntry>& mounts, const std::string& path) {
+  for (auto mount = mounts.rbegin(); mount != mounts.rend(); ++mount) {
+    if (mount->path == path) return *mount;
+  }
+  return std::nullopt;
+}
+
+bool is_stale(const MountEntry& mount) {
+  struct stat found {};
+  return mount.type.starts_with("fuse") && stat(mount.path.c_str(), &found) != 0 && errno == ENOTCONN;
+}
+
+Status unmount(const std::string& path, bool lazy) {
+  if (geteuid() != 0) return unmount_as_user(path, lazy);
+  if (umount2(path.c_str(), UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0 || errno == EINVAL) return {};
+  return Error(errc_of_errno(errno), "unmount " + path + ": " + strerrordesc_np(errno));
+}
+
+std::vector<std::string> users_of(const std::string& path, std::size_t limit) {
+  std::vector<std::string> out;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end && out.size() < limit;
+       entry.increment(error)) {
+    const std::string pid = entry->path().filename().string();
+    if (pid.find_first_not_of("0123456789") != std::string::npos || !process_uses(entry->path(), path)) continue;
+    std::ifstream in(entry->path() / "comm");
+    std::string name;
+    std::getline(in, name);
+    out.push_back(name + " (pid " + pid + ")");
+  }
+  return out;
+}
+
+}  // namespace conclave::cli

@@ -1,0 +1,36 @@
+// What is mounted where, as the kernel says, without touching what is mounted: a mount whose daemon hangs would hang
+// whoever asks it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace conclave::cli {
+
+struct MountEntry {
+  std::string path;
+  std::string type;      // "ext4", "fuse.conclave"
+  std::string source;
+};
+
+// The lines of proc(5) /proc/self/mountinfo, octal escapes undone, in mount order: the last entry of a path is on top.
+std::vector<MountEntry> parse_mountinfo(std::string_view text);
+std::vector<MountEntry> current_mounts();
+// What is on top at exactly `path`.
+std::optional<MountEntry> mounted_at(const std::vector<MountEntry>& mounts, const std::string& path);
+
+// The daemon behind it is gone: every access fails with ENOTCONN. Only for fuse types; it does stat `path`.
+bool is_stale(const MountEntry& mount);
+
+// Takes the mount away. kBusy while programs use it, unless `lazy`: then at once from the tree, and for real when the
+// last of them is done.
+Status unmount(const std::string& path, bool lazy);
+
+// "vim (pid 123)": programs with open files or their working folder below `path`; at most `limit`.
+std::vector<std::string> users_of(const std::string& path, std::size_t limit);
+
+}  // namespace conclave::cli

@@ -1,0 +1,21 @@
+// The configuration files that we write, as text. What the keys mean: base/cluster_file.h and each server's main.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace conclave::cli {
+
+struct ClusterAddresses {
+  std::string id_hex;
+  std::string dir, lock, vault;  // "HOST:PORT"
+};
+std::string cluster_toml(const ClusterAddresses& addresses);
+
+std::string lockserver_toml(const std::string& listen);
+std::string dirserver_toml(const std::string& listen, unsigned replicas);
+std::string vault_toml(const std::string& listen);
+std::string fileserver_toml(const std::string& name, const std::string& listen, const std::string& back);
+std::string mount_toml();
+
+}  // namespace conclave::cli
