@@ -1,0 +1,114 @@
+// The file servers' API as typed calls (file.proto says what the fields mean). One object for a session; it keeps
+// the servers' addresses, which the owner feeds from DirService.Servers, and one slot pool for each server.
+//
+// All calls block, at most `patience`, and are thread-safe. They are repeated under their operation id until the
+// answer is known or patience is over: kUnavailable then says that it did not happen, kUnknown that it may have.
+// kStale: the layout, the token or the file server that the place names is not current: ask D (and L) again; nothing
+// happened. kFenced, kAccess, kNoSpace, kCorrupt (no copy of a block is good), kIo: as the server says.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/connect_client.h"
+#include "conclave/file/v1/file.pb.h"
+
+namespace conclave::file {
+
+struct FileServer {                 // of dir::v1::Member
+  ServerId id{};
+  std::string name;
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+struct ChunkPlace {                 // of dir::v1::Layout
+  std::string permit;
+  std::vector<ServerId> members;    // the master first
+};
+
+class FileClient {
+ public:
+  FileClient(Transport& transport, Clock& clock, Waiter& waiter, ClusterId cluster, SessionId session,
+             std::uint32_t generation);
+
+  // Replaces what is known of the servers named; a server keeps its slots.
+  void set_servers(const std::vector<FileServer>& servers);
+  // False: ask D for its servers before using `place`.
+  [[nodiscard]] bool knows(const ChunkPlace& place) const;
+  void set_patience(Duration patience) { patience_ = patience; }   // before the first call; 30 s
+
+  // Offsets are within the chunk. At most kMaxIoBytes. Shorter than asked only at the chunk's end: the rest is zeros.
+  // From the master; from the other members while it cannot be reached or has no good copy.
+  Result<std::string> read(const ChunkPlace& place, std::string_view token, std::uint64_t offset, std::uint64_t length);
+
+  struct Written {
+    std::uint64_t boot = 0;         // of the master: for commit
+    bool moved = false;             // members changed meanwhile: ask D for the layout before reading or writing more
+  };
+  // Once answered the bytes are with every in-sync member's kernel. 1 to kMaxIoBytes, within the chunk.
+  Result<Written> write(const ChunkPlace& place, std::string_view token, std::uint64_t offset, std::string body);
+
+  struct Cursor {
+    std::string name;               // at most kMaxCursorNameBytes
+    std::uint64_t from = 0, to = 0; // where it must stand, and will
+  };
+  struct Appended {
+    std::uint64_t offset = 0;       // in the file; of nothing if `done`
+    std::uint64_t boot = 0;
+    bool done = false;              // the cursor stood past `from`: this was written before
+    bool moved = false;
+  };
+  // At the end of the file; whole or not at all. kStale: the chunk is full, ask D for the tail; kRange: the cursor
+  // stands before `from`.
+  Result<Appended> append(const ChunkPlace& tail, std::string_view token, std::string body,
+                          const Cursor* cursor = nullptr);
+
+  struct Dirty {
+    ChunkPlace place;
+    std::uint64_t boot = 0;         // of the latest write's answer
+  };
+  // What was written there survives power loss of all once this returns. kStale: send the bytes again.
+  Status commit(std::string_view token, std::span<const Dirty> chunks);
+
+  Result<std::uint64_t> truncate(const ChunkPlace& place, std::string_view token, std::uint64_t length);  // boot
+  Result<std::uint64_t> zero(const ChunkPlace& place, std::string_view token, std::uint64_t offset,
+                             std::uint64_t length);
+  Result<v1::StatResponse> stat(const ChunkPlace& place, std::string_view token,
+                                const std::vector<std::string>& cursors = {});
+  Result<v1::ExtentsResponse> extents(const ChunkPlace& place, std::string_view token, std::uint64_t offset);
+  // kNotSupported unless one server is the master of both.
+  Result<v1::CopyResponse> copy(const ChunkPlace& from, std::string_view from_token, std::uint64_t from_offset,
+                                const ChunkPlace& to, std::string_view to_token, std::uint64_t to_offset,
+                                std::uint64_t length);
+  Result<v1::HealthResponse> health(ServerId server);
+
+ private:
+  struct Known {
+    std::unique_ptr<ConnectClient> client;
+    std::shared_ptr<SlotPool> slots;     // goes on when the server's address changes
+  };
+  Result<std::shared_ptr<Known>> find(ServerId id) const;
+  Result<std::shared_ptr<Known>> master_of(const ChunkPlace& place) const;
+  Result<HttpReply> send(Known& to, HttpRequest request);
+  Result<HttpReply> until_known(Known& to, HttpRequest request);
+  template <class Response, class Request>
+  Result<Response> ask_master(const ChunkPlace& place, std::string_view path, const Request& request);
+
+  Transport& transport_;
+  Clock& clock_;
+  Waiter& waiter_;
+  const ClusterId cluster_;
+  const SessionId session_;
+  const std::uint32_t generation_;
+  Duration patience_ = std::chrono::seconds(30);
+  mutable std::mutex mutex_;
+  std::map<ServerId, std::shared_ptr<Known>> servers_;   // guarded by mutex_
+};
+
+}  // namespace conclave::file
