@@ -11,12 +11,6 @@ namespace {
 
 constexpr Duration kIdlePiece = std::chrono::seconds(1);  // Transport::stream's promise
 
-// As ConnectServer does.
-HttpReply answer(const Router& router, const Peer& peer, const HttpRequest& request) {
-  if (request.body.size() > router.max_body_bytes(request.path)) return reply_of(Error(Errc::kMessageTooBig));
-  return router.serve(peer, request);
-}
-
 }  // namespace
 
 // One request on its way, shared by the caller and the serving task, of which either may be killed.
@@ -129,7 +123,7 @@ void SimNetwork::deliver(SimNode& at, const Endpoint& to, const Peer& peer, cons
   at.spawn(request.path, [this, &at, to, peer, request, late, ending] {
     if (late != Duration::zero()) scheduler_.sleep_for(late);
     const auto router = at.routers_.find(to.port);
-    if (router != at.routers_.end()) ending->exchange->reply = answer(*router->second, peer, request);
+    if (router != at.routers_.end()) ending->exchange->reply = router->second->serve(peer, request);
   });
 }
 
@@ -225,13 +219,13 @@ SimNode::SimNode(SimNetwork& network, std::string name, std::string dns_name, st
       dns_name_(std::move(dns_name)),
       files_(disk_seed),
       group_(network.scheduler_.new_group()) {
-  CHECK(network_.nodes_.emplace(dns_name_, this).second);
+  if (!dns_name_.empty()) CHECK(network_.nodes_.emplace(dns_name_, this).second);
   files_.before_sync([this] { network_.scheduler_.yield_through_c(); });
 }
 
 SimNode::~SimNode() {
   stop();
-  network_.nodes_.erase(dns_name_);
+  if (!dns_name_.empty()) network_.nodes_.erase(dns_name_);
 }
 
 SimScheduler::TaskId SimNode::spawn(const std::string& what, std::function<void()> body) {

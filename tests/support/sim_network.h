@@ -71,8 +71,8 @@ class SimNetwork {
 // A process. Declare it after what its routers and tasks refer to, or kill() it before that goes.
 class SimNode {
  public:
-  // `dns_name` is how others call it: Endpoint::name. A client has none to speak of.
-  SimNode(SimNetwork& network, std::string name, std::string dns_name, std::uint64_t disk_seed = 1);
+  // `dns_name` is how others call it (Endpoint::name); empty for one that only calls.
+  SimNode(SimNetwork& network, std::string name, std::string dns_name = {}, std::uint64_t disk_seed = 1);
   ~SimNode();
   SimNode(const SimNode&) = delete;
 
