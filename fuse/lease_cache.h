@@ -4,35 +4,53 @@
 // An operation asks need(); with the lease it gets a Use, which pins the lease until destroyed: a recall waits
 // for the uses that began before it and parks the operations that come after. Without the lease it gets
 // kPending{key}, and is run again when the grant came.
+//
+// What the file system must do for this to be coherent:
+//   - an answer that the kernel may cache (attributes, names, pages) keeps its Use until it was handed to the kernel;
+//   - a READ (or READDIR with cached pages) calls note_read_answered after its answer and before its Use ends. It
+//     should look at Use::revoked() just before: if true, run it again (park under again()) instead of answering,
+//     or a reader that never pauses keeps the recall waiting;
+//   - nobody waits for a lock, a vote or another lease while holding a Use: operations restart from their beginning.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "base/clock.h"
+#include "base/result.h"
 #include "base/token.h"
 #include "base/waiter.h"
 #include "fuse/parking.h"
 
 namespace conclave::lock {
 class LockClient;
+namespace v1 {
+class Grant;
 }
+}  // namespace conclave::lock
 
 namespace conclave::fuse_fs {
+
+struct HeldLease;
+struct LeaseEntry;
 
 class LeaseCache {
  public:
   struct Hooks {
-    // Kernel caches of the inode: pages and attributes, or a directory's names. May block on the kernel.
+    // Kernel caches of the inode: pages and attributes, or a directory's names. May block on the kernel. Not asked
+    // when a lease comes down to R or DR: what is cached then stays true.
     std::function<void(InodeId)> invalidate;
     // Dirty bytes to F, size and times to D; after it nothing of the inode is in this process that the mode
-    // `keep` does not allow. May block on servers.
+    // `keep` does not allow. May block on servers. The lease for it is in_drain(). An error: ask again soon (a server
+    // is not there); what can never succeed is remembered for the open descriptors and is no error here.
     std::function<Status(InodeId, LeaseMode keep)> drain;
     // Does a program here have it open?
     std::function<bool(InodeId)> is_open;
@@ -45,34 +63,45 @@ class LeaseCache {
     Use(Use&& other) noexcept;
     Use& operator=(Use&& other) noexcept;
     ~Use();
-    [[nodiscard]] LeaseMode mode() const { return mode_; }
-    [[nodiscard]] const std::string& token() const { return token_; }  // sealed LeaseToken
-    [[nodiscard]] std::uint64_t seq() const { return seq_; }
+    [[nodiscard]] LeaseMode mode() const;
+    [[nodiscard]] const std::string& token() const;  // sealed LeaseToken
+    [[nodiscard]] std::uint64_t seq() const;
+    // The number of the grant since which this mount held at least R (DR) without a gap. What was cached under
+    // another number is void; under the same it is true still.
+    [[nodiscard]] std::uint64_t since() const;
     // This is the first use since the lease was granted anew: attributes and names cached before it are void.
+    // (With several threads compare since() instead: the second use may be quicker.)
     [[nodiscard]] bool fresh() const { return fresh_; }
+    // A recall parks operations of this inode now: a READ is run again rather than answered.
+    [[nodiscard]] bool revoked() const;
 
    private:
     friend class LeaseCache;
-    LeaseCache* cache_ = nullptr;
-    InodeId inode_{};
-    LeaseMode mode_ = LeaseMode::kNone;
-    std::string token_;
-    std::uint64_t seq_ = 0;
+    LeaseCache* cache_ = nullptr;  // null: nothing to end
+    LeaseEntry* entry_ = nullptr;
+    std::shared_ptr<const HeldLease> lease_;
+    bool phase_ = false;
     bool fresh_ = false;
   };
 
   LeaseCache(lock::LockClient& client, Clock& clock, Waiter& waiter, Parking& parking, Hooks hooks);
+  ~LeaseCache();
 
   // At least `mode` on `inode` (W serves for R, DW for DR). `ticket` is D's and is used when L must be asked.
   // Asks L at most once for all who want the same; a grant that comes at once is used at once.
-  // kPending; kAccess (ticket), kFenced, kUnavailable (no session: SUSPECT).
+  // kPending, also while L cannot be asked (SUSPECT; the key is delivered when it can). kAccess: the ticket does not
+  // allow it; kStale: the ticket is of another session or epoch, look the inode up again; kUnavailable after stop().
   Result<Use> need(InodeId inode, LeaseMode mode, const std::string& ticket);
   // The same if it is held already, without asking anybody.
   std::optional<Use> held(InodeId inode, LeaseMode mode);
-  // Asks for many R or DR leases in one call, after a listing. What is not granted at once is not waited for.
+  // Inside Hooks::drain: the lease that is going back. Not counted; of no use after drain returned.
+  std::optional<Use> in_drain(InodeId inode);
+  // For a READ that found its use revoked: kPending under which to park it. The Use must be gone by then.
+  Error again(InodeId inode);
+  // Asks for many R or DR leases in one call, after a listing. What is not free at once is not waited for.
   void prefetch(const std::vector<std::pair<InodeId, std::string>>& inodes_and_tickets, LeaseMode mode);
   // How long the kernel may keep what this lease covers: until the session lease ends, at most 30 s; 0 if not held
-  // or being recalled.
+  // or being recalled. Ask it while holding the Use under which the answer was made.
   Duration cache_time(InodeId inode, LeaseMode mode) const;
 
   // From the session's event stream; do not block.
@@ -83,20 +112,86 @@ class LeaseCache {
   // The kernel forgot the inode and nothing is dirty: give the lease back when convenient (batched).
   void release_soon(InodeId inode);
 
+  // The session as ClientSession keeps it: opened, or renewed until `ends`. Wakes who waited for it.
+  void on_session(SessionId session, MonoTime ends);
+  // Its end has come near and no renewal was answered: the kernel's caches go, the leases stay.
+  void on_suspect();
+
   // A worker that carries out recalls; run by two or more threads of main until stop(): one recall may wait for a
   // read that waits for another.
   void run_recalls();
   void stop();
-  // The session ended: no lease is held any more. Wakes everybody.
+  // The session ended: no lease is held any more. Wakes everybody; the kernel's caches are dropped by run_recalls.
   void drop_all();
-  // Drains and returns everything (unmount).
+  // Drains and returns everything (unmount). Nothing is granted afterwards. The first error of a drain.
   Status return_all();
 
+  // Leases held; recalls carried out since the start.
   [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] std::uint64_t recalls() const { return recalls_.load(); }
 
  private:
-  struct Entry;
-  // … written with the implementation
+  enum class JobKind : std::uint8_t { kRecall, kRelease, kNotHeld, kInvalidate };
+  struct Job {
+    JobKind kind{};
+    InodeId inode{};
+    std::uint64_t seq = 0;  // kNotHeld
+  };
+  struct Shard;
+  static constexpr std::size_t kShards = 16;
+
+  // lease_cache.cc
+  [[nodiscard]] Shard& shard_of(InodeId inode) const;
+  [[nodiscard]] bool usable() const { return clock_.now().time_since_epoch().count() < ends_ns_.load(); }
+  Use use_of(LeaseEntry& entry);
+  void end_use(InodeId inode, LeaseEntry& entry, bool phase);
+  Result<Use> ask(InodeId inode, LeaseMode mode, const std::string& ticket);
+  std::optional<Result<Use>> ask_once(InodeId inode, LeaseMode mode, const std::string& ticket);
+  void take_answer(Shard& shard, InodeId inode, LeaseMode mode, const lock::v1::Grant& grant);
+  void install(LeaseEntry& entry, HeldLease lease);
+  void call_ended(InodeId inode, LeaseEntry& entry);
+  Error wait_for_session();
+  Error park(LeaseEntry& entry);
+  void deliver(LeaseEntry& entry);
+  void erase_if_idle(Shard& shard, InodeId inode);
+
+  // lease_recall.cc
+  void add_job(Job job);
+  std::vector<Job> next_jobs();
+  void start_recall(InodeId inode, LeaseEntry& entry, std::uint64_t seq, LeaseMode keep);
+  void carry_out_recall(InodeId inode);
+  bool close(InodeId inode, LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, std::unique_lock<std::mutex>& lock);
+  void drain(InodeId inode, const LeaseEntry& entry, std::uint64_t seq, LeaseMode keep);
+  void finish_recall(InodeId inode, LeaseEntry& entry, std::uint64_t seq, std::optional<HeldLease> kept);
+  void carry_out_release(const std::vector<Job>& jobs);
+  struct GiveBack {
+    InodeId inode{};
+    std::uint64_t seq = 0;
+    LeaseMode keep = LeaseMode::kNone;
+    bool open = false;
+  };
+  std::optional<HeldLease> give_back(const std::vector<GiveBack>& returns);
+  template <class Done>
+  void await(LeaseEntry& entry, std::unique_lock<std::mutex>& lock, MonoTime deadline, Done done);
+  void pause(Duration duration);
+
+  lock::LockClient& client_;
+  Clock& clock_;
+  Waiter& waiter_;
+  Parking& parking_;
+  const Hooks hooks_;
+  std::unique_ptr<Shard[]> shards_;
+
+  std::atomic<std::uint64_t> session_{0};
+  std::atomic<std::int64_t> ends_ns_{0};     // of the session lease; 0: none
+  std::atomic<std::uint64_t> era_{0};        // rises when a session is lost: older answers are void
+  std::atomic<bool> stopped_{false};
+  std::atomic<std::uint64_t> recalls_{0};
+
+  mutable std::mutex mutex_;
+  // Guarded by mutex_ from here.
+  std::deque<Job> jobs_;
+  ParkKey session_key_ = 0;                  // who waits for a usable session; 0: nobody
 };
 
 }  // namespace conclave::fuse_fs

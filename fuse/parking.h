@@ -8,6 +8,7 @@
 #include <functional>
 #include <mutex>
 #include <unordered_map>
+#include <vector>
 
 #include "base/waiter.h"
 
@@ -15,6 +16,7 @@ namespace conclave::fuse_fs {
 
 using ParkKey = std::uint64_t;
 
+// Thread-safe. Closures are called and destroyed with no lock held.
 class Parking {
  public:
   explicit Parking(Waiter& waiter) : waiter_(waiter) {}
@@ -28,8 +30,10 @@ class Parking {
   // True: it was still parked and will not run; the caller answers EINTR.
   bool cancel(std::uint64_t handle);
 
-  // A worker: runs what was delivered, until stop(). Several threads may call it.
+  // A worker: runs what was delivered, in the order of delivery, until stop(). Several threads may call it.
   void run();
+  // Runs one closure if one is ready; for an owner without workers.
+  bool run_one();
   // Ends the workers; what is parked stays.
   void stop();
   // Removes all that is parked and returns how many there were (their closures are destroyed: an adapter's
@@ -46,7 +50,8 @@ class Parking {
   mutable std::mutex mutex_;
   ParkKey next_key_ = 1;                                       // guarded by mutex_, as all below
   std::uint64_t next_handle_ = 1;
-  std::unordered_map<ParkKey, std::deque<Parked>> expected_;   // keys given out and not delivered
+  std::unordered_map<ParkKey, std::vector<Parked>> expected_;  // keys given out and not delivered
+  std::unordered_map<std::uint64_t, ParkKey> handles_;         // of what is parked
   std::deque<std::function<void()>> ready_;
   bool stopping_ = false;
 };

@@ -1,0 +1,114 @@
+// This mount's session at the lock server: opened, renewed every third of its term, opened anew when L does not
+// know it any more. Brings L's events to the leases and to the waits for locks.
+//
+//   ACTIVE    usable(); renewed in time
+//   SUSPECT   the term is about to end and no renewal was answered: operations that need L wait (LeaseCache parks
+//             them), dirty data stays, the kernel's caches go; back to ACTIVE with the next renewal
+//   lost      L does not know the session (it restarted) or has fenced it: every lease and lock is gone, on_fenced
+//             decides the fate of dirty data, and a new session is opened. RECLAIMING will come before this.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/connect_client.h"
+#include "base/daemon.h"
+#include "base/random.h"
+#include "fuse/lease_cache.h"
+#include "fuse/lock_waits.h"
+
+namespace conclave::fuse_fs {
+
+// One session as L opened it. What is sent with its pass must be numbered by its slots.
+class OpenedSession {
+ public:
+  OpenedSession(SessionId id, std::uint32_t generation, std::uint32_t epoch, std::string pass, Waiter& waiter)
+      : id_(id), generation_(generation), epoch_(epoch), pass_(std::move(pass)), waiter_(waiter) {}
+  [[nodiscard]] SessionId id() const { return id_; }
+  [[nodiscard]] std::uint32_t generation() const { return generation_; }
+  [[nodiscard]] std::uint32_t epoch() const { return epoch_; }
+  [[nodiscard]] const std::string& pass() const { return pass_; }  // sealed SessionPass
+  // One for each server (by the name in its certificate, Endpoint::name); lives as long as this. Thread-safe.
+  SlotPool& slots(const std::string& server);
+
+ private:
+  const SessionId id_;
+  const std::uint32_t generation_;
+  const std::uint32_t epoch_;
+  const std::string pass_;
+  Waiter& waiter_;
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<SlotPool>> pools_;  // guarded by mutex_
+};
+
+class ClientSession final : public Duty {
+ public:
+  struct Hooks {
+    // The session is lost: nothing dirty can reach a server under it. Open descriptors get a sticky error. Called
+    // with the leases already gone and before the new session opens; may block on the disk, not on L.
+    std::function<void(const Error& why)> on_fenced = [](const Error&) {};
+    // A new session was opened (also the first): clients that carry its pass take it over.
+    std::function<void(OpenedSession&)> on_opened = [](OpenedSession&) {};
+  };
+
+  ClientSession(lock::LockClient& client, Clock& clock, Waiter& waiter, Random& random, LeaseCache& leases,
+                LockWaits& lock_waits, Log& log, std::string label, Hooks hooks);
+
+  // Opens the first session; blocks until L answers or kCallDeadline. kAccess, kUnavailable, kUnknown, kOverloaded.
+  Status open();
+  // The session to send with a call; null before open() and while a lost one is being replaced (kUnavailable: run the
+  // operation again later). Keep the pointer for the whole of the call.
+  [[nodiscard]] std::shared_ptr<OpenedSession> current() const;
+  // ACTIVE: leases may be asked for and trusted.
+  [[nodiscard]] bool usable() const;
+  // Some server said kStale or kFenced about `session`: renews now to learn the truth. Blocks as a renewal does.
+  void doubt(SessionId session);
+
+  // Duty: renewals, at T/3, or every 500 ms while L does not answer.
+  MonoTime next_tick() override;
+  void tick(MonoTime now) override;
+
+  // One thread of main, until stop(): reads the event stream and hands everything on.
+  void run_events();
+  void stop();
+  // Gives the session up after LeaseCache::return_all() and stop(): L frees all it held at once.
+  Status close();
+
+ private:
+  void renew(OpenedSession& session);
+  void lost(SessionId session, const Error& why);
+  Status open_new();
+  void take_renewal(OpenedSession& session, MonoTime sent, Duration term);
+  Status read_stream(OpenedSession& session);
+  void take_event(std::uint64_t number, std::string_view event);
+  [[nodiscard]] bool is_current(SessionId session) const;
+
+  lock::LockClient& client_;
+  Clock& clock_;
+  Waiter& waiter_;
+  Random& random_;
+  LeaseCache& leases_;
+  LockWaits& lock_waits_;
+  Log& log_;
+  const std::string label_;
+  const Hooks hooks_;
+
+  mutable std::mutex mutex_;
+  // Guarded by mutex_ from here.
+  std::shared_ptr<OpenedSession> current_;
+  Duration term_{};
+  MonoTime ends_{};                 // of the session lease, as seen here
+  MonoTime next_renewal_{};
+  std::uint64_t events_seen_ = 0;
+  std::uint64_t events_acknowledged_ = 0;
+  std::uint64_t newest_event_ = 0;  // as the last renewal told
+  bool renewing_ = false;
+  bool replacing_ = false;          // somebody is opening a new session
+  bool suspect_ = false;
+  bool stopping_ = false;
+};
+
+}  // namespace conclave::fuse_fs
