@@ -1,0 +1,202 @@
+#include "vault/policy.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/limits.h"
+#include "vault/fields.h"
+
+namespace conclave::vault {
+namespace {
+
+constexpr std::size_t kLeastNameBytes = 4 + 1;
+constexpr std::size_t kLeastGroupBytes = kLeastNameBytes + 4 + 4 + kLeastNameBytes;
+
+void write_group(CanonicalWriter& out, const ApproverGroup& group) {
+  out.lv(group.name).u32(group.m).u32(static_cast<std::uint32_t>(group.approvers.size()));
+  for (const std::string& name : group.approvers) out.lv(name);
+}
+
+ApproverGroup read_group(CanonicalReader& in) {
+  ApproverGroup out;
+  out.name = get_person_name(in);
+  out.m = in.u32();
+  const std::uint32_t approvers = in.count(kMaxApprovers, kLeastNameBytes);
+  for (std::uint32_t i = 0; i < approvers; ++i) {
+    std::string name = get_person_name(in);
+    if (!out.approvers.empty() && out.approvers.back() >= name) in.fail();
+    out.approvers.push_back(std::move(name));
+  }
+  return out;
+}
+
+Bytes body_of(const Policy& policy) {
+  CanonicalWriter out = begin_body();
+  out.raw(policy.cluster).u64(raw(policy.directory)).lv(policy.path).u64(policy.version).raw(policy.previous);
+  out.u64(policy.roster_version);
+  put_time(out, policy.issued);
+  out.u32(static_cast<std::uint32_t>(policy.groups.size()));
+  for (const ApproverGroup& group : policy.groups) write_group(out, group);
+  put_flag(out, policy.self_approval);
+  out.u32(policy.veto);
+  put_seconds(out, policy.request_lifetime);
+  put_seconds(out, policy.longest_grant);
+  out.u32(policy.most_openings).u32(policy.shortest_reason);
+  put_flag(out, policy.auto_request);
+  return std::move(out).bytes();
+}
+
+Error invalid(const Policy& policy, const std::string& why) {
+  return {Errc::kInvalid, "the policy of " + plain_text(policy.path, kMaxPathBytes) + ": " + why};
+}
+
+Status check_groups(const Policy& policy) {
+  if (policy.groups.empty()) return invalid(policy, "no approvers");
+  if (policy.groups.size() > kMaxGroups) return invalid(policy, "more than " + std::to_string(kMaxGroups) + " groups");
+  std::set<std::string> people;
+  for (const ApproverGroup& group : policy.groups) {
+    if (group.m < 1 || group.m > group.approvers.size()) {
+      return invalid(policy, "group " + group.name + " asks for " + std::to_string(group.m) + " of " +
+                                 std::to_string(group.approvers.size()) + " approvers");
+    }
+    for (const std::string& name : group.approvers) {
+      if (!people.insert(name).second) return invalid(policy, name + " is named twice");
+    }
+  }
+  if (people.size() > kMaxApprovers) {
+    return invalid(policy, "more than " + std::to_string(kMaxApprovers) + " approvers");
+  }
+  return {};
+}
+
+Status check_limits(const Policy& policy) {
+  if (policy.version == 0 || (policy.version == 1) != (policy.previous == Hash{})) {
+    return invalid(policy, "version 1, and only it, has nothing before it");
+  }
+  if (policy.veto < 1) return invalid(policy, "a veto of no denials would end every request");
+  if (policy.request_lifetime < std::chrono::seconds(1)) return invalid(policy, "requests would expire at once");
+  if (policy.longest_grant < std::chrono::seconds(1)) return invalid(policy, "grants would expire at once");
+  if (policy.most_openings < 1 || policy.most_openings > kMaxOpenings) {
+    return invalid(policy, "1 to " + std::to_string(kMaxOpenings) + " openings can be granted");
+  }
+  if (policy.shortest_reason > kMaxReasonBytes) {
+    return invalid(policy, "a reason is at most " + std::to_string(kMaxReasonBytes) + " bytes");
+  }
+  return {};
+}
+
+Status check_approvers(const Policy& policy, const RosterVersion& roster) {
+  for (const ApproverGroup& group : policy.groups) {
+    for (const std::string& name : group.approvers) {
+      const Result<const Person*> person = standing(roster, name, kApprover, policy.issued);
+      if (!person) return invalid(policy, person.error().message);
+      const auto& devices = (*person)->devices;
+      const bool live = std::any_of(devices.begin(), devices.end(), [](const auto& device) { return !device.revoked; });
+      if (!live) return invalid(policy, name + " has no device to hold a share");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Policy::Place Policy::place_of(std::string_view person) const {
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const auto& names = groups[g].approvers;
+    const auto at = std::find(names.begin(), names.end(), person);
+    if (at != names.end()) {
+      return {&groups[g], static_cast<std::uint8_t>(g), static_cast<std::uint8_t>(at - names.begin() + 1)};
+    }
+  }
+  return {};
+}
+
+Hash Policy::hash() const { return labelled_hash("policy", body_of(*this)); }
+
+Bytes encode(const Policy& policy) {
+  CanonicalWriter out;
+  out.raw(body_of(policy));
+  write_signatures(out, policy.signatures);
+  return std::move(out).bytes();
+}
+
+Result<Policy> parse_policy(ByteView bytes) {
+  CanonicalReader in = read_body(bytes);
+  Policy out;
+  out.cluster = in.array<16>();
+  out.directory = InodeId{in.u64()};
+  out.path = in.text(kMaxPathBytes);
+  out.version = in.u64();
+  out.previous = in.array<32>();
+  out.roster_version = in.u64();
+  out.issued = get_time(in);
+  const std::uint32_t groups = in.count(kMaxGroups, kLeastGroupBytes);
+  for (std::uint32_t i = 0; i < groups; ++i) {
+    ApproverGroup group = read_group(in);
+    if (!out.groups.empty() && out.groups.back().name >= group.name) in.fail();
+    out.groups.push_back(std::move(group));
+  }
+  out.self_approval = get_flag(in);
+  out.veto = in.u32();
+  out.request_lifetime = get_seconds(in);
+  out.longest_grant = get_seconds(in);
+  out.most_openings = in.u32();
+  out.shortest_reason = in.u32();
+  out.auto_request = get_flag(in);
+  out.signatures = read_signatures(in);
+  TRY(in.finish("policy"));
+  return out;
+}
+
+void sign_policy(Policy& policy, const Device& admin) {
+  for (ApproverGroup& group : policy.groups) std::sort(group.approvers.begin(), group.approvers.end());
+  std::sort(policy.groups.begin(), policy.groups.end(),
+            [](const ApproverGroup& a, const ApproverGroup& b) { return a.name < b.name; });
+  add_signature(policy.signatures, admin, "policy", body_of(policy));
+}
+
+std::string quorum_text(const Policy& policy) {
+  std::string out;
+  for (const ApproverGroup& group : policy.groups) {
+    out += (out.empty() ? "" : " and ") + std::to_string(group.m) + " of ";
+    for (const std::string& name : group.approvers) out += name + (&name == &group.approvers.back() ? "" : ", ");
+  }
+  return out;
+}
+
+Status check_policy(const Policy& policy, const RosterChain& chain) {
+  if (policy.cluster != chain.current().cluster) return Error(Errc::kKeyRejected, "a policy of another cluster");
+  TRY(check_limits(policy));
+  TRY(check_groups(policy));
+  const RosterVersion* roster = chain.at(policy.roster_version);
+  if (roster == nullptr) {
+    return Error(Errc::kStale, "the policy was signed under roster version " + std::to_string(policy.roster_version) +
+                                   ", and only " + std::to_string(chain.current().version) + " are known");
+  }
+  TRY(check_approvers(policy, *roster));
+  return check_admins(*roster, "policy", body_of(policy), policy.signatures, policy.issued);
+}
+
+Status check_next(const Policy& current, const Policy& next, const RosterChain& chain) {
+  if (next.directory != current.directory) return Error(Errc::kInvalid, "a policy of another directory");
+  if (next.version != current.version + 1 || next.previous != current.hash()) {
+    return Error(Errc::kStale, "policy version " + std::to_string(next.version) + " does not continue version " +
+                                   std::to_string(current.version) + ": read the current one and change that");
+  }
+  if (next.roster_version < current.roster_version || next.issued < current.issued) {
+    return Error(Errc::kInvalid, "the policy is older than the one it would replace");
+  }
+  return check_policy(next, chain);
+}
+
+Status check_put(const Policy& next, const Policy* current, const RosterChain& chain) {
+  if (next.roster_version != chain.current().version) {
+    return Error(Errc::kStale, "the policy was signed under roster version " + std::to_string(next.roster_version) +
+                                   "; version " + std::to_string(chain.current().version) + " holds now: sign it again");
+  }
+  if (current != nullptr) return check_next(*current, next, chain);
+  if (next.version != 1) return Error(Errc::kStale, "a directory's first policy has version 1");
+  return check_policy(next, chain);
+}
+
+}  // namespace conclave::vault

@@ -1,0 +1,68 @@
+// A directory's policy: who must agree before one of its secrets opens. Versioned, chained and signed by admins. Its
+// hash stands in every share, so a weaker policy later cannot weaken an older secret.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "vault/roster.h"
+
+namespace conclave::vault {
+
+inline constexpr std::size_t kMaxGroups = 8;
+inline constexpr std::uint32_t kMaxOpenings = 10000;
+
+// "2 of ops": m of these people. All groups of a policy must be satisfied; nobody is in two of them.
+struct ApproverGroup {
+  std::string name;                     // as a person's name; rising in a policy
+  std::uint32_t m = 1;
+  std::vector<std::string> approvers;   // people, rising by name
+};
+
+struct Policy {
+  ClusterId cluster{};
+  InodeId directory{};
+  std::string path;                     // where the directory lay when this was signed
+  std::uint64_t version = 1;
+  Hash previous{};                      // of the version before; zeros in version 1
+  std::uint64_t roster_version = 1;     // by which approvers and signatures are judged
+  WallTime issued;
+  std::vector<ApproverGroup> groups;
+  bool self_approval = false;
+  std::uint32_t veto = 1;               // denials that end a request
+  std::chrono::seconds request_lifetime = std::chrono::minutes(15);
+  std::chrono::seconds longest_grant = std::chrono::minutes(10);
+  std::uint32_t most_openings = 16;     // ssh opens a key twice
+  std::uint32_t shortest_reason = 0;    // bytes
+  bool auto_request = true;             // open(2) files the request
+  std::vector<AdminSignature> signatures;
+
+  struct Place {
+    const ApproverGroup* group = nullptr;
+    std::uint8_t group_index = 0;
+    std::uint8_t x = 0;                 // of the person's share: the place in the group, from 1
+  };
+  [[nodiscard]] Place place_of(std::string_view person) const;   // group null: no approver
+  [[nodiscard]] Hash hash() const;      // of all but the signatures
+};
+
+Bytes encode(const Policy& policy);
+Result<Policy> parse_policy(ByteView bytes);   // kCorrupt
+// Puts groups and approvers in order and adds the device's signature. Call it once per admin, last.
+void sign_policy(Policy& policy, const Device& admin);
+// "2 of alice, bob, carol"; groups joined by " and ".
+std::string quorum_text(const Policy& policy);
+
+// The policy by itself and with the roster it names: kInvalid (m > n, nobody, a person in two groups, an unknown
+// approver or one without role or device, limits), kStale (a roster version the chain does not have), kAccess or
+// kKeyRejected (signatures), kKeyRejected (another cluster).
+Status check_policy(const Policy& policy, const RosterChain& chain);
+// check_policy, and that it continues `current`: same directory, version + 1, its hash, no older roster.
+Status check_next(const Policy& current, const Policy& next, const RosterChain& chain);
+// For who takes a policy in: it must also be signed under the newest roster, or an admin who left could still sign
+// under an old one. `current` is null for a directory's first. kStale.
+Status check_put(const Policy& next, const Policy* current, const RosterChain& chain);
+
+}  // namespace conclave::vault
