@@ -63,7 +63,7 @@ SecretBytes private_key_pem(const SigningKey& key);
 // Who a leaf certificate (DER or PEM) says it is. Does not verify the chain: TLS did. kUnauthenticated if it
 // names another cluster, more than one identity, or none; or role other than user under the user issuer.
 Result<Peer> peer_of_certificate(ByteView leaf_der, ByteView issuer_der_or_empty, const ClusterId& cluster);
-Fingerprint fingerprint_of_pem(std::string_view certificate_pem);
+Fingerprint fingerprint_of_pem(std::string_view certificate_pem);  // zeros if it is none
 Result<WallTime> expiry_of_pem(std::string_view certificate_pem);
 
 }  // namespace conclave

@@ -31,7 +31,7 @@ class Config {
   // "500ms", "30s", "10m", "12h", "7d".
   Duration duration(const std::string& key, Duration otherwise, Duration least, Duration most);
   bool flag(const std::string& key, bool otherwise);
-  std::vector<std::string> texts(const std::string& key);
+  std::vector<std::string> texts(const std::string& key);  // a list; empty if it is not there
   // kInvalid with file and line: the first getter's problem, or a key that nobody asked for.
   Status finish();
 

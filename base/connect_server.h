@@ -6,17 +6,11 @@
 #include <memory>
 #include <string>
 
-#include "base/certificate.h"
 #include "base/log.h"
 #include "base/router.h"
+#include "base/tls.h"
 
 namespace conclave {
-
-struct TlsIdentity {
-  ClusterId cluster{};
-  std::string ca_pem;        // whom to believe
-  CertifiedKey own;
-};
 
 class ConnectServer {
  public:
@@ -34,7 +28,7 @@ class ConnectServer {
   // thread that read the request. Requests beyond limits.h, malformed HTTP and clients without a valid
   // certificate are answered with a Connect error where TLS stands, and the connection is closed.
   void run();
-  // Lets requests that run finish, closes the rest. Any thread; returns at once.
+  // Lets requests that run finish (5 s), closes the rest. Any thread; returns at once.
   void stop();
 
  private:

@@ -1,10 +1,12 @@
-// The real Transport: libcurl, HTTP/1.1 keep-alive, TLS 1.3 with our certificate. One easy handle for each
-// thread and server; `Expect:` is sent empty (libcurl's 100-continue costs a second otherwise).
+// The real Transport: libcurl, HTTP/1.1 keep-alive, TLS 1.3 with our certificate. A call has an easy handle, and so
+// a connection, to itself while it runs; idle ones are used again, the last used first. `Expect:` is sent empty
+// (libcurl's 100-continue costs a second otherwise). Nothing is ever sent twice: a kept-alive connection that turns
+// out dead after sending is kUnknown, and who sent decides.
 #pragma once
 
 #include <memory>
 
-#include "base/connect_server.h"
+#include "base/tls.h"
 #include "base/transport.h"
 
 namespace conclave {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -22,16 +23,19 @@ class Duty {
 class Daemon {
  public:
   Daemon(Clock& clock, Log& log);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
   // `run` blocks until `stop` was called; it is run by `threads` threads.
   void add_pool(std::string name, unsigned threads, std::function<void()> run, std::function<void()> stop);
-  // Each duty has a thread of its own: one that waits for a peer does not delay another.
+  // Each duty has a thread of its own: one that waits for a peer does not delay another. next_tick() is asked again
+  // every 100 ms at least: it may move nearer.
   void add_duty(std::string name, Duty& duty);
-  // Runs when stopping, before the pools stop.
+  // Runs when stopping, before the pools stop; after them, the duties.
   void on_stop(std::function<void()> hook);
   // Blocks until a stop signal or request_stop(); returns when all has stopped. Writes "ready" to the descriptor
   // named by CONCLAVE_READY_FD, if set, when everything runs: `conclave up` waits for it.
   void run();
-  void request_stop();
+  void request_stop();   // any thread
 
  private:
   struct Pool {
@@ -43,11 +47,14 @@ class Daemon {
     std::string name;
     Duty* duty;
   };
+  void run_duty(const NamedDuty& named, std::stop_token stop);
+  void wait_for_stop(int signals_fd);
   Clock& clock_;
   Log& log_;
   std::vector<Pool> pools_;
   std::vector<NamedDuty> duties_;
   std::vector<std::function<void()>> hooks_;
+  const int stop_fd_;  // an eventfd: readable once stopping was asked for
 };
 
 }  // namespace conclave

@@ -27,13 +27,18 @@ inline constexpr std::size_t kMaxIoBytes = 1u << 20;        // one read or write
 
 // Messages. A unary body holds at most a full directory page or 500 small operations.
 inline constexpr std::size_t kMaxUnaryBodyBytes = 4u << 20;
+inline constexpr std::size_t kMaxRawBodyBytes = kMaxIoBytes + (64u << 10);  // one write; a sealed secret of 1 MiB
+inline constexpr std::size_t kMaxBodiesInFlightBytes = 96u << 20;  // of all requests being read or answered: of 256 MiB
 inline constexpr std::size_t kMaxHeaderBytes = 16u << 10;   // tokens and a permit of 8 members fit
 inline constexpr std::size_t kMaxConnections = 4096;        // per server: one descriptor and ~40 KiB each
 inline constexpr std::uint32_t kSlotsPerSession = 64;       // calls with an effect in flight at one server
 inline constexpr std::size_t kMaxSessions = 10000;
 inline constexpr std::size_t kMaxEventsKept = 4096;         // per session, before it must be resynchronised
 inline constexpr auto kCallDeadline = 10s;                  // a call without a better idea
+inline constexpr auto kMaxCallDeadline = 10min;             // what a caller may ask for
 inline constexpr auto kHandshakeDeadline = 5s;
+inline constexpr auto kTransferDeadline = 30s;              // for one request or reply to pass: 4 MiB at 1 Mbit/s
+inline constexpr auto kStreamHeartbeat = 15s;               // an idle event stream shows that it lives
 inline constexpr auto kIdleConnection = 120s;
 
 // Leases (coherence.md).

@@ -12,6 +12,7 @@
 
 #include "base/certificate.h"
 #include "base/clock.h"
+#include "base/connect_wire.h"
 #include "base/event_hub.h"
 #include "base/ids.h"
 #include "base/transport.h"
@@ -27,7 +28,7 @@ struct CallContext {
   const Peer& peer;
   OpId op;                     // header conclave-op; sequence 0 if absent
   std::string_view pass;       // header conclave-pass (sealed SessionPass bytes, decoded), or empty
-  MonoTime deadline;           // header connect-timeout-ms; at most kCallDeadline from arrival if absent
+  MonoTime deadline;           // header connect-timeout-ms; kCallDeadline from arrival if absent
 };
 
 struct RawCall {
@@ -57,13 +58,15 @@ class Router {
   using EventsHandler = std::function<Status(const CallContext&, std::string_view request_proto, EventHub::Sink sink)>;
   void events(std::string path, Roles allowed, EventsHandler handler);
 
-  // kNotFound ("unimplemented" on the wire) for an unknown path, kAccess for a role that is not allowed.
+  // kNotSupported ("unimplemented" on the wire) for an unknown path, kAccess for a role that is not allowed.
   // Never throws; never fails: errors are replies.
   HttpReply serve(const Peer& peer, HttpRequest request) const;
 
+  // How long a body this path takes: reading stops there.
+  [[nodiscard]] std::size_t max_body_bytes(std::string_view path) const;
   // True if the path is an events route: the server then calls serve_events and keeps the connection.
   [[nodiscard]] bool is_stream(std::string_view path) const;
-  // sink takes whole Connect envelopes. An error means: reply with it (as a unary error), no stream began.
+  // sink takes whole Connect envelopes. An error means: no stream began, the sink is gone; it is the stream's end.
   Status serve_events(const Peer& peer, const HttpRequest& request, EventHub::Sink sink) const;
 
  private:
@@ -71,15 +74,14 @@ class Router {
   using Erased = std::function<Result<std::unique_ptr<google::protobuf::Message>>(const CallContext&,
                                                                                  const google::protobuf::Message&)>;
   void add_unary(std::string path, Roles allowed, const google::protobuf::Message& prototype, Erased handler);
+  void add(std::string path, Roles allowed, Route route);
+  Result<const Route*> route_for(std::string_view path, const Peer& peer) const;
+  Result<CallContext> context_of(const Peer& peer, const std::vector<Header>& headers, std::string& pass) const;
+  Result<HttpReply> served(const Peer& peer, HttpRequest& request) const;
 
   Clock& clock_;
   std::map<std::string, std::shared_ptr<const Route>, std::less<>> routes_;
 };
-
-// Errors on the wire, for both sides: {"code","message","details":[{"type":"conclave.base.v1.ErrorDetail",
-// "value":…}]}. A body that is no such thing gives an error from the HTTP status.
-HttpReply reply_of(const Error& error);
-Error error_of(const HttpReply& reply);
 
 template <class Request, class Response>
 void Router::unary(std::string path, Roles allowed,

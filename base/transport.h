@@ -48,7 +48,7 @@ class Transport {
   // Sends and waits for the whole reply; blocks at most until `deadline`. Errors: kUnavailable (never
   // sent: not connected, refused, wrong certificate), kUnknown (sent, and no whole answer by the deadline
   // or the connection was lost), kMessageTooBig (the reply). An HTTP error status is a reply, not an
-  // error. Connections are kept alive. Thread-safe: every thread has its own connection to a server.
+  // error. Connections are kept alive. Thread-safe: a call has a connection to itself while it runs.
   virtual Result<HttpReply> call(const Endpoint& to, const HttpRequest& request, MonoTime deadline) = 0;
 
   // Sends `request` and hands the reply's body to `take` piece by piece as it arrives, for as long as
