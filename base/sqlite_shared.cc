@@ -93,6 +93,11 @@ void SqliteShared::shm_unlock(const void* who, std::size_t first, std::size_t co
 
 void SqliteShared::shm_unlock_all(const void* who) { shm_unlock(who, 0, kShmLocks); }
 
+bool SqliteShared::knows_wal_page(std::uint64_t offset) const {
+  const std::lock_guard guard(mutex_);
+  return wal_pages_.contains(offset);
+}
+
 void SqliteShared::remember_wal_page(std::uint64_t offset, std::uint32_t crc) {
   const std::lock_guard guard(mutex_);
   wal_pages_[offset] = crc;

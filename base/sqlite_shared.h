@@ -38,7 +38,8 @@ class SqliteShared {
   void shm_unlock(const void* who, std::size_t first, std::size_t count);
   void shm_unlock_all(const void* who);
 
-  // CRC32C of the page at a WAL offset, as last written or recovered. True if nothing is known of it.
+  // CRC32C of the page at a WAL offset, as last written or recovered. It fits if nothing is known of it.
+  [[nodiscard]] bool knows_wal_page(std::uint64_t offset) const;
   void remember_wal_page(std::uint64_t offset, std::uint32_t crc);
   [[nodiscard]] bool wal_page_fits(std::uint64_t offset, std::uint32_t crc) const;
   void forget_wal_pages();

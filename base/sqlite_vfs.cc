@@ -5,6 +5,7 @@
 // so a WAL page's CRC32C is remembered from its writing (or recovery) and verified at each read.
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -13,6 +14,7 @@
 #include <mutex>
 #include <new>
 #include <thread>
+#include <utility>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -59,6 +61,9 @@ struct OpenFile {
   Kind kind = Kind::kJournal;
   bool name_unsynced = false;
   SqliteShared::Level lock = SqliteShared::kNone;
+  // A WAL frame's header that waits for its page (see write_wal); at 0, where no frame is, none does.
+  std::uint64_t held_at = 0;
+  std::array<std::uint8_t, kFrameBytes> frame;
 };
 
 OpenFile& open_file(sqlite3_file* file) { return *reinterpret_cast<OpenFile*>(file); }
@@ -79,6 +84,42 @@ int failed_checksum(OpenFile& file, std::uint64_t offset) {
 bool is_wal_page(std::uint64_t offset) {
   return offset >= kWalHeaderBytes + kFrameHeaderBytes &&
          (offset - kWalHeaderBytes - kFrameHeaderBytes) % kFrameBytes == 0;
+}
+
+Status write_held(OpenFile& file) {
+  if (file.held_at == 0) return {};
+  const std::uint64_t offset = std::exchange(file.held_at, 0);
+  return file.file->write_at(offset, ByteView(file.frame).first(kFrameHeaderBytes));
+}
+
+// SQLite writes a frame's header and then its page. The header of a frame that is new since the WAL began anew
+// waits for the page: one call instead of two. (It changes headers of older frames alone: those go at once.)
+Status write_wal(OpenFile& file, std::uint64_t offset, ByteView bytes) {
+  if (offset == 0) file.shared->forget_wal_pages();  // its header: it begins anew
+  const std::uint64_t page_at = offset + kFrameHeaderBytes;
+  if (bytes.size() == kFrameHeaderBytes && is_wal_page(page_at) && !file.shared->knows_wal_page(page_at)) {
+    TRY(write_held(file));
+    std::copy(bytes.begin(), bytes.end(), file.frame.begin());
+    file.held_at = offset;
+    return {};
+  }
+  if (bytes.size() == kSqlitePageBytes && is_wal_page(offset)) {
+    file.shared->remember_wal_page(offset, crc32c(bytes));
+    if (file.held_at == offset - kFrameHeaderBytes) {
+      std::copy(bytes.begin(), bytes.end(), file.frame.begin() + kFrameHeaderBytes);
+      return file.file->write_at(std::exchange(file.held_at, 0), file.frame);
+    }
+  }
+  TRY(write_held(file));
+  return file.file->write_at(offset, bytes);
+}
+
+Status write_page(OpenFile& file, std::uint64_t offset, ByteView bytes) {
+  CHECK(bytes.size() == kSqlitePageBytes && offset % kSqlitePageBytes == 0);
+  std::array<std::uint8_t, kSqlitePageBytes> page;
+  std::copy(bytes.begin(), bytes.end(), page.begin());
+  seal_sqlite_page(offset, page);
+  return file.file->write_at(offset, page);
 }
 
 bool verified(OpenFile& file, std::uint64_t offset, ByteView bytes) {
@@ -106,6 +147,7 @@ int read_file(sqlite3_file* base, void* out, int amount, sqlite3_int64 at) {
   OpenFile& file = open_file(base);
   const ByteSpan bytes{static_cast<std::uint8_t*>(out), static_cast<std::size_t>(amount)};
   const auto offset = static_cast<std::uint64_t>(at);
+  if (const Status held = write_held(file); !held) return failed(file, held.error(), SQLITE_IOERR_WRITE);
   const auto got = file.file->read_at(offset, bytes);
   if (!got) return failed(file, got.error(), SQLITE_IOERR_READ);
   if (*got < bytes.size()) {
@@ -117,25 +159,19 @@ int read_file(sqlite3_file* base, void* out, int amount, sqlite3_int64 at) {
 
 int write_file(sqlite3_file* base, const void* from, int amount, sqlite3_int64 at) {
   OpenFile& file = open_file(base);
-  ByteView bytes{static_cast<const std::uint8_t*>(from), static_cast<std::size_t>(amount)};
+  const ByteView bytes{static_cast<const std::uint8_t*>(from), static_cast<std::size_t>(amount)};
   const auto offset = static_cast<std::uint64_t>(at);
-  std::array<std::uint8_t, kSqlitePageBytes> page;
-  if (file.kind == Kind::kDatabase) {
-    CHECK(bytes.size() == kSqlitePageBytes && offset % kSqlitePageBytes == 0);
-    std::memcpy(page.data(), bytes.data(), page.size());
-    seal_sqlite_page(offset, page);
-    bytes = page;
-  } else if (file.kind == Kind::kWal && bytes.size() == kSqlitePageBytes && is_wal_page(offset)) {
-    file.shared->remember_wal_page(offset, crc32c(bytes));
-  }
-  const Status status = file.file->write_at(offset, bytes);
+  const Status status = file.kind == Kind::kDatabase ? write_page(file, offset, bytes)
+                        : file.kind == Kind::kWal    ? write_wal(file, offset, bytes)
+                                                     : file.file->write_at(offset, bytes);
   return status ? SQLITE_OK : failed(file, status.error(), SQLITE_IOERR_WRITE);
 }
 
 int truncate_file(sqlite3_file* base, sqlite3_int64 size) {
   OpenFile& file = open_file(base);
   if (file.kind == Kind::kWal) file.shared->forget_wal_pages();
-  const Status status = file.file->truncate(static_cast<std::uint64_t>(size));
+  Status status = write_held(file);
+  if (status) status = file.file->truncate(static_cast<std::uint64_t>(size));
   return status ? SQLITE_OK : failed(file, status.error(), SQLITE_IOERR_TRUNCATE);
 }
 
@@ -144,7 +180,8 @@ int sync_file(sqlite3_file* base, int) {
   if (file.shared->has_sync_failed()) {
     return failed(file, Error(Errc::kIo, file.path + ": an earlier sync failed"), SQLITE_IOERR_FSYNC);
   }
-  Status status = file.file->sync();
+  Status status = write_held(file);
+  if (status) status = file.file->sync();
   if (status && file.name_unsynced) {
     status = file.inside->files.sync_folder(folder_of(file.path));
     if (status) file.name_unsynced = false;
@@ -156,6 +193,7 @@ int sync_file(sqlite3_file* base, int) {
 
 int size_of_file(sqlite3_file* base, sqlite3_int64* out) {
   OpenFile& file = open_file(base);
+  if (const Status held = write_held(file); !held) return failed(file, held.error(), SQLITE_IOERR_WRITE);
   const auto size = file.file->size();
   if (!size) return failed(file, size.error(), SQLITE_IOERR_FSTAT);
   *out = static_cast<sqlite3_int64>(*size);

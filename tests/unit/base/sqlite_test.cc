@@ -273,6 +273,35 @@ TEST(Sqlite, KilledProcessLosesNoCommit) {
   EXPECT_EQ(*count(*must_open(files)->database), 30);
 }
 
+// Pages leave the cache within the transaction, and SQLite writes some WAL frames twice.
+TEST(Sqlite, TransactionLargerThanTheCacheIsWholeAfterAKill) {
+  SimFiles files;
+  auto opened = must_open(files);
+  ASSERT_TRUE(opened->database->exec("PRAGMA cache_size = 8"));
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(opened->database->checkpoint());
+    ASSERT_TRUE(opened->database->transaction(round == 1, [&]() -> Status {
+      auto insert_row = TRY(opened->database->prepare("INSERT OR REPLACE INTO t VALUES (?, ?)"));
+      for (int i = 0; i < 600; ++i) {
+        const int key = i * 7 % 300;
+        const std::string name = std::to_string(round * 1000 + key) + std::string(500, 'y');
+        TRY(insert_row.bind(key, view_of(name)).run());
+      }
+      return {};
+    }));
+  }
+  files.halt();
+  opened.reset();
+  files.kill_process();
+  opened = must_open(files);
+  auto select = std::move(*opened->database->prepare("SELECT i, name FROM t ORDER BY i"));
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_TRUE(*select.step());
+    EXPECT_EQ(select.text(1).substr(0, 5), std::to_string(2000 + i) + "y");
+  }
+  EXPECT_FALSE(*select.step());
+}
+
 struct Promised {
   std::int64_t synced = 0;  // the last commit that was said to survive
   std::int64_t begun = 0;   // the last one begun
