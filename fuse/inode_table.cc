@@ -19,6 +19,7 @@ void Inode::learn(const dir::v1::Attr& from_dir) {
   const dir::v1::Attr ours = attr;
   attr = from_dir;
   attr.set_size_bytes(ours.size_bytes());
+  attr.set_allocated_bytes(ours.allocated_bytes());
   attr.set_mtime_ns(ours.mtime_ns());
   attr.set_ctime_ns(std::max(ours.ctime_ns(), from_dir.ctime_ns()));
 }

@@ -48,8 +48,9 @@ struct Inode {
   bool kill_privileges = false;      // with the next commit to D
   bool turn_taken = false;           // see Turn in flusher.h
   bool queued = false;               // for the flusher
+  MonoTime touched_at = kNever;      // the oldest change here that D does not have
+  MonoTime sent_at = kNever;         // the oldest bytes at F that no commit covers
   MonoTime retry_at{};               // after a server was away
-  MonoTime sent_since = kNever;      // oldest answer that no commit covers
   std::uint32_t failures = 0;        // rises when bytes were lost; each descriptor reports it once
   Errc failure = Errc::kIo;
 

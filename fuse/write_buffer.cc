@@ -64,21 +64,17 @@ void WriteBuffer::add_dirty(std::uint64_t offset, Piece piece) {
 WriteBuffer::DirtyMap::iterator WriteBuffer::remove_dirty(DirtyMap::iterator at) {
   dirty_bytes_ -= at->second.length;
   whole_units_.erase(at->first);
-  const auto next = dirty_.erase(at);
-  if (dirty_.empty()) dirty_since_ = kNever;
-  return next;
+  return dirty_.erase(at);
 }
 
 void WriteBuffer::cut_dirty(ByteRange range) {
   for (auto at = first_touching(dirty_, range); at != dirty_.end() && at->first < range.end;) {
     const std::uint64_t offset = at->first;
     const Piece piece = at->second;
-    const MonoTime since = dirty_since_;
     const ByteRange whole = range_of(offset, piece);
     at = remove_dirty(at);
     if (whole.begin < range.begin) add_dirty(offset, part_of(offset, piece, {whole.begin, range.begin}));
     if (whole.end > range.end) add_dirty(range.end, part_of(offset, piece, {range.end, whole.end}));
-    if (!dirty_.empty()) dirty_since_ = since;
   }
 }
 
@@ -98,7 +94,7 @@ void WriteBuffer::cut_sent(ByteRange range) {
   }
 }
 
-void WriteBuffer::write(std::uint64_t offset, ByteView bytes, MonoTime now) {
+void WriteBuffer::write(std::uint64_t offset, ByteView bytes) {
   if (bytes.empty()) return;
   for_each_piece({offset, offset + bytes.size()}, kUnit, [&](const ChunkPiece& piece) {
     write_unit(offset, bytes.first(piece.length));
@@ -106,7 +102,6 @@ void WriteBuffer::write(std::uint64_t offset, ByteView bytes, MonoTime now) {
     bytes = bytes.subspan(piece.length);
     return true;
   });
-  dirty_since_ = std::min(dirty_since_, now);
 }
 
 void WriteBuffer::write_unit(std::uint64_t offset, ByteView bytes) {
@@ -203,7 +198,6 @@ void WriteBuffer::dirty_again(std::uint64_t offset, const Piece& piece) {
   for (const ByteRange& hole : uncovered(dirty_, {range_of(offset, piece)})) {
     add_dirty(hole.begin, part_of(offset, piece, hole));
   }
-  dirty_since_ = MonoTime{};  // older than anything
 }
 
 template <class Wanted>

@@ -18,7 +18,6 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "base/clock.h"
 #include "fuse/block_range.h"
 
 namespace conclave::fuse_fs {
@@ -46,8 +45,8 @@ class WriteBuffer {
     std::map<std::uint64_t, std::uint64_t> boots;
   };
 
-  // Newer bytes replace older ones. `now` ages what is dirty.
-  void write(std::uint64_t offset, ByteView bytes, MonoTime now);
+  // Newer bytes replace older ones.
+  void write(std::uint64_t offset, ByteView bytes);
   // Puts what is here over `out`, which holds the file server's bytes of [offset, offset + out.size()).
   void overlay(std::uint64_t offset, ByteSpan out) const;
   // The parts of `range` that are not here and must be read, in order.
@@ -81,7 +80,6 @@ class WriteBuffer {
   [[nodiscard]] bool uncommitted() const { return !boots_.empty(); }
   [[nodiscard]] std::size_t held_bytes() const { return dirty_bytes_ + sent_bytes_; }
   [[nodiscard]] std::size_t dirty_bytes() const { return dirty_bytes_; }
-  [[nodiscard]] MonoTime dirty_since() const { return dirty_since_; }  // kNever: nothing is dirty
 
  private:
   struct Sent {
@@ -116,7 +114,6 @@ class WriteBuffer {
   std::uint64_t answers_ = 0;
   std::size_t dirty_bytes_ = 0;
   std::size_t sent_bytes_ = 0;
-  MonoTime dirty_since_ = kNever;
 };
 
 }  // namespace conclave::fuse_fs

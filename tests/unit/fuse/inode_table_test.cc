@@ -36,7 +36,7 @@ TEST(InodeTable, AnOpenOrDirtyInodeOutlivesTheKernelsReferences) {
   inode->opens = 1;
   EXPECT_FALSE(table.forget(kFile, 1));
   inode->opens = 0;
-  inode->buffer.write(0, view_of("x"), MonoTime{});
+  inode->buffer.write(0, view_of("x"));
   EXPECT_FALSE(table.drop_if_unused(kFile));
   inode->buffer.discard({0, 1});
   EXPECT_TRUE(table.drop_if_unused(kFile));

@@ -11,7 +11,6 @@
 namespace conclave::fuse_fs {
 namespace {
 
-constexpr MonoTime kT0{Duration(1000)};
 constexpr std::uint64_t kUnit = WriteBuffer::kUnit;
 
 std::string text(std::size_t size, char c) { return std::string(size, c); }
@@ -23,7 +22,7 @@ std::string overlaid(const WriteBuffer& buffer, std::uint64_t offset, std::strin
 
 TEST(WriteBuffer, NeighbouringWritesBecomeOnePiece) {
   WriteBuffer buffer;
-  for (std::uint64_t i = 0; i < 256; ++i) buffer.write(i * 4096, view_of(text(4096, 'a')), kT0);
+  for (std::uint64_t i = 0; i < 256; ++i) buffer.write(i * 4096, view_of(text(4096, 'a')));
   EXPECT_TRUE(buffer.has_whole_unit());
   const auto flying = buffer.take(true);
   ASSERT_TRUE(flying);
@@ -34,7 +33,7 @@ TEST(WriteBuffer, NeighbouringWritesBecomeOnePiece) {
 
 TEST(WriteBuffer, NoPieceCrossesAUnit) {
   WriteBuffer buffer;
-  buffer.write(kUnit - 3, view_of(text(10, 'a')), kT0);
+  buffer.write(kUnit - 3, view_of(text(10, 'a')));
   const auto one = buffer.take();
   const auto two = buffer.take();
   ASSERT_TRUE(one && two);
@@ -45,9 +44,9 @@ TEST(WriteBuffer, NoPieceCrossesAUnit) {
 
 TEST(WriteBuffer, WhatIsFlyingIsNotOvertaken) {
   WriteBuffer buffer;
-  buffer.write(0, view_of("old"), kT0);
+  buffer.write(0, view_of("old"));
   const auto first = buffer.take();
-  buffer.write(1, view_of("new"), kT0);
+  buffer.write(1, view_of("new"));
   EXPECT_FALSE(buffer.take()) << "two requests for the same bytes could be applied in either order";
   EXPECT_EQ(overlaid(buffer, 0, "....."), "onew.");
   EXPECT_TRUE(buffer.answered(first->id, 1));
@@ -58,9 +57,9 @@ TEST(WriteBuffer, WhatIsFlyingIsNotOvertaken) {
 
 TEST(WriteBuffer, AFailedPieceDoesNotHideNewerBytes) {
   WriteBuffer buffer;
-  buffer.write(0, view_of("aaaa"), kT0);
+  buffer.write(0, view_of("aaaa"));
   const auto flight = buffer.take();
-  buffer.write(1, view_of("bb"), kT0);
+  buffer.write(1, view_of("bb"));
   buffer.failed(flight->id);
   EXPECT_EQ(overlaid(buffer, 0, "...."), "abba");
   EXPECT_EQ(buffer.dirty_bytes(), 4u);
@@ -68,11 +67,11 @@ TEST(WriteBuffer, AFailedPieceDoesNotHideNewerBytes) {
 
 TEST(WriteBuffer, SentBytesStayUntilCommitted) {
   WriteBuffer buffer;
-  buffer.write(0, view_of("aaaa"), kT0);
+  buffer.write(0, view_of("aaaa"));
   EXPECT_TRUE(buffer.answered(buffer.take()->id, 7));
   const auto covered = buffer.covered();
   EXPECT_EQ(covered.boots, (std::map<std::uint64_t, std::uint64_t>{{0, 7}}));
-  buffer.write(8, view_of("bb"), kT0);
+  buffer.write(8, view_of("bb"));
   EXPECT_TRUE(buffer.answered(buffer.take()->id, 7));
   buffer.committed(covered);
   EXPECT_EQ(buffer.held_bytes(), 2u) << "what was answered after the commit began is not covered by it";
@@ -84,11 +83,11 @@ TEST(WriteBuffer, SentBytesStayUntilCommitted) {
 
 TEST(WriteBuffer, ARestartSeenByAWriteSendsTheChunkAgain) {
   WriteBuffer buffer;
-  buffer.write(0, view_of("aaaa"), kT0);
-  buffer.write(kChunkBytes, view_of("cccc"), kT0);
+  buffer.write(0, view_of("aaaa"));
+  buffer.write(kChunkBytes, view_of("cccc"));
   EXPECT_TRUE(buffer.answered(buffer.take()->id, 7));
   EXPECT_TRUE(buffer.answered(buffer.take()->id, 9));
-  buffer.write(10, view_of("bb"), kT0);
+  buffer.write(10, view_of("bb"));
   EXPECT_TRUE(buffer.answered(buffer.take()->id, 8));
   const auto again = buffer.take();
   ASSERT_TRUE(again);
@@ -98,9 +97,9 @@ TEST(WriteBuffer, ARestartSeenByAWriteSendsTheChunkAgain) {
 
 TEST(WriteBuffer, ARestartSeenByTheCommitSendsWhatItCovers) {
   WriteBuffer buffer;
-  buffer.write(0, view_of("aaaa"), kT0);
+  buffer.write(0, view_of("aaaa"));
   EXPECT_TRUE(buffer.answered(buffer.take()->id, 7));
-  buffer.write(1, view_of("b"), kT0);
+  buffer.write(1, view_of("b"));
   EXPECT_TRUE(buffer.restarted(buffer.covered()));
   EXPECT_EQ(overlaid(buffer, 0, "...."), "abaa");
   EXPECT_EQ(buffer.dirty_bytes(), 4u);
@@ -108,7 +107,7 @@ TEST(WriteBuffer, ARestartSeenByTheCommitSendsWhatItCovers) {
 
 TEST(WriteBuffer, ARestartAfterLettingGoIsReported) {
   WriteBuffer buffer;
-  buffer.write(0, view_of("aaaa"), kT0);
+  buffer.write(0, view_of("aaaa"));
   EXPECT_TRUE(buffer.answered(buffer.take()->id, 7));
   buffer.let_go();
   EXPECT_EQ(buffer.held_bytes(), 0u);
@@ -118,7 +117,7 @@ TEST(WriteBuffer, ARestartAfterLettingGoIsReported) {
 
 TEST(WriteBuffer, StableSizeStopsBeforeTheFirstUnsentByte) {
   WriteBuffer buffer;
-  buffer.write(0, view_of(text(100, 'a')), kT0);
+  buffer.write(0, view_of(text(100, 'a')));
   EXPECT_EQ(buffer.stable_size(100, 0), 0u);
   EXPECT_EQ(buffer.stable_size(100, 40), 40u) << "D knows of 40 bytes already";
   EXPECT_EQ(buffer.stable_size(500, 200), 500u) << "an overwrite below the committed size does not count";
@@ -126,16 +125,6 @@ TEST(WriteBuffer, StableSizeStopsBeforeTheFirstUnsentByte) {
   EXPECT_EQ(buffer.stable_size(100, 0), 0u);
   EXPECT_TRUE(buffer.answered(flight->id, 1));
   EXPECT_EQ(buffer.stable_size(100, 0), 100u);
-}
-
-TEST(WriteBuffer, AgeIsThatOfTheOldestDirtyByte) {
-  WriteBuffer buffer;
-  EXPECT_EQ(buffer.dirty_since(), kNever);
-  buffer.write(0, view_of("a"), kT0);
-  buffer.write(9, view_of("a"), kT0 + 1s);
-  EXPECT_EQ(buffer.dirty_since(), kT0);
-  buffer.discard({0, 100});
-  EXPECT_EQ(buffer.dirty_since(), kNever);
 }
 
 // A file of bytes at two "servers' disks" beside what the program wrote: after everything has flown, the server has
@@ -178,7 +167,7 @@ class Model {
     const ByteRange range = any_range();
     const std::string bytes = text(range.length(), static_cast<char>('a' + random_() % 26));
     truth_.replace(range.begin, range.length(), bytes);
-    buffer_.write(kBase + range.begin, view_of(bytes), kT0);
+    buffer_.write(kBase + range.begin, view_of(bytes));
   }
   bool take() {
     auto flight = buffer_.take();

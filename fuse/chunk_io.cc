@@ -1,0 +1,240 @@
+#include "fuse/chunk_io.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace conclave::fuse_fs {
+namespace {
+
+constexpr std::uint64_t kPlacesAhead = 16;  // a sequential reader asks D once a GiB
+
+}  // namespace
+
+void ChunkIo::forget_layout(Inode& inode, std::uint64_t index) {
+  const std::lock_guard lock(inode.mutex);
+  inode.layouts.erase(index);
+}
+
+void ChunkIo::forget_layouts_from(Inode& inode, std::uint64_t index) {
+  const std::lock_guard lock(inode.mutex);
+  inode.layouts.erase(inode.layouts.lower_bound(index), inode.layouts.end());
+}
+
+void ChunkIo::learn_layout(Inode& inode, const dir::v1::Layout& layout, std::uint64_t seq) {
+  const std::lock_guard lock(inode.mutex);
+  if (inode.layouts_seq != seq) inode.layouts.clear();
+  inode.layouts_seq = seq;
+  inode.layouts[layout.index()] = layout;
+}
+
+Status ChunkIo::learn_servers() {
+  const auto answer = TRY(servers_.dir()->servers());
+  std::vector<file::FileServer> servers;
+  for (const dir::v1::Member& member : answer.members()) {
+    servers.push_back({ServerId{member.id()}, member.name(), member.host(), static_cast<std::uint16_t>(member.port())});
+  }
+  servers_.file()->set_servers(servers);
+  return {};
+}
+
+Result<file::ChunkPlace> ChunkIo::place_of(const dir::v1::Layout& layout) {
+  file::ChunkPlace place{layout.permit(), {}};
+  for (const std::uint32_t member : layout.members()) place.members.push_back(ServerId{member});
+  if (!servers_.file()->knows(place)) TRY(learn_servers());
+  return place;
+}
+
+Result<dir::v1::Layout> ChunkIo::layout(Inode& inode, const Held& held, std::uint64_t index, bool create) {
+  dir::v1::PlaceRequest request;
+  {
+    const std::lock_guard lock(inode.mutex);
+    if (inode.layouts_seq != held.seq) inode.layouts.clear();
+    inode.layouts_seq = held.seq;
+    const auto known = inode.layouts.find(index);
+    if (known != inode.layouts.end() && (!create || !known->second.permit().empty())) return known->second;
+    const std::uint64_t last = create ? index : chunk_of(std::max<std::uint64_t>(inode.attr.size_bytes(), 1) - 1);
+    request.add_indexes(index);
+    for (std::uint64_t i = index + 1; i <= last && i < index + kPlacesAhead; ++i) request.add_indexes(i);
+  }
+  request.set_inode(raw(inode.id));
+  request.set_create(create);
+  request.set_token(held.token);
+  const auto answer = TRY(servers_.dir()->place(request));
+  const std::lock_guard lock(inode.mutex);
+  dir::v1::Layout found;
+  found.set_index(index);
+  for (const dir::v1::Layout& one : answer.layouts()) {
+    if (one.index() == index) found = one;
+    if (inode.layouts_seq == held.seq) inode.layouts[one.index()] = one;
+  }
+  if (create && found.permit().empty()) return Error(Errc::kIo, "the directory server gave no place for a chunk");
+  return found;
+}
+
+// Runs act(place); a place that is not current is asked anew. A hole is a place without members.
+template <class Do>
+auto ChunkIo::with_place(Inode& inode, const Held& held, std::uint64_t index, bool create, Do act)
+    -> decltype(act(file::ChunkPlace())) {
+  for (int attempt = 1;; ++attempt) {
+    const auto where = TRY(layout(inode, held, index, create));
+    if (where.permit().empty()) return act(file::ChunkPlace());
+    const file::ChunkPlace place = TRY(place_of(where));
+    auto done = act(place);
+    if (done || done.error().code != Errc::kStale || attempt == kPlaceAttempts) return done;
+    forget_layout(inode, index);
+  }
+}
+
+Result<std::string> ChunkIo::read_piece(Inode& inode, const Held& held, const ChunkPiece& piece) {
+  return with_place(inode, held, piece.index, false, [&](const file::ChunkPlace& place) -> Result<std::string> {
+    if (place.members.empty()) return std::string();
+    return servers_.file()->read(place, held.token, piece.offset_in_chunk, piece.length);
+  });
+}
+
+Status ChunkIo::read(Inode& inode, const Held& held, std::uint64_t offset, ByteSpan out) {
+  Status status;
+  for_each_piece({offset, offset + out.size()}, kMaxIoBytes, [&](const ChunkPiece& piece) {
+    const auto bytes = read_piece(inode, held, piece);
+    if (!bytes) {
+      status = bytes.error();
+      return false;
+    }
+    const std::size_t got = std::min<std::size_t>(bytes->size(), piece.length);
+    std::memcpy(out.data(), bytes->data(), got);
+    std::memset(out.data() + got, 0, piece.length - got);
+    out = out.subspan(piece.length);
+    return true;
+  });
+  return status;
+}
+
+Result<std::uint64_t> ChunkIo::write(Inode& inode, const Held& held, std::uint64_t offset, ByteView bytes) {
+  const std::uint64_t index = chunk_of(offset);
+  return with_place(inode, held, index, true, [&](const file::ChunkPlace& place) -> Result<std::uint64_t> {
+    const auto written = TRY(servers_.file()->write(place, held.token, offset % kChunkBytes, string_of(bytes)));
+    if (written.moved) forget_layout(inode, index);
+    return written.boot;
+  });
+}
+
+Status ChunkIo::commit(Inode& inode, const Held& held, const std::map<std::uint64_t, std::uint64_t>& boots) {
+  for (int attempt = 1;; ++attempt) {
+    std::vector<file::FileClient::Dirty> chunks;
+    for (const auto& [index, boot] : boots) {
+      const auto where = TRY(layout(inode, held, index, false));
+      if (where.permit().empty()) continue;  // freed since
+      file::ChunkPlace place = TRY(place_of(where));
+      chunks.push_back({std::move(place), boot});
+    }
+    const Status done = servers_.file()->commit(held.token, chunks);
+    if (done || done.error().code != Errc::kStale || attempt == 2) return done;
+    for (const auto& [index, boot] : boots) forget_layout(inode, index);  // a failover, or a restart: the places tell
+  }
+}
+
+Status ChunkIo::cut(Inode& inode, const Held& held, std::uint64_t size) {
+  const std::uint64_t inside = size % kChunkBytes;
+  if (inside == 0) return {};
+  return with_place(inode, held, chunk_of(size), false, [&](const file::ChunkPlace& place) -> Status {
+    if (!place.members.empty()) TRY(servers_.file()->truncate(place, held.token, inside));
+    return {};
+  });
+}
+
+Status ChunkIo::zero(Inode& inode, const Held& held, ByteRange range) {
+  const WholeChunks whole = whole_chunks(range);
+  if (whole.any) {
+    dir::v1::PunchRequest request;
+    request.set_inode(raw(inode.id));
+    request.set_token(held.token);
+    request.set_first(whole.first);
+    request.set_last(whole.last);
+    TRY(servers_.dir()->punch(request));
+    const std::lock_guard lock(inode.mutex);
+    inode.layouts.erase(inode.layouts.lower_bound(whole.first), inode.layouts.upper_bound(whole.last));
+  }
+  Status status;
+  const auto zero_piece = [&](const ChunkPiece& piece) {
+    status = with_place(inode, held, piece.index, false, [&](const file::ChunkPlace& place) -> Status {
+      if (!place.members.empty()) TRY(servers_.file()->zero(place, held.token, piece.offset_in_chunk, piece.length));
+      return {};
+    });
+    return status.has_value();
+  };
+  if (!whole.any) {
+    for_each_piece(range, kChunkBytes, zero_piece);
+    return status;
+  }
+  for_each_piece({range.begin, chunk_start(whole.first)}, kChunkBytes, zero_piece);
+  if (status) for_each_piece({chunk_start(whole.last + 1), range.end}, kChunkBytes, zero_piece);
+  return status;
+}
+
+// Data of one chunk, at or after `offset` of the file, as ranges of the file; nothing for a hole.
+Result<ChunkIo::Extents> ChunkIo::extents(Inode& inode, const Held& held, std::uint64_t offset) {
+  Extents out;
+  const std::uint64_t start = chunk_start(chunk_of(offset));
+  const Status asked = with_place(inode, held, chunk_of(offset), false, [&](const file::ChunkPlace& place) -> Status {
+    out = {!place.members.empty(), {}};
+    if (!out.exists) return {};
+    const auto found = TRY(servers_.file()->extents(place, held.token, offset - start));
+    for (const auto& one : found.extents()) {
+      const std::uint64_t begin = start + one.offset_bytes();
+      out.data.push_back({begin, begin + one.length_bytes()});
+    }
+    return {};
+  });
+  TRY(asked);
+  return out;
+}
+
+// The start of the first chunk at or after `index`; kMaxFileBytes if there is none. D knows: a sparse file has
+// room for 2^37 chunks.
+Result<std::uint64_t> ChunkIo::next_chunk(Inode& inode, const Held& held, std::uint64_t index) {
+  dir::v1::PlaceRequest request;
+  request.set_inode(raw(inode.id));
+  request.set_token(held.token);
+  request.set_at_or_after(index);
+  const auto next = TRY(servers_.dir()->place(request));
+  if (next.layouts_size() == 0 || next.layouts(0).permit().empty()) return kMaxFileBytes;
+  return chunk_start(next.layouts(0).index());
+}
+
+Result<std::uint64_t> ChunkIo::seek(Inode& inode, const Held& held, std::uint64_t offset, std::uint64_t size,
+                                    bool hole) {
+  while (offset < size) {
+    const auto found = TRY(extents(inode, held, offset));
+    if (!found.exists && hole) return offset;
+    if (!found.exists) {
+      offset = std::max(offset + 1, TRY(next_chunk(inode, held, chunk_of(offset) + 1)));
+      continue;
+    }
+    const std::uint64_t end = chunk_start(chunk_of(offset) + 1);
+    for (const ByteRange& data : found.data) {
+      if (data.end <= offset) continue;
+      if (!hole) return std::min(size, std::max(offset, data.begin));
+      if (data.begin > offset) return offset;
+      offset = data.end;
+    }
+    if (hole && offset < end) return std::min(size, offset);
+    offset = end;
+  }
+  return size;
+}
+
+Result<std::uint64_t> ChunkIo::copy(Inode& from, const Held& from_held, std::uint64_t from_offset, Inode& to,
+                                    const Held& to_held, std::uint64_t to_offset, std::uint64_t length) {
+  const ChunkPiece in = first_piece({from_offset, from_offset + length});
+  const ChunkPiece out = first_piece({to_offset, to_offset + in.length});
+  const auto source = TRY(layout(from, from_held, in.index, false));
+  if (source.permit().empty()) return Errc::kNotSupported;
+  const auto target = TRY(layout(to, to_held, out.index, true));
+  const file::ChunkPlace source_place = TRY(place_of(source));
+  const file::ChunkPlace target_place = TRY(place_of(target));
+  const auto copied = TRY(servers_.file()->copy(source_place, from_held.token, in.offset_in_chunk, target_place, to_held.token,
+                                     out.offset_in_chunk, out.length));
+  return copied.copied_bytes();
+}
+
+}  // namespace conclave::fuse_fs

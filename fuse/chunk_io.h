@@ -1,0 +1,74 @@
+// Bytes of plain files at the file servers: finds the chunk's place at D (kept for as long as the lease it was asked
+// under), sends, and asks anew when a server says that the place is not current.
+//
+// All calls block on D and F; thread-safe. Ranges lie below kMaxFileBytes. Errors are theirs; kStale is answered with a
+// new place kPlaceAttempts times and then passed on.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "base/bytes.h"
+#include "fuse/inode_table.h"
+#include "fuse/servers.h"
+
+namespace conclave::fuse_fs {
+
+// The lease an operation works under, as D and F are shown it.
+struct Held {
+  std::string token;  // sealed LeaseToken
+  std::uint64_t seq = 0;
+};
+
+class ChunkIo {
+ public:
+  static constexpr int kPlaceAttempts = 4;  // a failover changes the place once or twice
+
+  explicit ChunkIo(const Servers& servers) : servers_(servers) {}
+
+  // A piece's bytes; fewer than asked when the rest is zeros.
+  Result<std::string> read_piece(Inode& inode, const Held& held, const ChunkPiece& piece);
+  // Fills `out`; holes and what no server has are zeros.
+  Status read(Inode& inode, const Held& held, std::uint64_t offset, ByteSpan out);
+  // One piece (it crosses no unit of the write buffer); the chunk is placed if it is new. Returns the boot id.
+  Result<std::uint64_t> write(Inode& inode, const Held& held, std::uint64_t offset, ByteView bytes);
+  // Makes chunks durable: chunk → boot id, of WriteBuffer::covered. kStale: send the bytes again.
+  Status commit(Inode& inode, const Held& held, const std::map<std::uint64_t, std::uint64_t>& boots);
+  // Cuts the chunk that a file of `size` ends in, so that what is behind reads as zeros when the file grows again.
+  Status cut(Inode& inode, const Held& held, std::uint64_t size);
+  // Zeros: whole chunks are freed at D, the rest is zeroed at F; holes stay.
+  Status zero(Inode& inode, const Held& held, ByteRange range);
+  // The first offset at or after `offset` that has data (or, with `hole`, that has none); `size` where there is none.
+  Result<std::uint64_t> seek(Inode& inode, const Held& held, std::uint64_t offset, std::uint64_t size, bool hole);
+  // Server-side copy within one pair of chunks; how much was copied. kNotSupported: read and write instead.
+  Result<std::uint64_t> copy(Inode& from, const Held& from_held, std::uint64_t from_offset, Inode& to,
+                             const Held& to_held, std::uint64_t to_offset, std::uint64_t length);
+
+  // The place of a chunk; an empty permit is a hole. Asked with `create`, there is always one.
+  Result<dir::v1::Layout> layout(Inode& inode, const Held& held, std::uint64_t index, bool create);
+  // Forgets places: one, or those from `index` on (they were freed).
+  static void forget_layout(Inode& inode, std::uint64_t index);
+  static void forget_layouts_from(Inode& inode, std::uint64_t index);
+  // Remembers what D sent along with another answer.
+  static void learn_layout(Inode& inode, const dir::v1::Layout& layout, std::uint64_t seq);
+
+  // `layout` as the file client takes it, its servers known to it.
+  Result<file::ChunkPlace> place_of(const dir::v1::Layout& layout);
+
+ private:
+  template <class Do>
+  auto with_place(Inode& inode, const Held& held, std::uint64_t index, bool create, Do act)
+      -> decltype(act(file::ChunkPlace()));
+  struct Extents {
+    bool exists = false;          // the chunk
+    std::vector<ByteRange> data;  // rising
+  };
+  Result<Extents> extents(Inode& inode, const Held& held, std::uint64_t offset);
+  Result<std::uint64_t> next_chunk(Inode& inode, const Held& held, std::uint64_t index);
+  Status learn_servers();
+
+  const Servers& servers_;
+};
+
+}  // namespace conclave::fuse_fs

@@ -1,0 +1,412 @@
+#include "fuse/flusher.h"
+
+#include <utility>
+
+namespace conclave::fuse_fs {
+namespace {
+
+constexpr int kDurableAttempts = 3;  // file servers that restart between the bytes and the commit
+
+bool will_pass(Errc code) { return retry_of(code) != Retry::kNo; }
+
+std::int64_t grown(std::size_t before, std::size_t after) {
+  return static_cast<std::int64_t>(after) - static_cast<std::int64_t>(before);
+}
+
+Held held_of(const Inode& inode) { return {inode.token, inode.token_seq}; }
+
+}  // namespace
+
+bool Turn::attempt(Inode& inode) {
+  const std::lock_guard lock(inode.mutex);
+  return !std::exchange(inode.turn_taken, true);
+}
+
+void Turn::give_back(Inode& inode, Waiter& waiter) {
+  {
+    const std::lock_guard lock(inode.mutex);
+    inode.turn_taken = false;
+  }
+  waiter.wake(&inode);
+}
+
+Turn::Turn(Inode& inode, Waiter& waiter) : inode_(inode), waiter_(waiter) {
+  for (;;) {
+    const auto seen = waiter.observe(&inode);
+    if (attempt(inode)) return;
+    waiter.wait(&inode, seen, kNever);
+  }
+}
+
+Flusher::Flusher(const Servers& servers, ChunkIo& chunks, InodeTable& inodes, Clock& clock, Waiter& waiter,
+                 Parking& parking, Log& log, std::function<void(InodeId)> unused)
+    : servers_(servers),
+      chunks_(chunks),
+      inodes_(inodes),
+      clock_(clock),
+      waiter_(waiter),
+      parking_(parking),
+      log_(log),
+      unused_(std::move(unused)) {}
+
+// --- What is due -----------------------------------------------------------------------------------------------
+
+bool Flusher::pressed() const {
+  const std::lock_guard lock(mutex_);
+  return counters_.held_bytes > kCommitBytes;
+}
+
+Flusher::Want Flusher::want_of(Inode& inode) const {
+  const bool press = pressed();
+  const MonoTime now = clock_.now();
+  const std::lock_guard lock(inode.mutex);
+  if (now < inode.retry_at) return {};
+  const bool old = inode.touched_at != kNever && now - inode.touched_at >= kFlushAge;
+  const bool long_sent = inode.sent_at != kNever && now - inode.sent_at >= kCommitAge;
+  return {old || press, old && inode.attr_dirty, long_sent || press};
+}
+
+void Flusher::touched(const InodePtr& inode, std::int64_t bytes) {
+  bool whole_unit = false;
+  {
+    const std::lock_guard lock(inode->mutex);
+    if (inode->touched_at == kNever) inode->touched_at = clock_.now();
+    whole_unit = inode->buffer.has_whole_unit() && clock_.now() >= inode->retry_at;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    active_.emplace(inode->id, inode);
+  }
+  const bool before = pressed();
+  add_held(bytes);
+  if (whole_unit) enqueue(inode);
+  if (!before && pressed()) enqueue_all();
+}
+
+void Flusher::add_held(std::int64_t bytes) {
+  std::vector<ParkKey> room_for;
+  {
+    const std::lock_guard lock(mutex_);
+    counters_.held_bytes += static_cast<std::size_t>(bytes);
+    if (counters_.held_bytes < kMaxDirtyBytes / 4 * 3) room_for.swap(waiting_);
+  }
+  for (const ParkKey key : room_for) parking_.deliver(key);
+}
+
+Status Flusher::admit() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (counters_.held_bytes < kMaxDirtyBytes) return {};
+  }
+  const ParkKey key = parking_.expect();
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(key);
+  }
+  enqueue_all();
+  add_held(0);  // room may have come before the key was listed
+  return Error(Errc::kPending, "the write buffer is full", key);
+}
+
+void Flusher::tick(MonoTime now) {
+  next_tick_ = now + kTick;
+  std::vector<InodePtr> active;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, inode] : active_) active.push_back(inode);
+  }
+  for (const InodePtr& inode : active) {
+    const Want want = want_of(*inode);
+    if (want.parts || want.size || want.durable) enqueue(inode);
+  }
+}
+
+// --- The queue -------------------------------------------------------------------------------------------------
+
+void Flusher::enqueue(const InodePtr& inode) {
+  {
+    const std::lock_guard lock(inode->mutex);
+    if (std::exchange(inode->queued, true)) return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back(inode);
+  }
+  waiter_.wake(&queue_);
+}
+
+void Flusher::enqueue_all() {
+  std::vector<InodePtr> active;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, inode] : active_) active.push_back(inode);
+  }
+  for (const InodePtr& inode : active) enqueue(inode);
+}
+
+InodePtr Flusher::next() {
+  const std::lock_guard lock(mutex_);
+  if (queue_.empty()) return nullptr;
+  InodePtr inode = std::move(queue_.front());
+  queue_.pop_front();
+  return inode;
+}
+
+void Flusher::run() {
+  for (;;) {
+    const auto seen = waiter_.observe(&queue_);
+    if (const InodePtr inode = next()) {
+      work_on(inode);
+      continue;
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopping_) return;
+    }
+    waiter_.wait(&queue_, seen, kNever);
+  }
+}
+
+void Flusher::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  waiter_.wake(&queue_);
+}
+
+// The worker that finds nothing left to take, and nothing on its way, goes on to D and to the commit.
+void Flusher::work_on(const InodePtr& inode) {
+  {
+    const std::lock_guard lock(inode->mutex);
+    inode->queued = false;
+  }
+  const Want want = want_of(*inode);
+  for (bool sent = true; sent;) {
+    if (!send_one(inode, want.parts, sent)) return;
+  }
+  {
+    const std::lock_guard lock(inode->mutex);
+    if (want.parts && inode->buffer.flying()) return;
+  }
+  if (!(want.size || want.durable) || !Turn::attempt(*inode)) return;
+  if (want.durable) (void)make_durable(inode);
+  if (want.size) (void)tell_size(inode, false);
+  Turn::give_back(*inode, waiter_);
+  settle(inode);
+}
+
+// --- Sending ---------------------------------------------------------------------------------------------------
+
+Status Flusher::send_one(const InodePtr& inode, bool parts, bool& sent) {
+  std::optional<WriteBuffer::Flying> flight;
+  Held held;
+  bool more = false;
+  {
+    const std::lock_guard lock(inode->mutex);
+    flight = inode->buffer.take(!parts);
+    held = held_of(*inode);
+    more = parts ? inode->buffer.dirty() : inode->buffer.has_whole_unit();
+  }
+  sent = flight.has_value();
+  if (!flight) return {};
+  if (more) enqueue(inode);  // another worker helps
+  return landed(inode, *flight, chunks_.write(*inode, held, flight->offset, flight->piece.view()));
+}
+
+Status Flusher::landed(const InodePtr& inode, const WriteBuffer::Flying& flight, const Result<std::uint64_t>& boot) {
+  Status status;
+  std::int64_t change = 0;
+  {
+    const std::lock_guard lock(inode->mutex);
+    const std::size_t before = inode->buffer.held_bytes();
+    if (boot) {
+      if (!inode->buffer.answered(flight.id, *boot)) lose(*inode, Error(Errc::kIo, "a file server restarted"));
+      if (inode->sent_at == kNever) inode->sent_at = clock_.now();
+    } else {
+      status = boot.error();
+      inode->buffer.failed(flight.id);
+      if (will_pass(boot.error().code)) {
+        inode->retry_at = clock_.now() + kRetryPause;
+      } else {
+        inode->buffer.discard({flight.offset, flight.offset + flight.piece.length});
+        if (!inode->removed()) lose(*inode, boot.error());
+      }
+    }
+    change = grown(before, inode->buffer.held_bytes());
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    counters_.sent_pieces += boot.has_value();
+    counters_.sent_bytes += boot.has_value() ? flight.piece.length : 0;
+  }
+  add_held(change);
+  waiter_.wake(inode.get());
+  return status;
+}
+
+// With the inode's mutex. Each descriptor reports it once, at its next fsync or close.
+void Flusher::lose(Inode& inode, const Error& why) {
+  ++inode.failures;
+  inode.failure = why.code;
+  log_.error("written bytes were lost", {{"inode", raw(inode.id)}, {"why", why}});
+}
+
+Status Flusher::send_all(const InodePtr& inode) {
+  for (;;) {
+    const auto seen = waiter_.observe(inode.get());
+    bool sent = false;
+    TRY(send_one(inode, true, sent));
+    if (sent) continue;
+    bool flying = false;
+    {
+      const std::lock_guard lock(inode->mutex);
+      flying = inode->buffer.flying();
+    }
+    if (!flying) return {};
+    waiter_.wait(inode.get(), seen, kNever);
+  }
+}
+
+void Flusher::discard(const InodePtr& inode, ByteRange range) {
+  for (;;) {
+    const auto seen = waiter_.observe(inode.get());
+    {
+      std::unique_lock lock(inode->mutex);
+      if (!inode->buffer.flying_in(range)) {
+        const std::size_t before = inode->buffer.held_bytes();
+        inode->buffer.discard(range);
+        const std::int64_t change = grown(before, inode->buffer.held_bytes());
+        lock.unlock();
+        return add_held(change);
+      }
+    }
+    waiter_.wait(inode.get(), seen, kNever);
+  }
+}
+
+// --- Telling D, and durability -----------------------------------------------------------------------------------
+
+// With the inode's turn.
+Status Flusher::make_durable(const InodePtr& inode) {
+  WriteBuffer::Covered covered;
+  Held held;
+  {
+    const std::lock_guard lock(inode->mutex);
+    covered = inode->buffer.covered();
+    held = held_of(*inode);
+  }
+  if (covered.boots.empty()) return {};
+  const Status done = chunks_.commit(*inode, held, covered.boots);
+  std::int64_t change = 0;
+  {
+    const std::lock_guard lock(inode->mutex);
+    const std::size_t before = inode->buffer.held_bytes();
+    if (done) {
+      inode->buffer.committed(covered);
+      inode->sent_at = inode->buffer.uncommitted() ? clock_.now() : kNever;
+    } else if (done.error().code == Errc::kStale) {
+      if (!inode->buffer.restarted(covered) && !inode->removed()) lose(*inode, Error(Errc::kIo, "a file server restarted"));
+      if (inode->touched_at == kNever) inode->touched_at = MonoTime{};
+    } else {
+      inode->retry_at = clock_.now() + kRetryPause;
+    }
+    change = grown(before, inode->buffer.held_bytes());
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    counters_.committed += done.has_value();
+  }
+  add_held(change);
+  return done;
+}
+
+// With the inode's turn.
+Status Flusher::tell_size(const InodePtr& inode, bool durable) {
+  dir::v1::CommitRequest request;
+  bool changed = false;
+  {
+    const std::lock_guard lock(inode->mutex);
+    changed = inode->attr_dirty && !inode->removed();
+    request.set_inode(raw(inode->id));
+    request.set_token(inode->token);
+    request.set_size_bytes(inode->buffer.stable_size(inode->attr.size_bytes(), inode->size_at_dir));
+    request.set_mtime_ns(inode->attr.mtime_ns());
+    request.set_allocated_bytes(inode->attr.allocated_bytes());
+    request.set_kill_privileges(inode->kill_privileges);
+    request.set_durable(durable);
+  }
+  if (!changed) {
+    if (durable) TRY(servers_.dir()->sync());
+    return {};
+  }
+  const auto answer = servers_.dir()->commit(request);
+  const std::lock_guard lock(inode->mutex);
+  if (!answer) {
+    inode->retry_at = clock_.now() + kRetryPause;
+    if (!will_pass(answer.error().code) && !inode->removed()) {
+      inode->attr_dirty = false;  // the truth is D's now
+      lose(*inode, answer.error());
+    }
+    return answer.error();
+  }
+  inode->size_at_dir = request.size_bytes();
+  inode->kill_privileges = false;
+  const bool all = request.size_bytes() == inode->attr.size_bytes() && request.mtime_ns() == inode->attr.mtime_ns();
+  inode->attr_dirty = !all;
+  inode->touched_at = all && !inode->buffer.dirty() ? kNever : clock_.now();
+  inode->learn(answer->attr());
+  return {};
+}
+
+Status Flusher::flush(const InodePtr& inode, Depth depth) {
+  const bool durable = depth == Depth::kDurable;
+  Status status;
+  for (int attempt = 0; attempt < kDurableAttempts; ++attempt) {
+    TRY(send_all(inode));
+    const Turn turn(*inode, waiter_);
+    if (durable) status = make_durable(inode);
+    if (status) {
+      status = tell_size(inode, durable);
+      break;
+    }
+    if (status.error().code != Errc::kStale) break;  // else the bytes are dirty again
+  }
+  settle(inode);
+  return status;
+}
+
+// Forgets an inode that has nothing more to send.
+void Flusher::settle(const InodePtr& inode) {
+  {
+    const std::lock_guard lock(mutex_);
+    const std::lock_guard inner(inode->mutex);
+    const WriteBuffer& buffer = inode->buffer;
+    if (inode->attr_dirty || buffer.dirty() || buffer.flying() || buffer.uncommitted()) return;
+    inode->touched_at = kNever;
+    active_.erase(inode->id);
+  }
+  if (inodes_.drop_if_unused(inode->id)) unused_(inode->id);
+}
+
+std::size_t Flusher::flush_all(MonoTime deadline) {
+  std::vector<InodePtr> active;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, inode] : active_) active.push_back(inode);
+  }
+  std::size_t left = 0;
+  for (const InodePtr& inode : active) {
+    if (clock_.now() >= deadline || !flush(inode, Depth::kDurable)) ++left;
+  }
+  return left;
+}
+
+Flusher::Counters Flusher::counters() const {
+  const std::lock_guard lock(mutex_);
+  Counters out = counters_;
+  out.inodes = active_.size();
+  return out;
+}
+
+}  // namespace conclave::fuse_fs

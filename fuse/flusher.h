@@ -1,0 +1,117 @@
+// Sends what the write buffers hold: bytes to F first, then size and times to D, so that no size ever covers bytes
+// that no server has. Full units leave at once, the rest when it is kFlushAge old. What is sent and not yet durable is
+// committed when it is kCommitAge old or more than kCommitBytes are held; writers wait at kMaxDirtyBytes.
+//
+// Thread-safe. Whoever needs an inode clean (fsync, a recall) sends along with the workers.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "base/daemon.h"
+#include "base/waiter.h"
+#include "fuse/chunk_io.h"
+#include "fuse/parking.h"
+
+namespace conclave::fuse_fs {
+
+// One at a time changes an inode's size at D (commit, truncate). May be held across calls: it is no mutex, and
+// whoever has one waits for no lease and no other turn.
+class Turn {
+ public:
+  Turn(Inode& inode, Waiter& waiter);                            // waits for it
+  static bool attempt(Inode& inode);                             // true: taken; end it with give_back
+  static void give_back(Inode& inode, Waiter& waiter);
+  ~Turn() { give_back(inode_, waiter_); }
+  Turn(const Turn&) = delete;
+
+ private:
+  Inode& inode_;
+  Waiter& waiter_;
+};
+
+class Flusher final : public Duty {
+ public:
+  static constexpr auto kCommitAge = std::chrono::seconds(5);
+  static constexpr auto kRetryPause = std::chrono::seconds(1);  // after a server was away for a call's patience
+  static constexpr auto kTick = std::chrono::milliseconds(250);
+
+  // `unused` is told of inodes that were dropped because the last thing that kept them was their bytes.
+  Flusher(const Servers& servers, ChunkIo& chunks, InodeTable& inodes, Clock& clock, Waiter& waiter, Parking& parking,
+          Log& log, std::function<void(InodeId)> unused);
+
+  // How far: the servers have the bytes and D the size; or all of it survives power loss.
+  enum class Depth : std::uint8_t { kVisible, kDurable };
+
+  // Called after a change of the inode's buffer or attributes that D does not have yet; `bytes` is by how much
+  // held_bytes() changed. Does not block.
+  void touched(const InodePtr& inode, std::int64_t bytes);
+  // kPending while writers must wait for the servers; the key is delivered when there is room.
+  Status admit();
+
+  // Sends, and tells D. Blocks. Errors: what a server said for good (those bytes are lost, the inode's failures rise);
+  // kUnavailable, kUnknown: the bytes are still here and will be tried again.
+  Status flush(const InodePtr& inode, Depth depth);
+  // Takes the bytes of the range out of the buffer, after what of it is on its way has landed. Blocks no longer than
+  // a send takes. The caller has the inode's turn.
+  void discard(const InodePtr& inode, ByteRange range);
+  // All inodes, durably, as far as it goes until `deadline`; returns how many have bytes left.
+  std::size_t flush_all(MonoTime deadline);
+
+  // A worker; several threads of main run it until stop().
+  void run();
+  void stop();
+
+  // Duty: finds what has become old.
+  MonoTime next_tick() override { return next_tick_; }
+  void tick(MonoTime now) override;
+
+  struct Counters {
+    std::uint64_t sent_pieces = 0, sent_bytes = 0, told = 0, committed = 0, failures = 0;
+    std::size_t held_bytes = 0, inodes = 0;
+  };
+  [[nodiscard]] Counters counters() const;
+
+ private:
+  struct Want {
+    bool parts = false;    // also pieces that do not fill their unit
+    bool size = false;     // tell D
+    bool durable = false;  // commit
+  };
+  Want want_of(Inode& inode) const;
+  [[nodiscard]] bool pressed() const;
+  void enqueue(const InodePtr& inode);
+  void enqueue_all();
+  InodePtr next();
+  void work_on(const InodePtr& inode);
+  Status send_one(const InodePtr& inode, bool parts, bool& sent);
+  Status landed(const InodePtr& inode, const WriteBuffer::Flying& flight, const Result<std::uint64_t>& boot);
+  Status send_all(const InodePtr& inode);
+  Status make_durable(const InodePtr& inode);
+  Status tell_size(const InodePtr& inode, bool durable);
+  void lose(Inode& inode, const Error& why);
+  void add_held(std::int64_t bytes);
+  void settle(const InodePtr& inode);
+
+  const Servers& servers_;
+  ChunkIo& chunks_;
+  InodeTable& inodes_;
+  Clock& clock_;
+  Waiter& waiter_;
+  Parking& parking_;
+  Log& log_;
+  const std::function<void(InodeId)> unused_;
+  MonoTime next_tick_{};
+  mutable std::mutex mutex_;                      // before an Inode's
+  std::deque<InodePtr> queue_;                    // guarded by mutex_, as all below
+  std::unordered_map<InodeId, InodePtr> active_;  // with something that D or the disks do not have
+  std::vector<ParkKey> waiting_;                  // writers
+  Counters counters_;
+  bool stopping_ = false;
+};
+
+}  // namespace conclave::fuse_fs
