@@ -59,6 +59,7 @@ Result<ClusterFile> ClusterFile::load(Files& files, const std::string& path) {
   const std::string dir = config.text("servers.dir");
   const std::string lock = config.text("servers.lock");
   const std::string vault = config.text("servers.vault");
+  const std::string log_key = config.text("log.key");
   const std::string ca = config.text("tls.ca", "ca.pem");
   TRY(config.finish());
   ClusterFile out;
@@ -66,6 +67,11 @@ Result<ClusterFile> ClusterFile::load(Files& files, const std::string& path) {
   out.dir = TRY(parse_endpoint(dir, Role::kDir, out.id));
   out.lock = TRY(parse_endpoint(lock, Role::kLock, out.id));
   out.vault = TRY(parse_endpoint(vault, Role::kVault, out.id));
+  const auto log_bytes = from_hex(log_key);
+  if (!log_bytes || log_bytes->size() != out.log_key.size()) {
+    return Error(Errc::kInvalid, path + ": log.key must be 64 hexadecimal digits");
+  }
+  std::copy(log_bytes->begin(), log_bytes->end(), out.log_key.begin());
   out.ca_pem = TRY(files.read_all(path_below(folder_of(path), ca), kMaxPemBytes));
   return out;
 }

@@ -15,10 +15,12 @@ namespace conclave {
 // cluster.toml:
 //   [cluster]  id = "32 hexadecimal digits"
 //   [servers]  dir = "1@127.0.0.1:7101"   lock = "1@127.0.0.1:7102"   vault = "1@127.0.0.1:7103"
+//   [log]      key = "64 hexadecimal digits"   # the audit log's Ed25519 public key
 //   [tls]      ca = "ca.pem"               # beside cluster.toml, or an absolute path
 struct ClusterFile {
   ClusterId id{};
   Endpoint dir, lock, vault;
+  SigningPublic log_key{};   // what checkpoints of the audit log are verified with
   std::string ca_pem;
 
   static Result<ClusterFile> load(Files& files, const std::string& path);

@@ -85,11 +85,15 @@ using Status = Result<void>;
 
 // Evaluates a Result; on an error returns that error from the enclosing function, else is its value:
 //   auto entry = TRY(store.find(name));
-#define TRY(expression)                                       \
-  __extension__({                                             \
-    auto try_result = (expression);                           \
-    if (!try_result) return std::move(try_result).error();    \
-    std::move(try_result).value();                            \
+// Each use names its variable anew, so that one TRY may stand inside another.
+#define TRY(expression) CONCLAVE_TRY_NAMED(expression, __COUNTER__)
+#define CONCLAVE_TRY_NAMED(expression, number) CONCLAVE_TRY(expression, CONCLAVE_TRY_NAME(number))
+#define CONCLAVE_TRY_NAME(number) try_result_##number
+#define CONCLAVE_TRY(expression, result)                \
+  __extension__({                                       \
+    auto result = (expression);                         \
+    if (!result) return std::move(result).error();      \
+    std::move(result).value();                          \
   })
 
 }  // namespace conclave

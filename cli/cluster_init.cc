@@ -51,6 +51,13 @@ class Making {
     return files_.write_all(folder_.config(part), config);
   }
 
+  // The audit log's signing key: its seed stays with the vault, its public half (returned) goes into cluster.toml.
+  Result<std::string> log_key() {
+    const SigningKey key = make_signing_key(context_.random());
+    TRY(files_.write_all(folder_.server("vault") + "/log.key", to_hex(key.seed.view()) + "\n"));
+    return to_hex(key.public_key);
+  }
+
   Status user_issuer() {
     const auto issuer = TRY(make_user_issuer(ca_, id_, context_.clock().wall(), kServerLifetime, context_.random()));
     return write_certified_key(files_, folder_.server("vault") + "/issuer", issuer);
@@ -105,10 +112,11 @@ Status init_cluster(Context& context, const ClusterFolder& folder, const InitOpt
   TRY(making.member("dirserver", Role::kDir, "1", "server", dirserver_toml(at(1), options.replicas)));
   TRY(making.member("vault", Role::kVault, "1", "server", vault_toml(at(2))));
   TRY(making.user_issuer());
+  const std::string log_key = TRY(making.log_key());
   TRY(making.member("mount", Role::kHost, host_name(), "host", mount_toml()));
   TRY(files.make_folders(folder.run()));
   TRY(files.make_folders(folder.path + "/log"));
-  TRY(files.write_all(folder.cluster_file(), cluster_toml({to_hex(id), at(1), at(0), at(2)})));
+  TRY(files.write_all(folder.cluster_file(), cluster_toml({to_hex(id), at(1), at(0), at(2), log_key})));
   return copy_cluster_file(context, folder, {context.home() + "/" + admin});
 }
 

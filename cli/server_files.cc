@@ -18,6 +18,7 @@ std::string tls_section(const std::string& stem) {
 std::string cluster_toml(const ClusterAddresses& addresses) {
   return "[cluster]\nid = " + toml_text(addresses.id_hex) + "\n\n[servers]\ndir = " + toml_text("1@" + addresses.dir) +
          "\nlock = " + toml_text("1@" + addresses.lock) + "\nvault = " + toml_text("1@" + addresses.vault) +
+         "\n\n[log]\nkey = " + toml_text(addresses.log_key_hex) +
          "\n\n[tls]\nca = \"ca.pem\"\n";
 }
 
@@ -32,7 +33,7 @@ std::string dirserver_toml(const std::string& listen, unsigned replicas) {
 
 std::string vault_toml(const std::string& listen) {
   return "cluster = \"../cluster.toml\"\n\n" + server_section("1", listen) + "\n" + tls_section("server") +
-         "\n[issuer]\ncertificate = \"issuer.pem\"\nkey = \"issuer.key\"\n\n[roster]\nfirst = \"roster-1\"\n";
+         "\n[issuer]\ncertificate = \"issuer.pem\"\nkey = \"issuer.key\"\n\n[roster]\nfirst = \"roster-1\"\n\n[log]\nkey = \"log.key\"\n";
 }
 
 std::string fileserver_toml(const std::string& name, const std::string& listen, const std::string& back) {

@@ -27,3 +27,17 @@ function(conclave_heavy)
       "-fno-sanitize=null,vptr,alignment,object-size")
   endif()
 endfunction()
+
+# conclave_embed(TARGET file.sql part/name.h namespace kName): the file's text as a string constant in a generated
+# header, remade when the file changes.
+function(conclave_embed target file header namespace constant)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  file(READ ${file} text)
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/embedded/${header} @ONLY CONTENT
+"#pragma once
+namespace ${namespace} {
+inline constexpr char ${constant}[] = R\"embedded(${text})embedded\";
+}
+")
+  target_include_directories(${target} PRIVATE ${CMAKE_BINARY_DIR}/embedded)
+endfunction()

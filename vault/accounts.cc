@@ -1,0 +1,175 @@
+#include "vault/accounts.h"
+
+#include "base/limits.h"
+#include "vault/fields.h"
+
+namespace conclave::vault {
+namespace {
+
+constexpr std::uint64_t kLongestInvitationS = 30 * 24 * 3600;  // a month: a token that nobody took is a risk
+constexpr std::size_t kMaxInvitations = 10000;
+constexpr auto kGuestLifetime = std::chrono::hours(24 * 3650);  // it also serves to log in again, years later
+constexpr int kRosterVersionsPerAnswer = 100;
+
+Hash login_hash(const LoginCert& cert) { return labelled_hash("logout", encode(cert)); }
+
+}  // namespace
+
+Accounts::Accounts(VaultState& state, CertifiedKey user_issuer, ClusterId cluster)
+    : state_(state), user_issuer_(std::move(user_issuer)), cluster_(cluster) {}
+
+Status Accounts::check_admin(const CallContext& context) {
+  auto person = standing(state_.roster().current(), context.peer.name, kAdmin, state_.now());
+  if (!person) return in_context("only an admin may do this", std::move(person).error());
+  return {};
+}
+
+Result<v1::InviteResponse> Accounts::invite(const CallContext& context, const v1::InviteRequest& request) {
+  const auto turn = state_.take_turn();
+  TRY(check_admin(context));
+  if (!is_person_name(request.name())) {
+    return Error(Errc::kInvalid, "a name is 1 to 64 of a-z, 0-9, '.', '_' and '-'");
+  }
+  if (request.lifetime_s() == 0 || request.lifetime_s() > kLongestInvitationS) {
+    return Error(Errc::kInvalid, "an invitation lasts at most 30 days");
+  }
+  if (state_.roster().current().find(request.name()) != nullptr) {
+    return Error(Errc::kExists, "'" + request.name() + "' is in the roster already");
+  }
+  Statement count = TRY(state_.prepare("SELECT count(*) FROM invitation WHERE admitted = 0"));
+  TRY(count.step());
+  if (count.u64(0) >= kMaxInvitations) return Error(Errc::kOverloaded, "too many invitations are open");
+
+  v1::InviteResponse response;
+  Bytes id(16);
+  state_.random().fill(id);
+  const WallTime expires = state_.now() + std::chrono::seconds(request.lifetime_s());
+  const CertificateSubject guest{.role = Role::kGuest, .name = request.name(), .uid = 0, .gid = 0, .device_kid_hex = ""};
+  CertifiedKey certificate = TRY(issue(user_issuer_, cluster_, guest, state_.now(), kGuestLifetime, state_.random()));
+  TRY(state_.change([&]() -> Status {
+    Statement insert = TRY(state_.prepare(
+        "INSERT INTO invitation (id, name, uid, gid, roles, expires_ns) VALUES (?, ?, ?, ?, ?, ?)"));
+    return insert.bind(id, request.name(), request.uid(), request.gid(), request.roles() & kAllRoles, expires.ns).run();
+  }));
+  response.set_id(string_of(id));
+  response.set_guest_chain_pem(certificate.chain_pem);
+  response.set_guest_key_pem(string_of(certificate.key_pem.view()));
+  return response;
+}
+
+Result<v1::JoinResponse> Accounts::join(const CallContext&, const v1::JoinRequest& request) {
+  const auto turn = state_.take_turn();
+  TRY(parse_device(view_of(request.device())));
+  if (request.mac().size() != sizeof(Mac)) return Error(Errc::kInvalid, "the MAC of a join has 32 bytes");
+  Statement find = TRY(state_.prepare("SELECT expires_ns, device, mac, admitted FROM invitation WHERE id = ?"));
+  find.bind(view_of(request.id()));
+  if (!TRY(find.step())) return Error(Errc::kNotFound, "there is no such invitation; ask an admin for a new token");
+  const bool same = !find.is_null(1) && text_of(find.blob(1)) == request.device() && text_of(find.blob(2)) == request.mac();
+  v1::JoinResponse response;
+  response.set_admitted(find.i64(3) != 0);
+  if (same) return response;
+  if (!find.is_null(1)) return Error(Errc::kExists, "this token was used already; ask an admin for a new one");
+  if (find.i64(0) < state_.now().ns) return Error(Errc::kKeyExpired, "this token has expired; ask an admin for a new one");
+  find.reset();
+  TRY(state_.change([&]() -> Status {
+    Statement update = TRY(state_.prepare("UPDATE invitation SET device = ?, mac = ? WHERE id = ?"));
+    return update.bind(view_of(request.device()), view_of(request.mac()), view_of(request.id())).run();
+  }));
+  return response;
+}
+
+Result<v1::JoinsResponse> Accounts::joins(const CallContext& context, const v1::JoinsRequest& request) {
+  const auto turn = state_.take_turn();
+  TRY(check_admin(context));
+  Statement find = TRY(state_.prepare(
+      "SELECT id, name, uid, gid, roles, device, mac FROM invitation "
+      "WHERE admitted = 0 AND device IS NOT NULL AND (?1 = '' OR name = ?1) ORDER BY name LIMIT 100"));
+  find.bind(request.name());
+  v1::JoinsResponse response;
+  while (TRY(find.step())) {
+    auto* one = response.add_joins();
+    one->set_id(string_of(find.blob(0)));
+    one->set_name(std::string(find.text(1)));
+    one->set_uid(static_cast<std::uint32_t>(find.i64(2)));
+    one->set_gid(static_cast<std::uint32_t>(find.i64(3)));
+    one->set_roles(static_cast<std::uint32_t>(find.i64(4)));
+    one->set_device(string_of(find.blob(5)));
+    one->set_mac(string_of(find.blob(6)));
+  }
+  return response;
+}
+
+Result<v1::PutRosterResponse> Accounts::put_roster(const CallContext& context, const v1::PutRosterRequest& request) {
+  const auto turn = state_.take_turn();
+  const ByteView bytes = view_of(request.version());
+  const RosterVersion next = TRY(parse_roster(bytes));
+  const RosterVersion* known = state_.roster().at(next.version);
+  if (known != nullptr && encode(*known) == bytes_of(bytes)) return v1::PutRosterResponse();
+  if (next.version != state_.roster().current().version + 1) {
+    return Error(Errc::kStale, "the roster is at version " + std::to_string(state_.roster().current().version) +
+                                   " now; make the change again on top of it");
+  }
+  TRY(check_next(state_.roster().current(), next));
+  TRY(state_.change([&]() -> Status {
+    Statement insert = TRY(state_.prepare("INSERT INTO roster (version, bytes) VALUES (?, ?)"));
+    TRY(insert.bind(next.version, bytes).run());
+    Statement admit = TRY(state_.prepare("UPDATE invitation SET admitted = 1 WHERE id = ?"));
+    TRY(admit.bind(view_of(request.join_id())).run());
+    TRY(state_.log({.kind = LeafKind::kRoster, .person = context.peer.name, .subject = next.hash(),
+                    .note = "version " + std::to_string(next.version), .content = bytes_of(bytes)}));
+    return {};
+  }));
+  TRY(state_.adopt_roster(bytes));
+  return v1::PutRosterResponse();
+}
+
+Result<v1::GetRosterResponse> Accounts::get_roster(const CallContext&, const v1::GetRosterRequest& request) {
+  const auto turn = state_.take_turn();
+  v1::GetRosterResponse response;
+  for (std::uint64_t v = std::max<std::uint64_t>(1, request.from_version());
+       response.versions_size() < kRosterVersionsPerAnswer; ++v) {
+    const RosterVersion* version = state_.roster().at(v);
+    if (version == nullptr) break;
+    response.add_versions(string_of(encode(*version)));
+  }
+  return response;
+}
+
+Result<v1::LoginResponse> Accounts::login(const CallContext&, const v1::LoginRequest& request) {
+  const auto turn = state_.take_turn();
+  const LoginCert cert = TRY(parse_login_cert(view_of(request.login_certificate())));
+  const Person* person = TRY(check_login(state_.roster().current(), cert, 0, state_.now()));
+  TRY(check_not_logged_out(cert));
+  const CertificateSubject subject{.role = Role::kUser, .name = person->name, .uid = person->uid, .gid = person->gid,
+                                   .device_kid_hex = to_hex(cert.kid)};
+  const auto left = std::chrono::duration_cast<std::chrono::seconds>(Duration(cert.not_after.ns - state_.now().ns));
+  v1::LoginResponse response;
+  response.set_chain_pem(TRY(issue_for(user_issuer_, cluster_, subject, cert.key, state_.now(), left, state_.random())));
+  return response;
+}
+
+Result<v1::LogoutResponse> Accounts::logout(const CallContext& context, const v1::LogoutRequest& request) {
+  const auto turn = state_.take_turn();
+  const LoginCert cert = TRY(parse_login_cert(view_of(request.login_certificate())));
+  if (context.peer.role == Role::kUser && context.peer.name != cert.person) {
+    return Error(Errc::kAccess, "this login is " + cert.person + "'s");
+  }
+  TRY(check_login(state_.roster().current(), cert, 0, state_.now()));
+  TRY(state_.change([&]() -> Status {
+    Statement forget = TRY(state_.prepare("DELETE FROM logout WHERE expires_ns < ?"));
+    TRY(forget.bind(state_.now().ns).run());
+    Statement insert = TRY(state_.prepare("INSERT OR IGNORE INTO logout (login, expires_ns) VALUES (?, ?)"));
+    return insert.bind(ByteView(login_hash(cert)), (cert.not_after + std::chrono::seconds(kCertificateSkew)).ns).run();
+  }));
+  return v1::LogoutResponse();
+}
+
+Status Accounts::check_not_logged_out(const LoginCert& cert) {
+  Statement find = TRY(state_.prepare("SELECT 1 FROM logout WHERE login = ?"));
+  const Hash hash = login_hash(cert);
+  find.bind(ByteView(hash));
+  if (TRY(find.step())) return Error(Errc::kKeyRevoked, cert.person + " has logged out; log in again");
+  return {};
+}
+
+}  // namespace conclave::vault

@@ -1,0 +1,40 @@
+// People at the vault: invitations, the roster's next versions, logins. Handlers of VaultService; each takes the turn.
+#pragma once
+
+#include "base/router.h"
+#include "conclave/vault/v1/vault.pb.h"
+#include "vault/vault_state.h"
+
+namespace conclave::vault {
+
+class Accounts {
+ public:
+  // `user_issuer` signs the certificates of logins and guests; it can make nothing else (base/certificate.h).
+  Accounts(VaultState& state, CertifiedKey user_issuer, ClusterId cluster);
+
+  // By an admin: a guest's certificate to join with. kAccess, kExists (a person of that name), kInvalid.
+  Result<v1::InviteResponse> invite(const CallContext& context, const v1::InviteRequest& request);
+  // By the guest: its device's keys, MACed under the invitation's secret. Again with the same keys is done already;
+  // kExists for others, kNotFound, kKeyExpired.
+  Result<v1::JoinResponse> join(const CallContext& context, const v1::JoinRequest& request);
+  // By an admin: who has joined and is not yet in the roster.
+  Result<v1::JoinsResponse> joins(const CallContext& context, const v1::JoinsRequest& request);
+  // The next version, judged by the signatures in it alone. kStale unless it follows the newest.
+  Result<v1::PutRosterResponse> put_roster(const CallContext& context, const v1::PutRosterRequest& request);
+  Result<v1::GetRosterResponse> get_roster(const CallContext& context, const v1::GetRosterRequest& request);
+  // A user certificate for a login key that a device of the roster certifies, as long as that says.
+  Result<v1::LoginResponse> login(const CallContext& context, const v1::LoginRequest& request);
+  Result<v1::LogoutResponse> logout(const CallContext& context, const v1::LogoutRequest& request);
+
+  // With the turn held: kKeyRevoked after a logout.
+  Status check_not_logged_out(const LoginCert& cert);
+
+ private:
+  Status check_admin(const CallContext& context);
+
+  VaultState& state_;
+  const CertifiedKey user_issuer_;
+  const ClusterId cluster_;
+};
+
+}  // namespace conclave::vault

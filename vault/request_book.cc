@@ -1,0 +1,366 @@
+#include "vault/request_book.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "vault/fields.h"
+
+namespace conclave::vault {
+namespace {
+
+constexpr auto kExpiryTick = std::chrono::seconds(1);
+constexpr int kMaxListed = 500;   // what one message and one person can take in
+
+constexpr std::string_view kRowColumns = "rd, state, bytes, header_hash, session, path_now, filed_ns, expires_ns";
+
+Hash hash_of(ByteView bytes) {
+  Hash hash{};
+  if (bytes.size() == hash.size()) std::copy(bytes.begin(), bytes.end(), hash.begin());
+  return hash;
+}
+
+Error not_found() { return Error(Errc::kNotFound, "there is no such request; 'conclave requests' lists them"); }
+
+// Why a request takes no more votes and gives nothing.
+Error ended(v1::State state) {
+  switch (state) {
+    case v1::DENIED: return Error(Errc::kAccess, "the request was denied");
+    case v1::TIMED_OUT: return Error(Errc::kTimedOut, "the request timed out");
+    case v1::CANCELLED: return Error(Errc::kAccess, "the request was cancelled");
+    default: return Error(Errc::kExists, "the request is decided already");
+  }
+}
+
+bool waits_for_votes(v1::State state) { return state == v1::FILED || state == v1::PENDING; }
+
+}  // namespace
+
+RequestBook::RequestBook(VaultState& state, Accounts& accounts, Secrets& secrets, EventHub& events, Clock& clock)
+    : state_(state), accounts_(accounts), secrets_(secrets), events_(events), clock_(clock), next_tick_(clock.now()) {}
+
+Result<v1::RequestView> RequestBook::file(const CallContext&, const v1::FileRequestRequest& request) {
+  const auto turn = state_.take_turn();
+  const ByteView bytes = view_of(request.request());
+  const Request parsed = TRY(parse_request(bytes));
+  const Hash rd = parsed.rd();
+  if (auto known = find(rd)) return view_of_row(*known);
+
+  const StoredSecret secret = TRY(secrets_.find_by_header(parsed.header));
+  const Case a_case = TRY(open_case(secret.policy, secret.header, secret.table, bytes, state_.roster()));
+  TRY(check_open(a_case, state_.roster(), state_.now()));
+  TRY(accounts_.check_not_logged_out(parsed.requester));
+  if (TRY(secrets_.newest_version(a_case.header.core.secret)) != a_case.header.core.version) {
+    return Error(Errc::kStale, "the secret has a newer version");
+  }
+  Statement waiting = TRY(state_.prepare("SELECT count(*) FROM request WHERE person = ? AND state <= 1"));
+  waiting.bind(parsed.requester.person);
+  TRY(waiting.step());
+  if (waiting.u64(0) >= kMaxPendingRequestsPerUser) {
+    return Error(Errc::kOverloaded, parsed.requester.person + " has " + std::to_string(kMaxPendingRequestsPerUser) +
+                                        " requests waiting already");
+  }
+  const Row row{.rd = rd, .state = v1::PENDING, .request = bytes_of(bytes), .header = parsed.header,
+                .session = SessionId{request.session()}, .path_now = plain_text(request.path_now(), kMaxPathBytes),
+                .filed = state_.now(), .expires = parsed.expires};
+  TRY(state_.change([&]() -> Status {
+    Statement insert = TRY(state_.prepare(
+        "INSERT INTO request (rd, state, bytes, header_hash, person, session, path_now, filed_ns, expires_ns) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+    TRY(insert.bind(ByteView(rd), static_cast<int>(row.state), bytes, ByteView(row.header), parsed.requester.person,
+                    raw(row.session), row.path_now, row.filed.ns, row.expires.ns).run());
+    TRY(state_.log({.kind = LeafKind::kRequest, .person = parsed.requester.person, .subject = rd,
+                    .note = a_case.header.path, .content = row.request}));
+    return {};
+  }));
+  return view_of_row(row);
+}
+
+Result<v1::RequestView> RequestBook::get(const CallContext&, const v1::GetRequestRequest& request) {
+  const auto turn = state_.take_turn();
+  const std::string& id = request.id();
+  const bool hexadecimal = id.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (id.size() < 4 || id.size() > 64 || !hexadecimal) {
+    return Error(Errc::kInvalid, "a request is named by 4 to 64 hexadecimal digits");
+  }
+  Statement search = TRY(state_.prepare("SELECT rd FROM request WHERE lower(hex(rd)) LIKE ? || '%' LIMIT 2"));
+  search.bind(id);
+  if (!TRY(search.step())) return not_found();
+  const Hash rd = hash_of(search.blob(0));
+  if (TRY(search.step())) return Error(Errc::kInvalid, "several requests begin with " + id + "; give more digits");
+  return view_of_row(TRY(find(rd)));
+}
+
+Result<v1::ListRequestsResponse> RequestBook::list(const CallContext&, const v1::ListRequestsRequest& request) {
+  const auto turn = state_.take_turn();
+  Statement search = TRY(state_.prepare(
+      "SELECT rd FROM request WHERE ?1 OR state <= 1 ORDER BY filed_ns DESC LIMIT ?2"));
+  search.bind(request.all() ? 1 : 0, kMaxListed);
+  std::vector<Hash> found;
+  while (TRY(search.step())) found.push_back(hash_of(search.blob(0)));
+  v1::ListRequestsResponse response;
+  for (const Hash& rd : found) {
+    const Row row = TRY(find(rd));
+    if (!request.approver().empty()) {
+      const Policy policy = TRY(parse_policy(TRY(secrets_.find_by_header(row.header)).policy));
+      if (policy.place_of(request.approver()).group == nullptr) continue;
+    }
+    *response.add_requests() = TRY(view_of_row(row));
+    if (response.ByteSizeLong() > kMaxUnaryBodyBytes / 2) break;
+  }
+  return response;
+}
+
+Result<v1::RequestView> RequestBook::approve(const CallContext&, const v1::ApproveRequest& request) {
+  const auto turn = state_.take_turn();
+  const ByteView bytes = view_of(request.approval());
+  const Approval approval = TRY(parse_approval(bytes));
+  const Loaded loaded = TRY(load(approval.rd));
+  const Person* person = TRY(check_approval(approval, loaded.a_case, state_.roster()));
+  return vote(approval.rd, person->name, false, bytes, loaded);
+}
+
+Result<v1::RequestView> RequestBook::deny(const CallContext&, const v1::DenyRequest& request) {
+  const auto turn = state_.take_turn();
+  const ByteView bytes = view_of(request.denial());
+  const Denial denial = TRY(parse_denial(bytes));
+  const Loaded loaded = TRY(load(denial.rd));
+  const Person* person = TRY(check_denial(denial, loaded.a_case, state_.roster()));
+  return vote(denial.rd, person->name, true, bytes, loaded);
+}
+
+Result<v1::RequestView> RequestBook::vote(const Hash& rd, const std::string& person, bool denial, ByteView bytes,
+                                          const Loaded& loaded) {
+  if (auto already = vote_already_cast(loaded, person, bytes); already || already.error().code != Errc::kNotFound) {
+    return already;
+  }
+  if (!waits_for_votes(loaded.row.state)) return ended(loaded.row.state);
+  TRY(check_open(loaded.a_case, state_.roster(), state_.now()));
+  Row row = loaded.row;
+  std::size_t approvals = 0;
+  TRY(state_.change([&]() -> Status {
+    Statement insert = TRY(state_.prepare("INSERT INTO vote (rd, person, denial, bytes) VALUES (?, ?, ?, ?)"));
+    TRY(insert.bind(ByteView(rd), person, denial ? 1 : 0, bytes).run());
+    TRY(state_.log({.kind = denial ? LeafKind::kDeny : LeafKind::kApprove, .person = person, .subject = rd,
+                    .note = loaded.a_case.header.path, .content = bytes_of(bytes)}));
+    const Votes votes = TRY(votes_of(rd));
+    const Tally tally = count_votes(loaded.a_case, votes.approvals, votes.denials, state_.roster());
+    approvals = tally.approved.size();
+    if (tally.decision == Decision::kApproved) row.state = v1::APPROVED;
+    if (tally.decision == Decision::kDenied) row.state = v1::DENIED;
+    return set_state(rd, row.state);
+  }));
+  tell(row, row.state, approvals);
+  return view_of_row(row);
+}
+
+// The same vote again: the view. Another vote by the same person: kExists. None: kNotFound.
+Result<v1::RequestView> RequestBook::vote_already_cast(const Loaded& loaded, const std::string& person, ByteView bytes) {
+  Statement search = TRY(state_.prepare("SELECT bytes FROM vote WHERE rd = ? AND person = ?"));
+  search.bind(ByteView(loaded.row.rd), person);
+  bool voted = false;
+  while (TRY(search.step())) {
+    voted = true;
+    if (std::ranges::equal(search.blob(0), bytes)) return view_of_row(loaded.row);
+  }
+  if (!voted) return Errc::kNotFound;
+  return Error(Errc::kExists, person + " has voted on this request already");
+}
+
+Result<v1::RequestView> RequestBook::cancel(const CallContext&, const v1::CancelRequest& request) {
+  const auto turn = state_.take_turn();
+  const Record record = TRY(parse_record(view_of(request.cancellation())));
+  const Loaded loaded = TRY(load(record.rd));
+  TRY(check_record(record, loaded.a_case.request));
+  if (record.happening != Happening::kCancelled) return Error(Errc::kInvalid, "this record is no cancellation");
+  Row row = loaded.row;
+  if (row.state == v1::CANCELLED) return view_of_row(row);
+  if (!waits_for_votes(row.state) && row.state != v1::APPROVED) return ended(row.state);
+  row.state = v1::CANCELLED;
+  TRY(state_.change([&]() -> Status {
+    TRY(set_state(row.rd, row.state));
+    TRY(state_.log({.kind = LeafKind::kCancel, .person = loaded.a_case.request.requester.person, .subject = row.rd,
+                    .note = loaded.a_case.header.path, .content = bytes_of(view_of(request.cancellation()))}));
+    return {};
+  }));
+  tell(row, row.state, 0);
+  return view_of_row(row);
+}
+
+Result<v1::ReleaseResponse> RequestBook::release(const CallContext&, const v1::ReleaseRequest& request) {
+  const auto turn = state_.take_turn();
+  const Hash rd = hash_of(view_of(request.rd()));
+  Statement earlier = TRY(state_.prepare("SELECT answer FROM release WHERE rd = ?"));
+  earlier.bind(ByteView(rd));
+  if (TRY(earlier.step())) {
+    v1::ReleaseResponse response;
+    if (!response.ParseFromString(string_of(earlier.blob(0)))) return Error(Errc::kCorrupt, "a stored release does not parse");
+    return response;
+  }
+  const Loaded loaded = TRY(load(rd));
+  if (waits_for_votes(loaded.row.state)) return Error(Errc::kWouldBlock, "votes are missing");
+  if (loaded.row.state != v1::APPROVED) return ended(loaded.row.state);
+  TRY(check_open(loaded.a_case, state_.roster(), state_.now()));
+  return release_approved(loaded);
+}
+
+Result<v1::ReleaseResponse> RequestBook::release_approved(const Loaded& loaded) {
+  const Hash& rd = loaded.row.rd;
+  const Votes votes = TRY(votes_of(rd));
+  const Tally tally = count_votes(loaded.a_case, votes.approvals, votes.denials, state_.roster());
+  if (tally.decision != Decision::kApproved) return Error(Errc::kAccess, "an approver has lost standing since; file again");
+  const Bytes sealed = TRY(seal_inner(loaded.a_case, loaded.secret.inner, state_.random()));
+  const Hash evidence = release_hash(rd, votes.approvals, sealed);
+  v1::ReleaseResponse response;
+  for (const Approval& approval : votes.approvals) response.add_approvals(string_of(encode(approval)));
+  response.set_sealed_inner(string_of(sealed));
+  TRY(state_.change([&]() -> Status {
+    const std::uint64_t position = TRY(state_.log({.kind = LeafKind::kRelease, .subject = rd, .note = loaded.a_case.header.path,
+                                                   .content = bytes_of(evidence)}));
+    Statement leaf = TRY(state_.prepare("SELECT bytes FROM leaf WHERE position = ?"));
+    leaf.bind(position);
+    TRY(leaf.step());
+    response.set_leaf(string_of(leaf.blob(0)));
+    response.set_leaf_index(position);
+    response.set_checkpoint(state_.checkpoint());
+    for (const Hash& node : TRY(state_.inclusion_proof(position))) response.add_proof(string_of(node));
+    Statement insert = TRY(state_.prepare("INSERT INTO release (rd, answer) VALUES (?, ?)"));
+    TRY(insert.bind(ByteView(rd), view_of(response.SerializeAsString())).run());
+    return set_state(rd, v1::RELEASED);
+  }));
+  return response;
+}
+
+Result<v1::RecordResponse> RequestBook::record(const CallContext&, const v1::RecordRequest& request) {
+  const auto turn = state_.take_turn();
+  const Record record = TRY(parse_record(view_of(request.record())));
+  const Loaded loaded = TRY(load(record.rd));
+  TRY(check_record(record, loaded.a_case.request));
+  struct Effect { LeafKind leaf; v1::State state; };
+  Effect effect{};
+  switch (record.happening) {
+    case Happening::kOpened: effect = {LeafKind::kOpen, v1::OPEN}; break;
+    case Happening::kClosed: effect = {LeafKind::kClose, v1::CLOSED}; break;
+    case Happening::kExpired: effect = {LeafKind::kExpire, v1::EXPIRED}; break;
+    case Happening::kCancelled: return Error(Errc::kInvalid, "a cancellation is sent with Cancel");
+  }
+  const bool released = loaded.row.state == v1::RELEASED || loaded.row.state == v1::OPEN || loaded.row.state == v1::CLOSED ||
+                        loaded.row.state == v1::EXPIRED;
+  if (!released) return Error(Errc::kInvalid, "the request was not released");
+  Status status = state_.change([&]() -> Status {
+    Statement insert = TRY(state_.prepare("INSERT INTO record (rd, happening, at_ns, bytes) VALUES (?, ?, ?, ?)"));
+    TRY(insert.bind(ByteView(record.rd), static_cast<int>(record.happening), record.at.ns, view_of(request.record())).run());
+    TRY(state_.log({.kind = effect.leaf, .person = loaded.a_case.request.requester.person, .subject = record.rd,
+                    .note = loaded.a_case.header.path, .content = bytes_of(view_of(request.record()))}));
+    return set_state(record.rd, effect.state);
+  });
+  if (!status && status.error().code != Errc::kExists) return std::move(status).error();  // kExists: the same again
+  return v1::RecordResponse();
+}
+
+Status RequestBook::events(const CallContext& context, const v1::EventsRequest& request, EventHub::Sink sink) {
+  const auto turn = state_.take_turn();
+  const SessionId session{request.session()};
+  if (listeners_.size() >= kMaxSessions && !listeners_.contains(session)) {
+    return Error(Errc::kOverloaded, "too many sessions listen");
+  }
+  const auto [at, inserted] = listeners_.try_emplace(session, context.peer.fingerprint);
+  if (at->second != context.peer.fingerprint) return Error(Errc::kAccess, "this stream is another certificate's");
+  return events_.attach(session, request.after(), std::move(sink));
+}
+
+Result<std::uint64_t> RequestBook::pending() {
+  Statement count = TRY(state_.prepare("SELECT count(*) FROM request WHERE state <= 1"));
+  TRY(count.step());
+  return count.u64(0);
+}
+
+void RequestBook::tick(MonoTime now) {
+  next_tick_ = now + kExpiryTick;
+  const auto turn = state_.take_turn();
+  auto search = state_.prepare("SELECT rd FROM request WHERE state <= 2 AND expires_ns < ? LIMIT 100");
+  if (!search) return;
+  search->bind(state_.now().ns);
+  std::vector<Hash> late;
+  for (auto more = search->step(); more && *more; more = search->step()) late.push_back(hash_of(search->blob(0)));
+  for (const Hash& rd : late) {
+    const auto row = find(rd);
+    if (row && time_out(*row)) tell(*row, v1::TIMED_OUT, 0);
+  }
+}
+
+Status RequestBook::time_out(const Row& row) {
+  return state_.change([&]() -> Status {
+    TRY(set_state(row.rd, v1::TIMED_OUT));
+    TRY(state_.log({.kind = LeafKind::kTimeOut, .subject = row.rd, .note = row.path_now}));
+    return {};
+  });
+}
+
+Result<RequestBook::Row> RequestBook::find(const Hash& rd) {
+  Statement search = TRY(state_.prepare("SELECT " + std::string(kRowColumns) + " FROM request WHERE rd = ?"));
+  search.bind(ByteView(rd));
+  if (!TRY(search.step())) return not_found();
+  return Row{.rd = rd, .state = static_cast<v1::State>(search.i64(1)), .request = bytes_of(search.blob(2)),
+             .header = hash_of(search.blob(3)), .session = SessionId{search.u64(4)},
+             .path_now = std::string(search.text(5)), .filed = WallTime{search.i64(6)}, .expires = WallTime{search.i64(7)}};
+}
+
+Result<RequestBook::Loaded> RequestBook::load(const Hash& rd) {
+  Row row = TRY(find(rd));
+  StoredSecret secret = TRY(secrets_.find_by_header(row.header));
+  Case a_case = TRY(open_case(secret.policy, secret.header, secret.table, row.request, state_.roster()));
+  return Loaded{std::move(row), std::move(secret), std::move(a_case)};
+}
+
+Result<RequestBook::Votes> RequestBook::votes_of(const Hash& rd) {
+  Statement search = TRY(state_.prepare("SELECT denial, bytes FROM vote WHERE rd = ? ORDER BY number"));
+  search.bind(ByteView(rd));
+  Votes votes;
+  while (TRY(search.step())) {
+    if (search.i64(0) != 0) {
+      votes.denials.push_back(TRY(parse_denial(search.blob(1))));
+    } else {
+      votes.approvals.push_back(TRY(parse_approval(search.blob(1))));
+    }
+  }
+  return votes;
+}
+
+Result<v1::RequestView> RequestBook::view_of_row(const Row& row) {
+  const StoredSecret secret = TRY(secrets_.find_by_header(row.header));
+  const Votes votes = TRY(votes_of(row.rd));
+  v1::RequestView view;
+  view.set_rd(string_of(row.rd));
+  view.set_id(short_id(row.rd));
+  view.set_state(row.state);
+  view.set_request(string_of(row.request));
+  view.set_header(string_of(secret.header));
+  view.set_share_table(string_of(secret.table));
+  view.set_policy(string_of(secret.policy));
+  for (const Approval& approval : votes.approvals) view.add_approvals(string_of(encode(approval)));
+  for (const Denial& denial : votes.denials) view.add_denials(string_of(encode(denial)));
+  view.set_path_now(row.path_now);
+  view.set_filed_ns(row.filed.ns);
+  view.set_expires_ns(row.expires.ns);
+  std::uint32_t needed = 0;
+  for (const ApproverGroup& group : TRY(parse_policy(secret.policy)).groups) needed += group.m;
+  view.set_needed(needed);
+  return view;
+}
+
+Status RequestBook::set_state(const Hash& rd, v1::State state) {
+  Statement update = TRY(state_.prepare("UPDATE request SET state = ? WHERE rd = ?"));
+  return update.bind(static_cast<int>(state), ByteView(rd)).run();
+}
+
+// A session that does not listen finds out when it asks; one whose events overflow has stopped reading.
+void RequestBook::tell(const Row& row, v1::State state, std::size_t approvals) {
+  if (raw(row.session) == 0) return;
+  v1::Event event;
+  event.set_rd(string_of(row.rd));
+  event.set_state(state);
+  event.set_approvals(static_cast<std::uint32_t>(approvals));
+  if (!events_.publish(row.session, event.SerializeAsString())) events_.forget(row.session);
+}
+
+}  // namespace conclave::vault

@@ -1,0 +1,121 @@
+#include "vault/secrets.h"
+
+#include <algorithm>
+
+#include "vault/secret_seal.h"
+
+namespace conclave::vault {
+
+SecretId secret_id_of(const ClusterId& cluster, InodeId inode) {
+  const Hash hash = labelled_hash("secret id", CanonicalWriter().raw(cluster).u64(raw(inode)).bytes());
+  SecretId id{};
+  std::copy_n(hash.begin(), id.size(), id.begin());
+  return id;
+}
+
+Result<std::optional<Policy>> Secrets::current_policy(InodeId directory) {
+  Statement find = TRY(state_.prepare("SELECT bytes FROM policy WHERE directory = ? ORDER BY version DESC LIMIT 1"));
+  find.bind(raw(directory));
+  if (!TRY(find.step())) return std::optional<Policy>();
+  return std::optional<Policy>(TRY(parse_policy(find.blob(0))));
+}
+
+Result<v1::PutPolicyResponse> Secrets::put_policy(const CallContext& context, const v1::PutPolicyRequest& request) {
+  const auto turn = state_.take_turn();
+  const ByteView bytes = view_of(request.policy());
+  const Policy next = TRY(parse_policy(bytes));
+  const std::optional<Policy> current = TRY(current_policy(next.directory));
+  if (current && encode(*current) == bytes_of(bytes)) return v1::PutPolicyResponse();
+  TRY(check_put(next, current ? &*current : nullptr, state_.roster()));
+  TRY(state_.change([&]() -> Status {
+    Statement insert = TRY(state_.prepare("INSERT INTO policy (directory, version, bytes) VALUES (?, ?, ?)"));
+    TRY(insert.bind(raw(next.directory), next.version, bytes).run());
+    TRY(state_.log({.kind = LeafKind::kPolicy, .person = context.peer.name, .subject = next.hash(),
+                    .note = next.path + ": " + quorum_text(next), .content = bytes_of(bytes)}));
+    return {};
+  }));
+  return v1::PutPolicyResponse();
+}
+
+Result<v1::GetPolicyResponse> Secrets::get_policy(const CallContext&, const v1::GetPolicyRequest& request) {
+  const auto turn = state_.take_turn();
+  const std::optional<Policy> policy = TRY(current_policy(InodeId{request.directory()}));
+  if (!policy) return Error(Errc::kNotFound, "no policy is set for this directory; an admin sets one with 'conclave policy set'");
+  v1::GetPolicyResponse response;
+  response.set_policy(string_of(encode(*policy)));
+  return response;
+}
+
+Result<v1::ListPoliciesResponse> Secrets::list_policies(const CallContext&, const v1::ListPoliciesRequest&) {
+  const auto turn = state_.take_turn();
+  Statement find = TRY(state_.prepare(
+      "SELECT bytes FROM policy AS p WHERE version = (SELECT max(version) FROM policy WHERE directory = p.directory) "
+      "ORDER BY directory LIMIT 1000"));
+  v1::ListPoliciesResponse response;
+  while (TRY(find.step())) response.add_policies(string_of(find.blob(0)));
+  return response;
+}
+
+Result<v1::PutSecretResponse> Secrets::put_secret(const CallContext&, const v1::PutSecretRequest& request) {
+  const auto turn = state_.take_turn();
+  const SecretHeader header = TRY(parse_header(view_of(request.header())));
+  const ShareTable table = TRY(parse_share_table(view_of(request.share_table())));
+  const Hash header_hash = header.hash();
+  if (find_by_header(header_hash)) return v1::PutSecretResponse();
+  const std::optional<Policy> policy = TRY(current_policy(header.directory));
+  if (!policy) return Error(Errc::kNotFound, "no policy is set for the secret's directory");
+  TRY(check_put(header, table, *policy, state_.roster(), state_.now()));
+  TRY(accounts_.check_not_logged_out(header.author));
+  if (request.inner().size() != kInnerBytes) return Error(Errc::kInvalid, "the locked data key has the wrong length");
+  const std::uint64_t newest = TRY(newest_version(header.core.secret));
+  if (header.core.version != newest + 1) {
+    return Error(Errc::kStale, "version " + std::to_string(newest) + " is current now; write the secret again");
+  }
+  TRY(state_.change([&]() -> Status {
+    Statement insert = TRY(state_.prepare(
+        "INSERT INTO secret (secret, version, header, header_hash, share_table, policy, inner) VALUES (?, ?, ?, ?, ?, ?, ?)"));
+    TRY(insert.bind(ByteView(header.core.secret), header.core.version, view_of(request.header()), ByteView(header_hash),
+                    view_of(request.share_table()), encode(*policy), view_of(request.inner())).run());
+    TRY(state_.log({.kind = LeafKind::kPut, .person = header.author.person, .subject = header_hash,
+                    .note = header.path + " version " + std::to_string(header.core.version),
+                    .content = bytes_of(view_of(request.header()))}));
+    return {};
+  }));
+  return v1::PutSecretResponse();
+}
+
+Result<v1::GetSecretResponse> Secrets::get_secret(const CallContext&, const v1::GetSecretRequest& request) {
+  const auto turn = state_.take_turn();
+  Statement find = TRY(state_.prepare(
+      "SELECT header, share_table, policy FROM secret WHERE secret = ?1 AND (?2 = 0 OR version = ?2) "
+      "ORDER BY version DESC LIMIT 1"));
+  find.bind(view_of(request.secret()), request.version());
+  if (!TRY(find.step())) return Error(Errc::kNotFound, "the vault has no such secret");
+  v1::GetSecretResponse response;
+  response.set_header(string_of(find.blob(0)));
+  response.set_share_table(string_of(find.blob(1)));
+  response.set_policy(string_of(find.blob(2)));
+  return response;
+}
+
+Result<StoredSecret> Secrets::find_by_header(const Hash& header) {
+  Statement find = TRY(state_.prepare("SELECT header, share_table, policy, inner FROM secret WHERE header_hash = ?"));
+  find.bind(ByteView(header));
+  if (!TRY(find.step())) return Error(Errc::kNotFound, "the vault has no such version of a secret");
+  return StoredSecret{bytes_of(find.blob(0)), bytes_of(find.blob(1)), bytes_of(find.blob(2)), bytes_of(find.blob(3))};
+}
+
+Result<std::uint64_t> Secrets::newest_version(const SecretId& secret) {
+  Statement find = TRY(state_.prepare("SELECT coalesce(max(version), 0) FROM secret WHERE secret = ?"));
+  find.bind(ByteView(secret));
+  TRY(find.step());
+  return find.u64(0);
+}
+
+Result<std::uint64_t> Secrets::count() {
+  Statement find = TRY(state_.prepare("SELECT count(DISTINCT secret) FROM secret"));
+  TRY(find.step());
+  return find.u64(0);
+}
+
+}  // namespace conclave::vault

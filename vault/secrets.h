@@ -1,0 +1,48 @@
+// Policies and secret versions at the vault. Handlers of VaultService; each takes the turn.
+#pragma once
+
+#include <optional>
+
+#include "base/router.h"
+#include "conclave/vault/v1/vault.pb.h"
+#include "vault/accounts.h"
+#include "vault/secret_version.h"
+
+namespace conclave::vault {
+
+// A version with what it was sealed under, as canonical bytes.
+struct StoredSecret {
+  Bytes header, table, policy, inner;
+};
+
+// The id of the secret that lies in an inode: a labelled hash of cluster and inode, so nothing has to be kept.
+SecretId secret_id_of(const ClusterId& cluster, InodeId inode);
+
+class Secrets {
+ public:
+  Secrets(VaultState& state, Accounts& accounts) : state_(state), accounts_(accounts) {}
+
+  // The directory's next policy, judged by its signatures and the chain. The same again is done already.
+  Result<v1::PutPolicyResponse> put_policy(const CallContext& context, const v1::PutPolicyRequest& request);
+  Result<v1::GetPolicyResponse> get_policy(const CallContext& context, const v1::GetPolicyRequest& request);
+  Result<v1::ListPoliciesResponse> list_policies(const CallContext& context, const v1::ListPoliciesRequest& request);
+
+  // Makes a version current; its payload is already at the file servers. kStale (not the next version, or the policy or
+  // roster has moved on: seal again), and as check_put. The same again is done already.
+  Result<v1::PutSecretResponse> put_secret(const CallContext& context, const v1::PutSecretRequest& request);
+  // `inner` is never in the answer.
+  Result<v1::GetSecretResponse> get_secret(const CallContext& context, const v1::GetSecretRequest& request);
+
+  // With the turn held. kNotFound.
+  Result<StoredSecret> find_by_header(const Hash& header);
+  Result<std::uint64_t> newest_version(const SecretId& secret);   // 0: none
+  Result<std::uint64_t> count();
+
+ private:
+  Result<std::optional<Policy>> current_policy(InodeId directory);
+
+  VaultState& state_;
+  Accounts& accounts_;
+};
+
+}  // namespace conclave::vault

@@ -1,0 +1,110 @@
+#include "vault/vault_state.h"
+
+#include "vault/fields.h"
+#include "vault/vault_schema.h"
+
+namespace conclave::vault {
+namespace {
+
+// All versions from the database; a new database is given the first one, with its leaf.
+Result<RosterChain> load_roster(Database& db, ByteView first_roster) {
+  const RosterVersion first = TRY(parse_roster(first_roster));
+  RosterChain chain = TRY(RosterChain::begin(first_roster, first.hash()));
+  Statement all = TRY(db.prepare("SELECT version, bytes FROM roster ORDER BY version"));
+  for (;;) {
+    if (!TRY(all.step())) return chain;
+    if (all.i64(0) > 1) {
+      TRY(chain.append(all.blob(1)));
+    } else if (TRY(parse_roster(all.blob(1))).hash() != first.hash()) {
+      return Error(Errc::kKeyRejected, "the database begins with another roster than the configuration names");
+    }
+  }
+}
+
+}  // namespace
+
+std::string log_origin(const ClusterId& cluster) { return "conclave/" + to_hex(cluster); }
+
+Result<std::unique_ptr<VaultState>> VaultState::open(const SqliteVfs& vfs, const std::string& path,
+                                                     ByteView first_roster, SigningKey log_key, Clock& clock,
+                                                     Random& random, Waiter& waiter) {
+  auto db = TRY(Database::open(vfs, path, Database::Access::kReadWrite));
+  TRY(db->exec(kSchema));
+  RosterChain roster = TRY(load_roster(*db, first_roster));
+  auto state = std::unique_ptr<VaultState>(
+      new VaultState(std::move(db), std::move(roster), std::move(log_key), clock, random, waiter));
+  TRY(state->load_log());
+  if (state->tree_.size() > 0) return state;
+  const RosterVersion& first = state->roster_.current();
+  TRY(state->change([&]() -> Status {
+    Statement insert = TRY(state->prepare("INSERT INTO roster (version, bytes) VALUES (1, ?)"));
+    TRY(insert.bind(first_roster).run());
+    TRY(state->log({.kind = LeafKind::kRoster, .subject = first.hash(), .note = "version 1", .content = bytes_of(first_roster)}));
+    return {};
+  }));
+  return state;
+}
+
+VaultState::VaultState(std::unique_ptr<Database> db, RosterChain roster, SigningKey log_key, Clock& clock,
+                       Random& random, Waiter& waiter)
+    : db_(std::move(db)),
+      roster_(std::move(roster)),
+      log_key_(std::move(log_key)),
+      origin_(log_origin(roster_.current().cluster)),
+      clock_(clock),
+      random_(random),
+      turn_(waiter) {}
+
+Status VaultState::load_log() {
+  tree_ = MerkleTree();
+  Statement all = TRY(prepare("SELECT position, bytes FROM leaf ORDER BY position"));
+  while (TRY(all.step())) {
+    if (all.u64(0) != tree_.size()) return Error(Errc::kCorrupt, "the audit log lacks leaf " + std::to_string(tree_.size()));
+    tree_.append(leaf_hash(all.blob(1)));
+  }
+  return {};
+}
+
+Status VaultState::change(const std::function<Status()>& body) {
+  const std::uint64_t before = tree_.size();
+  Status status = db_->transaction(/*synced=*/true, body);
+  if (!status && tree_.size() != before) {
+    TRY(load_log());  // the leaves of what did not happen are in the tree only
+  }
+  return status;
+}
+
+Result<std::uint64_t> VaultState::log(LogLeaf leaf) {
+  leaf.at = now();
+  leaf.note = plain_text(leaf.note, kMaxLeafNoteBytes);
+  if (leaf.content.size() > kMaxLeafContentBytes) leaf.content.clear();  // the subject's hash stands for it
+  const Bytes bytes = encode(leaf);
+  const std::uint64_t position = tree_.size();
+  Statement insert = TRY(prepare("INSERT INTO leaf (position, bytes) VALUES (?, ?)"));
+  TRY(insert.bind(position, bytes).run());
+  tree_.append(leaf_hash(bytes));
+  return position;
+}
+
+std::string VaultState::checkpoint() const {
+  return sign_checkpoint({.origin = origin_, .size = tree_.size(), .root = tree_.root()}, log_key_);
+}
+
+Result<std::vector<Bytes>> VaultState::leaves(std::uint64_t first, std::uint64_t count) {
+  Statement some = TRY(prepare("SELECT bytes FROM leaf WHERE position >= ? AND position < ? ORDER BY position"));
+  some.bind(first, first + count);
+  std::vector<Bytes> out;
+  while (TRY(some.step())) out.push_back(bytes_of(some.blob(0)));
+  if (out.size() != count) return Error(Errc::kNotFound, "the log has no such entries yet");
+  return out;
+}
+
+Result<std::string> VaultState::log_file(const std::string& path) {
+  if (path == "checkpoint") return checkpoint();
+  const TilePath tile = TRY(parse_tile_path(path));
+  if (!tile.entries) return string_of(TRY(tile_content(tree_, tree_.size(), tile)));
+  if (tile.number > tree_.size() / kTileWidth) return Error(Errc::kNotFound, "the log has no such entries yet");
+  return string_of(bundle_of(TRY(leaves(tile.number * kTileWidth, tile.width))));
+}
+
+}  // namespace conclave::vault

@@ -1,0 +1,71 @@
+// What all of the vault's operations share: the database, the roster, the log, and the rule that every change is one
+// synced transaction with its leaf in it. One operation at a time: take turn() first, and keep it until the answer.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/sqlite.h"
+#include "base/turn.h"
+#include "vault/log_leaf.h"
+#include "vault/merkle.h"
+#include "vault/roster.h"
+#include "vault/tlog.h"
+
+namespace conclave::vault {
+
+class VaultState {
+ public:
+  // Opens or makes the database at `path`. An empty one begins with `first_roster` (its bytes, made by init). kCorrupt,
+  // kIo, kBusy (another process has it), kKeyRejected (the database begins with another roster).
+  static Result<std::unique_ptr<VaultState>> open(const SqliteVfs& vfs, const std::string& path, ByteView first_roster,
+                                                  SigningKey log_key, Clock& clock, Random& random, Waiter& waiter);
+
+  [[nodiscard]] Turn::Hold take_turn() { return turn_.take(); }
+
+  // All below: with the turn held.
+  [[nodiscard]] const RosterChain& roster() const { return roster_; }
+  [[nodiscard]] WallTime now() const { return clock_.wall(); }
+  Random& random() { return random_; }
+  // A statement for one use. Ours, so it must be right: a failure to prepare is kInternal.
+  Result<Statement> prepare(std::string_view sql) { return db_->prepare(sql); }
+
+  // Runs `body` as one transaction that survives power loss once this returned; on an error nothing of it has happened,
+  // in the database or in the log.
+  Status change(const std::function<Status()>& body);
+  // Inside change(): appends a leaf, time and limits filled in; returns its position.
+  Result<std::uint64_t> log(LogLeaf leaf);
+  // Inside change(): the signed checkpoint of all leaves so far, and one leaf's inclusion proof in it.
+  std::string checkpoint() const;
+  Result<std::vector<Hash>> inclusion_proof(std::uint64_t position) const { return tree_.inclusion_proof(position, tree_.size()); }
+  // After change() stored the version: takes it into roster().
+  Status adopt_roster(ByteView version) { return roster_.append(version); }
+
+  [[nodiscard]] std::uint64_t log_size() const { return tree_.size(); }
+  // A file of the log by its tlog-tiles path. kNotFound, kInvalid.
+  Result<std::string> log_file(const std::string& path);
+
+ private:
+  VaultState(std::unique_ptr<Database> db, RosterChain roster, SigningKey log_key, Clock& clock, Random& random,
+             Waiter& waiter);
+  Status load_log();
+  Result<std::vector<Bytes>> leaves(std::uint64_t first, std::uint64_t count);
+
+  std::unique_ptr<Database> db_;
+  RosterChain roster_;
+  MerkleTree tree_;
+  const SigningKey log_key_;
+  std::string origin_;
+  Clock& clock_;
+  Random& random_;
+  Turn turn_;
+};
+
+// "conclave/<cluster id in hexadecimal>": the log's name in its checkpoints.
+std::string log_origin(const ClusterId& cluster);
+
+}  // namespace conclave::vault
