@@ -1,0 +1,43 @@
+// Group commit by leader and followers: whoever comes while nobody commits is the leader and commits for all that
+// wait; the others wait for their answer. A lone caller pays no hand-off, and there is no thread of its own.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "base/waiter.h"
+
+namespace conclave::dir {
+
+class CommitQueue {
+ public:
+  // What waits in the queue: the base of its owner's own type; lives on the caller's stack.
+  class Item {
+    friend class CommitQueue;
+    bool done_ = false;          // guarded by the queue's mutex, as is
+    bool leads_ = false;
+  };
+  // Commits up to kMaxGroup items, in order. Called without a lock, by one thread at a time.
+  using CommitGroup = std::function<void(const std::vector<Item*>&)>;
+
+  CommitQueue(Waiter& waiter, CommitGroup commit) : waiter_(waiter), commit_(std::move(commit)) {}
+
+  // Returns when `item` was part of a group that was committed. Any thread; blocks.
+  void run(Item& item);
+
+ private:
+  bool join(Item& item);                // true: lead
+  bool wait_for(Item& item);            // true: lead
+  std::vector<Item*> take_group();
+  void finish(const std::vector<Item*>& group);
+
+  Waiter& waiter_;
+  const CommitGroup commit_;
+  std::mutex mutex_;
+  std::deque<Item*> waiting_;           // guarded by mutex_, as is
+  bool led_ = false;                    // somebody commits
+};
+
+}  // namespace conclave::dir

@@ -1,0 +1,261 @@
+#include "dirserver/dir_change.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+
+namespace conclave::dir {
+namespace {
+
+constexpr std::size_t kMaxCachedNodes = 4096;      // ~1 MiB
+constexpr std::uint64_t kChunksPerOperation = 257;  // Place's 256, or a Create's or Seal's one
+
+}  // namespace
+
+Result<std::unique_ptr<Change>> Change::over(Database& database, const Placing& placing) {
+  std::unique_ptr<Change> out(new Change(placing));
+  out->view_ = TRY(View::over(database));
+  const std::pair<Statement*, std::string_view> statements[] = {
+      {&out->load_,
+       "SELECT inode_bound, chunk_bound, cookie_bound, commits, inodes, chunks, orphans FROM state WHERE one = 1"},
+      {&out->state_,
+       "UPDATE state SET inode_bound = ?, chunk_bound = ?, cookie_bound = ?, commits = ?, inodes = ?, chunks = ?,"
+       " orphans = ? WHERE one = 1"},
+      {&out->insert_node_, "INSERT INTO nodes (mode, nlink, uid, gid, rdev, size, allocated, atime_ns, mtime_ns,"
+                           " ctime_ns, btime_ns, change, xattrs, acls, class, parent, target, inode)"
+                           " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
+      {&out->update_node_,
+       "UPDATE nodes SET mode = ?, nlink = ?, uid = ?, gid = ?, rdev = ?, size = ?, allocated = ?, atime_ns = ?,"
+       " mtime_ns = ?, ctime_ns = ?, btime_ns = ?, change = ?, xattrs = ?, acls = ?, class = ?, parent = ?,"
+       " target = ? WHERE inode = ?"},
+      {&out->delete_node_, "DELETE FROM nodes WHERE inode = ?"},
+      {&out->delete_xattrs_, "DELETE FROM xattrs WHERE inode = ?"},
+      {&out->insert_name_, "INSERT INTO names (parent, name, inode, type, cookie) VALUES (?,?,?,?,?)"},
+      {&out->update_name_, "UPDATE names SET inode = ?, type = ? WHERE parent = ? AND name = ?"},
+      {&out->delete_name_, "DELETE FROM names WHERE parent = ? AND name = ?"},
+      {&out->put_xattr_, "INSERT OR REPLACE INTO xattrs (inode, name, value) VALUES (?,?,?)"},
+      {&out->delete_xattr_, "DELETE FROM xattrs WHERE inode = ? AND name = ?"},
+      {&out->insert_chunk_, "INSERT INTO chunks (chunk, chainver, start, length, copies, members, cursors, inode,"
+                            " position) VALUES (?,?,?,?,?,?,?,?,?)"},
+      {&out->update_chunk_, "UPDATE chunks SET chunk = ?, chainver = ?, start = ?, length = ?, copies = ?,"
+                            " members = ?, cursors = ? WHERE inode = ? AND position = ?"},
+      {&out->delete_chunk_, "DELETE FROM chunks WHERE inode = ? AND position = ?"},
+      {&out->add_free_, "INSERT OR IGNORE INTO frees (server, chunk, since) VALUES (?,?,?)"},
+      {&out->delete_free_, "DELETE FROM frees WHERE server = ? AND chunk = ?"},
+      {&out->insert_orphan_, "INSERT INTO orphans (inode, since_ns) VALUES (?,?)"},
+      {&out->delete_orphan_, "DELETE FROM orphans WHERE inode = ?"},
+      {&out->put_server_, "INSERT OR REPLACE INTO servers (id, name, instance, host, port, back_port)"
+                          " VALUES (?,?,?,?,?,?)"},
+      {&out->put_fence_, "INSERT OR REPLACE INTO fences (session, number, epoch) VALUES (?,?,?)"},
+      {&out->delete_fences_, "DELETE FROM fences WHERE epoch < ?"},
+  };
+  for (const auto& [statement, sql] : statements) *statement = TRY(database.prepare(sql));
+  out->inodes_.per_group = kMaxGroup;
+  out->cookies_.per_group = 2 * kMaxGroup;
+  out->chunks_.per_group = kChunksPerOperation * kMaxGroup;
+  TRY(out->load_state());
+  // What lies below the bounds may have been given out before.
+  out->inodes_.next = out->inodes_.bound;
+  out->chunks_.next = out->chunks_.bound;
+  out->cookies_.next = out->cookies_.bound;
+  return out;
+}
+
+Status Change::load_state() {
+  const ResetLater reset(load_);
+  if (!TRY(load_.step())) return Error(Errc::kCorrupt, "the database has no state");
+  inodes_.bound = load_.u64(0);
+  chunks_.bound = load_.u64(1);
+  cookies_.bound = load_.u64(2);
+  counts_ = {load_.u64(3), load_.u64(4), load_.u64(5), load_.u64(6)};
+  fenced_.clear();
+  for (const View::Fence& fence : TRY(view_->fences(0))) fenced_.insert(fence.session);
+  return {};
+}
+
+Result<Node*> Change::edit(InodeId inode) {
+  TRY(view_->node(inode));
+  wrote_ = true;
+  dirty_.try_emplace(inode, false);
+  return &view_->nodes_.find(inode)->second;
+}
+
+void Change::touch(Node& node, bool data) {
+  node.ctime_ns = now_ns_;
+  if (data) node.mtime_ns = now_ns_;
+  ++node.change;
+}
+
+Node& Change::add_node(Node node) {
+  wrote_ = true;
+  const InodeId inode = node.inode;
+  dirty_[inode] = true;
+  ++counts_.inodes;
+  return view_->nodes_.insert_or_assign(inode, std::move(node)).first->second;
+}
+
+Status Change::erase_node(InodeId inode) {
+  wrote_ = true;
+  const auto dirty = dirty_.find(inode);
+  const bool stored = dirty == dirty_.end() || !dirty->second;
+  if (dirty != dirty_.end()) dirty_.erase(dirty);
+  view_->nodes_.erase(inode);
+  --counts_.inodes;
+  TRY(delete_xattrs_.bind(raw(inode)).run());
+  if (stored) TRY(delete_node_.bind(raw(inode)).run());
+  return {};
+}
+
+InodeId Change::new_inode() { return InodeId{inodes_.next++}; }
+ChunkId Change::new_chunk() { return ChunkId{chunks_.next++}; }
+
+Status Change::add_name(InodeId parent, std::string_view name, const Node& node) {
+  wrote_ = true;
+  const std::uint32_t type = node.mode & S_IFMT;
+  return insert_name_.bind(raw(parent), view_of(name), raw(node.inode), type, cookies_.next++).run();
+}
+
+Status Change::repoint_name(InodeId parent, std::string_view name, const Node& node) {
+  wrote_ = true;
+  return update_name_.bind(raw(node.inode), node.mode & S_IFMT, raw(parent), view_of(name)).run();
+}
+
+Status Change::drop_name(InodeId parent, std::string_view name) {
+  wrote_ = true;
+  return delete_name_.bind(raw(parent), view_of(name)).run();
+}
+
+namespace {
+
+std::uint8_t acl_bit(std::string_view name) {
+  if (name == kAccessAclName) return kAccessAcl;
+  if (name == kDefaultAclName) return kDefaultAcl;
+  return 0;
+}
+
+}  // namespace
+
+Status Change::put_xattr(Node& node, std::string_view name, std::string_view value) {
+  auto before = view_->xattr(node.inode, name);
+  if (!before && before.error().code != Errc::kNoAttribute) return std::move(before).error();
+  wrote_ = true;
+  if (!before) ++node.xattrs;
+  node.acls = static_cast<std::uint8_t>(node.acls | acl_bit(name));
+  return put_xattr_.bind(raw(node.inode), view_of(name), view_of(value)).run();
+}
+
+Status Change::drop_xattr(Node& node, std::string_view name) {
+  TRY(view_->xattr(node.inode, name));
+  wrote_ = true;
+  --node.xattrs;
+  node.acls = static_cast<std::uint8_t>(node.acls & ~acl_bit(name));
+  return delete_xattr_.bind(raw(node.inode), view_of(name)).run();
+}
+
+Result<std::vector<ServerId>> Change::choose_members() {
+  return placing_.servers.choose(placing_.replicas, placing_.clock.now());
+}
+
+Status Change::put_chunk(const Chunk& chunk, bool is_new) {
+  wrote_ = true;
+  if (is_new) ++counts_.chunks;
+  Statement& put = is_new ? insert_chunk_ : update_chunk_;
+  const Bytes members = encode_members(chunk);
+  return put
+      .bind(raw(chunk.chunk), chunk.chainver, chunk.start_bytes, chunk.sealed_bytes,
+            static_cast<std::uint64_t>(chunk.members.size()), members, view_of(chunk.cursors), raw(chunk.inode),
+            chunk.position)
+      .run();
+}
+
+Result<std::size_t> Change::drop_chunks(InodeId inode, std::uint64_t first, std::uint64_t last, std::size_t limit) {
+  std::size_t dropped = 0;
+  while (dropped < limit) {
+    const auto chunk = TRY(view_->chunk_from(inode, first));
+    if (!chunk || chunk->position > last) break;
+    wrote_ = true;
+    for (const auto* list : {&chunk->members, &chunk->former}) {
+      for (const ServerId server : *list) {
+        TRY(add_free_.bind(raw(server), raw(chunk->chunk), counts_.commits + 1).run());
+      }
+    }
+    TRY(delete_chunk_.bind(raw(inode), chunk->position).run());
+    --counts_.chunks;
+    ++dropped;
+    first = chunk->position + 1;
+  }
+  return dropped;
+}
+
+Status Change::forget_frees(ServerId server, ChunkId chunk) {
+  wrote_ = true;
+  return delete_free_.bind(raw(server), raw(chunk)).run();
+}
+
+Status Change::add_orphan(InodeId inode) {
+  wrote_ = true;
+  ++counts_.orphans;
+  return insert_orphan_.bind(raw(inode), now_ns_).run();
+}
+
+Status Change::drop_orphan(InodeId inode) {
+  wrote_ = true;
+  --counts_.orphans;
+  return delete_orphan_.bind(raw(inode)).run();
+}
+
+Status Change::put_server(const ServerRow& row) {
+  wrote_ = true;
+  return put_server_
+      .bind(raw(row.id), std::string_view(row.name), view_of(row.instance), std::string_view(row.host), row.port,
+            row.back_port)
+      .run();
+}
+
+Status Change::put_fence(SessionId session, std::uint64_t number, std::uint32_t epoch) {
+  wrote_ = true;
+  fenced_.insert(session);
+  return put_fence_.bind(raw(session), number, epoch).run();
+}
+
+Status Change::drop_fences_before(std::uint32_t epoch) {
+  wrote_ = true;
+  return delete_fences_.bind(epoch).run();
+}
+
+bool Change::needs_sync() const { return inodes_.low() || chunks_.low() || cookies_.low(); }
+
+void Change::begin_operation(WallTime now) {
+  now_ns_ = now.ns;
+  wrote_ = false;
+}
+
+Status Change::write_node(const Node& node, bool is_new) {
+  Statement& put = is_new ? insert_node_ : update_node_;
+  return put
+      .bind(node.mode, node.nlink, node.uid, node.gid, node.rdev, node.size_bytes, node.allocated_bytes, node.atime_ns,
+            node.mtime_ns, node.ctime_ns, node.btime_ns, node.change, node.xattrs, static_cast<int>(node.acls),
+            static_cast<int>(node.file_class), raw(node.parent), view_of(node.target), raw(node.inode))
+      .run();
+}
+
+// Writes the row of `state` whatever was done: a synced commit with nothing in it would not be synced.
+Status Change::flush(bool synced) {
+  for (const auto& [inode, is_new] : dirty_) TRY(write_node(view_->nodes_.find(inode)->second, is_new));
+  for (Numbers* numbers : {&inodes_, &chunks_, &cookies_}) {
+    if (synced && numbers->low()) numbers->raise();
+  }
+  ++counts_.commits;
+  return state_
+      .bind(inodes_.bound, chunks_.bound, cookies_.bound, counts_.commits, counts_.inodes, counts_.chunks,
+            counts_.orphans)
+      .run();
+}
+
+Status Change::ended(bool committed) {
+  dirty_.clear();
+  if (!committed || view_->nodes_.size() > kMaxCachedNodes) view_->nodes_.clear();
+  return committed ? Status() : load_state();
+}
+
+}  // namespace conclave::dir

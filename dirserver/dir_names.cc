@@ -1,0 +1,142 @@
+#include "dirserver/dir_names.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/limits.h"
+
+namespace conclave::dir {
+
+Status check_name(std::string_view name) {
+  if (name.empty()) return Error(Errc::kInvalid, "a name is empty");
+  if (name.size() > kMaxNameBytes) return Error(Errc::kNameTooLong);
+  const std::string_view forbidden("/\0", 2);
+  if (name.find_first_of(forbidden) != std::string_view::npos) return Error(Errc::kInvalid, "a name with / or NUL");
+  return {};
+}
+
+Result<const Node*> searchable(View& view, const Call& call, InodeId inode) {
+  const Node* node = TRY(view.directory(inode));
+  TRY(require(view, call, *node, kMayExec));
+  if (node->nlink == 0) return Error(Errc::kNotFound, "the directory was removed");
+  return node;
+}
+
+Result<Found> find_entry(View& view, InodeId parent, std::string_view name) {
+  const auto found = TRY(view.name(parent, name));
+  if (!found) return Error(Errc::kNotFound);
+  auto node = view.node(found->inode);
+  if (!node && node.error().code == Errc::kStale) return Error(Errc::kCorrupt, "a name without its inode");
+  return Found{*found, TRY(std::move(node))};
+}
+
+Status drop_link(Change& change, Node& node) {
+  node.nlink = node.is_directory() ? 0 : node.nlink - 1;
+  change.touch(node, false);
+  return node.nlink == 0 ? change.add_orphan(node.inode) : Status();
+}
+
+Status may_delete(View& view, const Call& call, const Node& directory, const Node& victim, bool as_directory) {
+  TRY(require(view, call, directory, kMayWrite | kMayExec));
+  TRY(may_remove_from(call.subject, directory, victim));
+  if (as_directory && !victim.is_directory()) return Error(Errc::kNotDirectory);
+  if (!as_directory && victim.is_directory()) return Error(Errc::kIsDirectory);
+  return {};
+}
+
+Result<v1::Entry> lookup(View& view, const Call& call, const v1::LookupRequest& request) {
+  TRY(check_name(request.name()));
+  const Node* parent = TRY(view.directory(InodeId{request.parent()}));
+  TRY(require(view, call, *parent, kMayExec));
+  if (request.name() == ".") return entry_of(view, call, *parent);
+  if (request.name() == "..") return entry_of(view, call, *TRY(view.node(parent->parent)));
+  const Found found = TRY(find_entry(view, parent->inode, request.name()));
+  return entry_of(view, call, *found.node);
+}
+
+Result<v1::ReadDirResponse> read_dir(View& view, const Call& call, const v1::ReadDirRequest& request) {
+  constexpr std::uint32_t kMost = 1000;
+  const Node* directory = TRY(view.directory(InodeId{request.inode()}));
+  TRY(require(view, call, *directory, kMayRead));
+  const bool plus = request.plus() && require(view, call, *directory, kMayExec).has_value();
+  v1::ReadDirResponse out;
+  out.set_parent(raw(directory->parent));
+  out.set_end(true);
+  if (request.after() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return out;
+  const std::size_t limit = request.limit() == 0 ? kMost : std::min(request.limit(), kMost);
+  Status failed;
+  const auto take = [&](std::string_view name, const Name& entry, const Node* node) {
+    if (static_cast<std::size_t>(out.entries_size()) == limit) {
+      out.set_end(false);
+      return false;
+    }
+    auto& one = *out.add_entries();
+    one.set_name(std::string(name));
+    one.set_cookie(entry.cookie);
+    one.set_inode(raw(entry.inode));
+    one.set_type(entry.type);
+    if (node == nullptr) return true;
+    auto full = entry_of(view, call, *node);
+    if (full) *one.mutable_entry() = std::move(full).value();
+    if (!full) failed = std::move(full).error();
+    return failed.has_value();
+  };
+  TRY(view.list(directory->inode, request.after(), limit + 1, plus, take));
+  TRY(std::move(failed));
+  return out;
+}
+
+Result<v1::Entry> link(Change& change, const Call& call, const v1::LinkRequest& request) {
+  View& view = change.view();
+  TRY(check_name(request.name()));
+  const Node* parent = TRY(searchable(view, call, InodeId{request.parent()}));
+  if (is_dots(request.name()) || TRY(view.name(parent->inode, request.name()))) return Error(Errc::kExists);
+  const Node* source = TRY(view.node(InodeId{request.inode()}));
+  TRY(require(view, call, *parent, kMayWrite | kMayExec));
+  if (source->is_directory()) return Error(Errc::kNotPermitted, "directories have one name");
+  if (source->file_class != parent->file_class) return Error(Errc::kCrossDevice, "directories of different classes");
+  if (source->nlink == 0) return Error(Errc::kNotFound);
+  if (source->nlink >= kMaxHardLinks) return Error(Errc::kTooManyLinks);
+  Node& node = *TRY(change.edit(source->inode));
+  TRY(change.add_name(parent->inode, request.name(), node));
+  ++node.nlink;
+  change.touch(node, false);
+  change.touch(*TRY(change.edit(parent->inode)), true);
+  return entry_of(view, call, node);
+}
+
+namespace {
+
+Status check_removable(View& view, const Call& call, const Node& parent, const Found& found,
+                       const v1::RemoveRequest& request) {
+  TRY(may_delete(view, call, parent, *found.node, request.directory()));
+  if (request.inode() != 0 && InodeId{request.inode()} != found.node->inode) {
+    return Error(Errc::kStale, "the name is another's now");
+  }
+  if (request.directory() && TRY(view.has_names(found.node->inode))) return Error(Errc::kNotEmpty);
+  return {};
+}
+
+}  // namespace
+
+Result<v1::RemoveResponse> remove(Change& change, const Call& call, const v1::RemoveRequest& request) {
+  View& view = change.view();
+  TRY(check_name(request.name()));
+  const Node* directory = TRY(searchable(view, call, InodeId{request.parent()}));
+  if (request.name() == ".") return Error(request.directory() ? Errc::kInvalid : Errc::kIsDirectory);
+  if (request.name() == "..") return Error(request.directory() ? Errc::kNotEmpty : Errc::kIsDirectory);
+  const Found found = TRY(find_entry(view, directory->inode, request.name()));
+  TRY(check_removable(view, call, *directory, found, request));
+  Node& parent = *TRY(change.edit(directory->inode));
+  Node& victim = *TRY(change.edit(found.node->inode));
+  TRY(change.drop_name(parent.inode, request.name()));
+  TRY(drop_link(change, victim));
+  if (victim.is_directory()) --parent.nlink;
+  change.touch(parent, true);
+  v1::RemoveResponse out;
+  *out.mutable_parent() = attr_of(parent);
+  *out.mutable_victim() = attr_of(victim);
+  return out;
+}
+
+}  // namespace conclave::dir

@@ -1,0 +1,224 @@
+#include "dirserver/dir_ops.h"
+
+#include <limits>
+
+#include "dirserver/dir_attrs.h"
+#include "dirserver/dir_chunks.h"
+#include "dirserver/dir_create.h"
+#include "dirserver/dir_names.h"
+#include "dirserver/dir_rename.h"
+#include "dirserver/dir_xattrs.h"
+
+namespace conclave::dir {
+namespace {
+
+std::string path_of(const char* method) { return std::string("/conclave.dir.v1.DirService/") + method; }
+
+// Only a commit of sizes may ask for it; everything else is synced by Sync, or within a second.
+bool wants_sync(const v1::CommitRequest& request) { return request.durable(); }
+template <class Request>
+bool wants_sync(const Request&) { return false; }
+
+}  // namespace
+
+void DirOps::add_to(Router& router) {
+  reads(router, "Lookup", lookup);
+  reads(router, "GetAttr", get_attr);
+  reads(router, "ReadLink", read_link);
+  reads(router, "ReadDir", read_dir);
+  reads(router, "GetXattr", get_xattr);
+  reads(router, "ListXattr", list_xattr);
+
+  changes(router, "SetAttr", set_attr);
+  changes(router, "Create", create);
+  changes(router, "Link", link);
+  changes(router, "Remove", remove);
+  changes(router, "Rename", rename);
+  changes(router, "SetXattr", set_xattr);
+  changes(router, "RemoveXattr", remove_xattr);
+  changes(router, "Commit", commit_size);
+  changes(router, "Punch", punch);
+
+  const Roles clients = {Role::kHost, Role::kUser};
+  router.unary<v1::PlaceRequest, v1::PlaceResponse>(
+      path_of("Place"), clients, [this](const auto& context, const auto& request) { return place(context, request); });
+  router.unary<v1::SyncRequest, v1::SyncResponse>(
+      path_of("Sync"), clients, [this](const auto& context, const auto&) { return sync(context); });
+
+  shows<v1::StatFsRequest>(router, "StatFs", &DirOps::stat_fs);
+  shows<v1::ServersRequest>(router, "Servers", &DirOps::servers);
+  shows<v1::HealthRequest>(router, "Health", &DirOps::health);
+
+  router.unary<v1::RegisterRequest, v1::RegisterResponse>(
+      path_of("Register"), {Role::kFile},
+      [this](const auto& context, const auto& request) { return register_server(context, request); });
+  router.unary<v1::HeartbeatRequest, v1::HeartbeatResponse>(
+      path_of("Heartbeat"), {Role::kFile},
+      [this](const auto& context, const auto& request) { return heartbeat(context, request); });
+  chains(router, "Shrink", shrink);
+  chains(router, "Seal", seal);
+}
+
+template <class Request, class Response>
+void DirOps::reads(Router& router, const char* method, ReadCore<Request, Response> core) {
+  router.unary<Request, Response>(
+      path_of(method), {Role::kHost, Role::kUser},
+      [this, core](const CallContext& context, const Request& request) -> Result<Response> {
+        const Call call = TRY(admit(context, request));
+        return store_.read<Response>([&](View& view) { return core(view, call, request); });
+      });
+}
+
+template <class Request, class Response>
+void DirOps::changes(Router& router, const char* method, ChangeCore<Request, Response> core) {
+  router.unary<Request, Response>(
+      path_of(method), {Role::kHost, Role::kUser},
+      [this, core](const CallContext& context, const Request& request) -> Result<Response> {
+        const Call call = TRY(admit(context, request));
+        if (context.op.sequence == 0) return Error(Errc::kInvalid, "a change needs an operation id");
+        return store_.commit<Response>(context.op, wants_sync(request),
+                                       [&](Change& change) { return core(change, call, request); });
+      });
+}
+
+template <class Request, class Response>
+void DirOps::chains(Router& router, const char* method, ChainCore<Request, Response> core) {
+  router.unary<Request, Response>(
+      path_of(method), {Role::kFile},
+      [this, core](const CallContext& context, const Request& request) -> Result<Response> {
+        const Server server = TRY(server_of(context));
+        return store_.commit<Response>(OpId{}, true, [&](Change& change) { return core(change, server, request); });
+      });
+}
+
+template <class Request, class Response>
+void DirOps::shows(Router& router, const char* method, Response (DirOps::*show)()) {
+  router.unary<Request, Response>(
+      path_of(method), {Role::kHost, Role::kUser, Role::kDir, Role::kLock, Role::kFile, Role::kVault},
+      [this, show](const CallContext&, const Request&) -> Result<Response> { return (this->*show)(); });
+}
+
+template <class Request>
+Result<Call> DirOps::admit(const CallContext& context, const Request& request) {
+  Call call = TRY(gate_.admit(context.peer, context.pass, context.op, placing_.clock.now()));
+  if constexpr (requires { request.caller(); }) {
+    call.subject = TRY(subject_of(context.peer, request.caller()));
+  } else {
+    call.subject = TRY(subject_of(context.peer, v1::Caller::default_instance()));
+  }
+  // The roster's admins, once D knows the roster.
+  call.may_administer = call.subject.is_root();
+  return call;
+}
+
+Result<Server> DirOps::server_of(const CallContext& context) const { return Server{context.peer.name, TRY(gate_.keys())}; }
+
+// Most ask for what is there: read first, commit only what is missing.
+Result<v1::PlaceResponse> DirOps::place(const CallContext& context, const v1::PlaceRequest& request) {
+  const Call call = TRY(admit(context, request));
+  auto found = TRY(store_.read<v1::PlaceResponse>([&](View& view) { return find_places(view, call, request); }));
+  const auto is_missing = [](const v1::Layout& layout) { return layout.permit().empty(); };
+  const bool tail_missing = request.tail() && found.layouts_size() == request.indexes_size();
+  const bool missing = tail_missing || std::any_of(found.layouts().begin(), found.layouts().end(), is_missing);
+  if (!request.create() || !missing) return found;
+  return store_.commit<v1::PlaceResponse>(OpId{}, false,
+                                          [&](Change& change) { return make_places(change, call, request); });
+}
+
+Result<v1::SyncResponse> DirOps::sync(const CallContext& context) {
+  TRY(gate_.admit(context.peer, context.pass, context.op, placing_.clock.now()));
+  TRY(store_.sync());
+  v1::SyncResponse out;
+  out.set_boot(boot_);
+  return out;
+}
+
+namespace {
+
+template <class Request>
+ServerTable::Report report_of(const Request& request) {
+  return {request.boot(), request.total_bytes(), request.free_bytes(), 0};
+}
+
+}  // namespace
+
+Result<v1::RegisterResponse> DirOps::register_server(const CallContext& context, const v1::RegisterRequest& request) {
+  const Server server = TRY(server_of(context));
+  ServerRow row;
+  TRY(store_.commit_status(true, [&](Change& change) -> Status {
+    row = TRY(dir::register_server(change, server, request));
+    return {};
+  }));
+  placing_.servers.registered(row, report_of(request), placing_.clock.now());
+  log_.info("a file server registered", {{"name", row.name}, {"id", raw(row.id)}, {"host", row.host}});
+  v1::RegisterResponse out;
+  out.set_id(raw(row.id));
+  *out.mutable_first() = TRY(answer(server, row.id, 0));
+  return out;
+}
+
+Result<v1::HeartbeatResponse> DirOps::heartbeat(const CallContext& context, const v1::HeartbeatRequest& request) {
+  const Server server = TRY(server_of(context));
+  ServerTable::Report report = report_of(request);
+  report.fence_acknowledged = request.fence_acknowledged();
+  const ServerId id = TRY(placing_.servers.heard(server.name, report, placing_.clock.now()));
+  if (request.bad_size() != 0) {
+    log_.warning("a file server has bad blocks", {{"name", server.name}, {"chunks", request.bad_size()}});
+  }
+  if (request.deleted_size() != 0) {
+    TRY(store_.commit_status(false, [&](Change& change) { return forget_deleted(change, id, request); }));
+  }
+  return answer(server, id, request.fence_acknowledged());
+}
+
+Result<v1::HeartbeatResponse> DirOps::answer(const Server& server, ServerId id, std::uint64_t fence_acknowledged) {
+  const std::uint64_t synced = store_.synced_commit();
+  return store_.read<v1::HeartbeatResponse>(
+      [&](View& view) { return answer_heartbeat(view, server, id, fence_acknowledged, synced, members()); });
+}
+
+std::vector<v1::Member> DirOps::members() const { return placing_.servers.members(placing_.clock.now()); }
+
+v1::StatFsResponse DirOps::stat_fs() {
+  v1::StatFsResponse out;
+  std::uint64_t total = 0;
+  std::uint64_t free = 0;
+  for (const v1::Member& member : members()) {
+    if (!member.up()) continue;
+    total += member.total_bytes();
+    free += member.free_bytes();
+  }
+  out.set_total_bytes(total / placing_.replicas);
+  out.set_free_bytes(free / placing_.replicas);
+  out.set_inodes(store_.figures().counts.inodes);
+  out.set_replicas(placing_.replicas);
+  return out;
+}
+
+v1::ServersResponse DirOps::servers() {
+  v1::ServersResponse out;
+  for (v1::Member& member : members()) *out.add_members() = std::move(member);
+  return out;
+}
+
+v1::HealthResponse DirOps::health() {
+  const DirStore::Figures figures = store_.figures();
+  v1::HealthResponse out;
+  out.set_inodes(figures.counts.inodes);
+  out.set_chunks(figures.counts.chunks);
+  out.set_orphans(figures.counts.orphans);
+  out.set_replicas(placing_.replicas);
+  out.set_boot(boot_);
+  out.set_commits(figures.commits);
+  out.set_operations(figures.operations);
+  out.set_syncs(figures.syncs);
+  out.set_backup_age_s(std::numeric_limits<std::uint64_t>::max());
+  for (v1::Member& member : members()) *out.add_members() = std::move(member);
+  const auto under = store_.read<std::uint64_t>(
+      [&](View& view) { return view.chunks_with_fewer_copies(placing_.replicas); });
+  if (under) out.set_under_replicated(*under);
+  if (!under) log_.error("chunks could not be counted", {{"error", under.error()}});
+  return out;
+}
+
+}  // namespace conclave::dir

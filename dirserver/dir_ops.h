@@ -1,0 +1,59 @@
+// The directory server's table of contents: each rpc of conclave/dir/v1/dir.proto, who may call it, and the core
+// function that does it. What is here is only: who calls, under which keys, read or committed, synced or not.
+#pragma once
+
+#include "base/log.h"
+#include "base/router.h"
+#include "dirserver/dir_chains.h"
+#include "dirserver/dir_store.h"
+#include "dirserver/session_gate.h"
+
+namespace conclave::dir {
+
+class DirOps {
+ public:
+  // `boot`: random, of this start.
+  DirOps(DirStore& store, SessionGate& gate, const Change::Placing& placing, std::uint64_t boot, Log& log)
+      : store_(store), gate_(gate), placing_(placing), boot_(boot), log_(log) {}
+
+  void add_to(Router& router);
+
+ private:
+  template <class Request, class Response>
+  using ReadCore = Result<Response> (*)(View&, const Call&, const Request&);
+  template <class Request, class Response>
+  using ChangeCore = Result<Response> (*)(Change&, const Call&, const Request&);
+  template <class Request, class Response>
+  using ChainCore = Result<Response> (*)(Change&, const Server&, const Request&);
+
+  template <class Request, class Response>
+  void reads(Router& router, const char* method, ReadCore<Request, Response> core);
+  template <class Request, class Response>
+  void changes(Router& router, const char* method, ChangeCore<Request, Response> core);
+  template <class Request, class Response>
+  void chains(Router& router, const char* method, ChainCore<Request, Response> core);
+  template <class Request, class Response>
+  void shows(Router& router, const char* method, Response (DirOps::*show)());
+
+  template <class Request>
+  Result<Call> admit(const CallContext& context, const Request& request);
+  Result<Server> server_of(const CallContext& context) const;
+
+  Result<v1::PlaceResponse> place(const CallContext& context, const v1::PlaceRequest& request);
+  Result<v1::SyncResponse> sync(const CallContext& context);
+  Result<v1::RegisterResponse> register_server(const CallContext& context, const v1::RegisterRequest& request);
+  Result<v1::HeartbeatResponse> heartbeat(const CallContext& context, const v1::HeartbeatRequest& request);
+  Result<v1::HeartbeatResponse> answer(const Server& server, ServerId id, std::uint64_t fence_acknowledged);
+  v1::StatFsResponse stat_fs();
+  v1::ServersResponse servers();
+  v1::HealthResponse health();
+  [[nodiscard]] std::vector<v1::Member> members() const;
+
+  DirStore& store_;
+  SessionGate& gate_;
+  const Change::Placing placing_;
+  const std::uint64_t boot_;
+  Log& log_;
+};
+
+}  // namespace conclave::dir

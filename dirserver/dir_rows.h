@@ -1,0 +1,77 @@
+// The rows of schema.sql as values.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "conclave/dir/v1/dir.pb.h"
+
+namespace conclave::dir {
+
+enum : std::uint8_t { kAccessAcl = 1, kDefaultAcl = 2 };  // Node::acls
+
+struct Node {
+  InodeId inode{};
+  std::uint32_t mode = 0;
+  std::uint32_t nlink = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::uint64_t rdev = 0;
+  std::uint64_t size_bytes = 0;
+  std::uint64_t allocated_bytes = 0;
+  std::int64_t atime_ns = 0;
+  std::int64_t mtime_ns = 0;
+  std::int64_t ctime_ns = 0;
+  std::int64_t btime_ns = 0;
+  std::uint64_t change = 0;
+  std::uint32_t xattrs = 0;
+  std::uint8_t acls = 0;
+  v1::Class file_class = v1::PLAIN;
+  InodeId parent{};
+  std::string target;
+
+  [[nodiscard]] bool is_directory() const { return S_ISDIR(mode); }
+  [[nodiscard]] bool is_regular() const { return S_ISREG(mode); }
+  [[nodiscard]] bool is_link() const { return S_ISLNK(mode); }
+  // Its chunks follow each other and have lengths of their own; it never gets shorter.
+  [[nodiscard]] bool is_log() const { return is_regular() && (file_class == v1::APPEND || file_class == v1::CHAT); }
+};
+
+struct Name {
+  InodeId inode{};
+  std::uint32_t type = 0;     // S_IFMT bits
+  std::uint64_t cookie = 0;
+};
+
+struct Chunk {
+  InodeId inode{};
+  std::uint64_t position = 0;
+  ChunkId chunk{};
+  std::uint32_t chainver = 1;
+  std::uint64_t start_bytes = 0;
+  std::uint64_t sealed_bytes = 0;
+  std::vector<ServerId> members;  // in sync, the master first
+  std::vector<ServerId> former;   // have a stale copy
+  std::string cursors;
+};
+
+// Chunk's members and former members as the blob that is stored. kCorrupt.
+Bytes encode_members(const Chunk& chunk);
+Status decode_members(ByteView blob, Chunk& chunk);
+
+struct ServerRow {
+  ServerId id{};
+  std::string name;
+  std::string instance;
+  std::string host;
+  std::uint32_t port = 0;
+  std::uint32_t back_port = 0;
+};
+
+}  // namespace conclave::dir

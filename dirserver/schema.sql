@@ -1,0 +1,106 @@
+-- The directory server's database. Numbers of 64 bits are stored as the signed integer of the same bits; names,
+-- targets and attributes' values are blobs. One row of `state` says what is in use.
+
+CREATE TABLE state (
+  one          INTEGER PRIMARY KEY CHECK (one = 1),
+  format       INTEGER NOT NULL,   -- of this schema: 1
+  inode_bound  INTEGER NOT NULL,   -- numbers below were possibly given out; raised in synced commits only
+  chunk_bound  INTEGER NOT NULL,
+  cookie_bound INTEGER NOT NULL,
+  commits      INTEGER NOT NULL,   -- rises by one with every commit: what `frees.since` refers to
+  inodes       INTEGER NOT NULL,   -- rows of nodes
+  chunks       INTEGER NOT NULL,   -- rows of chunks
+  orphans      INTEGER NOT NULL    -- rows of orphans
+);
+
+CREATE TABLE nodes (
+  inode     INTEGER PRIMARY KEY,   -- never reused
+  mode      INTEGER NOT NULL,      -- type and permission bits
+  nlink     INTEGER NOT NULL,
+  uid       INTEGER NOT NULL,
+  gid       INTEGER NOT NULL,
+  rdev      INTEGER NOT NULL,
+  size      INTEGER NOT NULL,
+  allocated INTEGER NOT NULL,      -- bytes, as the last writer knew
+  atime_ns  INTEGER NOT NULL,
+  mtime_ns  INTEGER NOT NULL,
+  ctime_ns  INTEGER NOT NULL,
+  btime_ns  INTEGER NOT NULL,
+  change    INTEGER NOT NULL,      -- rises with every change
+  xattrs    INTEGER NOT NULL,      -- rows of xattrs
+  acls      INTEGER NOT NULL,      -- 1: has an access ACL, 2: has a default ACL
+  class     INTEGER NOT NULL,      -- dir.proto Class
+  parent    INTEGER NOT NULL,      -- of a directory: the one that names it; of the root: itself; else 0
+  target    BLOB NOT NULL          -- of a symbolic link
+);
+
+CREATE TABLE names (
+  parent INTEGER NOT NULL,
+  name   BLOB NOT NULL,
+  inode  INTEGER NOT NULL,
+  type   INTEGER NOT NULL,         -- S_IFMT bits
+  cookie INTEGER NOT NULL,         -- rising, never reused: where readdir goes on
+  PRIMARY KEY (parent, name)
+) WITHOUT ROWID;
+CREATE INDEX names_in_order ON names (parent, cookie, inode, type);
+
+CREATE TABLE xattrs (
+  inode INTEGER NOT NULL,
+  name  BLOB NOT NULL,
+  value BLOB NOT NULL,
+  PRIMARY KEY (inode, name)
+) WITHOUT ROWID;
+
+CREATE TABLE chunks (
+  inode    INTEGER NOT NULL,
+  position INTEGER NOT NULL,       -- in the file, from 0
+  chunk    INTEGER NOT NULL,       -- its id at the file servers, never reused
+  chainver INTEGER NOT NULL,       -- rises with every change of members
+  start    INTEGER NOT NULL,       -- offset in the file
+  length   INTEGER NOT NULL,       -- of a sealed chunk of an append file; else 0
+  copies   INTEGER NOT NULL,       -- members in sync
+  members  BLOB NOT NULL,          -- how many in sync (1 byte), their ids (4 bytes each), then former members' ids
+  cursors  BLOB NOT NULL,          -- of an append file, as the chunk before was sealed
+  PRIMARY KEY (inode, position)
+) WITHOUT ROWID;
+CREATE INDEX chunks_by_copies ON chunks (copies);
+
+-- Without a name, kept until no session has them in use.
+CREATE TABLE orphans (
+  inode     INTEGER PRIMARY KEY,
+  since_ns  INTEGER NOT NULL       -- wall time of the removal
+);
+
+-- Copies that nobody names any more, until their server says they are gone.
+CREATE TABLE frees (
+  server INTEGER NOT NULL,
+  chunk  INTEGER NOT NULL,
+  since  INTEGER NOT NULL,         -- the commit; told to the server only when that one survives power loss
+  PRIMARY KEY (server, chunk)
+) WITHOUT ROWID;
+
+CREATE TABLE servers (
+  id        INTEGER PRIMARY KEY,   -- from 1, never reused
+  name      TEXT NOT NULL UNIQUE,  -- in its certificate
+  instance  BLOB NOT NULL UNIQUE,  -- of its data folder
+  host      TEXT NOT NULL,
+  port      INTEGER NOT NULL,
+  back_port INTEGER NOT NULL
+);
+
+-- The last answer of each session's slots, for retries.
+CREATE TABLE slots (
+  session    INTEGER NOT NULL,
+  slot       INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  sequence   INTEGER NOT NULL,
+  answer     BLOB NOT NULL,
+  PRIMARY KEY (session, slot)
+) WITHOUT ROWID;
+
+-- Sessions that were declared dead, while tokens of their epoch could still be shown.
+CREATE TABLE fences (
+  session INTEGER PRIMARY KEY,
+  number  INTEGER NOT NULL,        -- the lock server's counter
+  epoch   INTEGER NOT NULL
+);

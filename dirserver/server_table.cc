@@ -1,0 +1,89 @@
+#include "dirserver/server_table.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "dirserver/dir_placement.h"
+
+namespace conclave::dir {
+
+bool ServerTable::is_up(const Server& server, MonoTime now) {
+  return server.heard.has_value() && now - *server.heard < kFileServerDead;
+}
+
+void ServerTable::know(ServerRow row) {
+  const std::lock_guard lock(mutex_);
+  const ServerId id = row.id;
+  servers_[id].row = std::move(row);
+}
+
+void ServerTable::registered(ServerRow row, const Report& report, MonoTime now) {
+  const std::lock_guard lock(mutex_);
+  Server& server = servers_[row.id];
+  server.row = std::move(row);
+  server.report = report;
+  server.heard = now;
+  server.given = 0;
+}
+
+Result<ServerId> ServerTable::heard(const std::string& name, const Report& report, MonoTime now) {
+  const std::lock_guard lock(mutex_);
+  for (auto& [id, server] : servers_) {
+    if (server.row.name != name) continue;
+    if (!server.heard || server.report.boot != report.boot) break;
+    server.report = report;
+    server.heard = now;
+    server.given = 0;
+    return id;
+  }
+  return Error(Errc::kStale, "file server '" + name + "' must register first");
+}
+
+std::optional<ServerId> ServerTable::id_of(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, server] : servers_) {
+    if (server.row.name == name) return id;
+  }
+  return std::nullopt;
+}
+
+std::vector<v1::Member> ServerTable::members(MonoTime now) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<v1::Member> out;
+  for (const auto& [id, server] : servers_) {
+    v1::Member& member = out.emplace_back();
+    member.set_id(raw(id));
+    member.set_name(server.row.name);
+    member.set_host(server.row.host);
+    member.set_port(server.row.port);
+    member.set_back_port(server.row.back_port);
+    member.set_up(is_up(server, now));
+    member.set_total_bytes(server.report.total_bytes);
+    member.set_free_bytes(server.report.free_bytes);
+  }
+  return out;
+}
+
+std::uint64_t ServerTable::fences_acknowledged(std::uint64_t newest, MonoTime now) const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t least = newest;
+  for (const auto& [id, server] : servers_) {
+    if (is_up(server, now)) least = std::min(least, server.report.fence_acknowledged);
+  }
+  return least;
+}
+
+Result<std::vector<ServerId>> ServerTable::choose(unsigned copies, MonoTime now) {
+  const std::lock_guard lock(mutex_);
+  std::vector<Candidate> candidates;
+  for (const auto& [id, server] : servers_) {
+    if (is_up(server, now)) candidates.push_back({id, server.row.host, server.report.free_bytes, server.given});
+  }
+  if (candidates.empty()) return Error(Errc::kUnavailable, "no file server is up");
+  auto chosen = choose_members(std::move(candidates), copies, dice_++);
+  if (chosen.empty()) return Error(Errc::kNoSpace, "no file server has room for a chunk");
+  for (const ServerId id : chosen) ++servers_[id].given;
+  return chosen;
+}
+
+}  // namespace conclave::dir

@@ -1,0 +1,54 @@
+// The file servers as D sees them now: registered, heard of lately, how full. What must survive is in the table
+// `servers`; the rest comes again with their heartbeats. Thread-safe; never blocks.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "dirserver/dir_rows.h"
+
+namespace conclave::dir {
+
+class ServerTable {
+ public:
+  explicit ServerTable(std::uint64_t seed) : dice_(seed) {}
+
+  struct Report {  // of a registration or a heartbeat
+    std::uint64_t boot = 0;
+    std::uint64_t total_bytes = 0;
+    std::uint64_t free_bytes = 0;
+    std::uint64_t fence_acknowledged = 0;
+  };
+  // From the database, when D starts: known and down.
+  void know(ServerRow row);
+  // It registered (its row is committed) and is up.
+  void registered(ServerRow row, const Report& report, MonoTime now);
+  // Its number. kStale: register first (D or it was restarted).
+  Result<ServerId> heard(const std::string& name, const Report& report, MonoTime now);
+
+  [[nodiscard]] std::optional<ServerId> id_of(const std::string& name) const;
+  [[nodiscard]] std::vector<v1::Member> members(MonoTime now) const;
+  // The highest fence that every server which is up has acknowledged; `newest` if none is up.
+  [[nodiscard]] std::uint64_t fences_acknowledged(std::uint64_t newest, MonoTime now) const;
+  // For a new chunk, the master first. kUnavailable: no server is up; kNoSpace: all are full.
+  Result<std::vector<ServerId>> choose(unsigned copies, MonoTime now);
+
+ private:
+  struct Server {
+    ServerRow row;
+    Report report;
+    std::optional<MonoTime> heard;    // since D's start
+    std::uint64_t given = 0;          // chunks placed since the last report
+  };
+  static bool is_up(const Server& server, MonoTime now);
+
+  mutable std::mutex mutex_;
+  std::map<ServerId, Server> servers_;   // guarded by mutex_, as is
+  std::uint64_t dice_;
+};
+
+}  // namespace conclave::dir
