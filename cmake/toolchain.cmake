@@ -28,6 +28,9 @@ elseif(CONCLAVE_SANITIZE STREQUAL "thread")
 elseif(CONCLAVE_SANITIZE)
   message(FATAL_ERROR "CONCLAVE_SANITIZE=${CONCLAVE_SANITIZE}: use address, thread or nothing")
 endif()
+if(CONCLAVE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # coverage of all code, for tests/fuzz
+endif()
 
 find_program(CCACHE ccache)
 if(CCACHE)
