@@ -103,15 +103,15 @@ Status init_cluster(Context& context, const ClusterFolder& folder, const InitOpt
   ClusterId id{};
   context.random().fill(id);
 
-  TRY(files.make_folders(folder.server("vault")));
   const std::string admin = options.admin.empty() ? unix_user() : options.admin;
-  TRY(init_first_admin(context, folder, id, admin, folder.server("vault") + "/roster-1"));
+  const Bytes roster = TRY(init_first_admin(context, folder, id, admin));
   Making making(context, folder, id);
   TRY(making.certificate_authority());
   TRY(making.member("lockserver", Role::kLock, "1", "server", lockserver_toml(at(0))));
   TRY(making.member("dirserver", Role::kDir, "1", "server", dirserver_toml(at(1), options.replicas)));
   TRY(making.member("vault", Role::kVault, "1", "server", vault_toml(at(2))));
   TRY(making.user_issuer());
+  TRY(files.write_all(folder.server("vault") + "/roster-1", text_of(roster)));
   const std::string log_key = TRY(making.log_key());
   TRY(making.member("mount", Role::kHost, host_name(), "host", mount_toml()));
   TRY(files.make_folders(folder.run()));

@@ -73,7 +73,7 @@ void warn_of_expiry(Context& context, const std::string& pem, const std::string&
 
 void warn(ClusterStatus& status) {
   for (const ServerStatus& server : status.servers) {
-    if (!server.answers) status.warnings.push_back(server.name + " does not answer: " + server.problem);
+    if (!server.answers) status.warnings.push_back(server.name + " is down; `conclave up` starts it");
   }
   for (const MountStatus& mount : status.mounts) {
     if (!mount.alive) status.warnings.push_back("the mount at " + mount.path + " is dead; `conclave up` repairs it");

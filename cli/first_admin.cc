@@ -45,8 +45,8 @@ vault::RosterVersion first_roster(Context& context, const vault::Identity& admin
 
 }  // namespace
 
-Status init_first_admin(Context& context, const ClusterFolder& folder, const ClusterId& cluster, const std::string& name,
-                        const std::string& roster_path) {
+Result<Bytes> init_first_admin(Context& context, const ClusterFolder& folder, const ClusterId& cluster,
+                               const std::string& name) {
   if (!vault::is_person_name(name)) {
     return Error(Errc::kInvalid, "'" + name + "' cannot be a person's name: use 1 to 64 of a-z, 0-9, '.', '_' and '-'");
   }
@@ -60,7 +60,7 @@ Status init_first_admin(Context& context, const ClusterFolder& folder, const Clu
   TRY(context.files().make_folders(identity_folder.path));
   TRY((IdentityConfig{folder.path, roster.hash()}.save(context.files(), identity_folder)));
   TRY(context.files().write_all(identity_folder.identity(), sealed));
-  return context.files().write_all(roster_path, text_of(encode(roster)));
+  return encode(roster);
 }
 
 Status copy_cluster_file(Context& context, const ClusterFolder& folder, const IdentityFolder& identity) {

@@ -8,12 +8,12 @@
 
 namespace conclave::cli {
 
-// Makes the identity `name` below Context::home(), sealed under a passphrase that is asked for, and writes version 1 of
-// the roster (threshold 1, signed by it) to `roster_path`. An identity of that name whose cluster is gone is moved aside
+// Makes the identity `name` below Context::home(), sealed under a passphrase that is asked for, and returns version 1 of
+// the roster (threshold 1, signed by it), encoded. An identity of that name whose cluster is gone is moved aside
 // ("NAME.was-…"), never overwritten; one whose cluster is there is kExists. Call it before anything else of the cluster
 // is written: it may ask, and be refused.
-Status init_first_admin(Context& context, const ClusterFolder& folder, const ClusterId& cluster, const std::string& name,
-                        const std::string& roster_path);
+Result<Bytes> init_first_admin(Context& context, const ClusterFolder& folder, const ClusterId& cluster,
+                               const std::string& name);
 
 // Where the servers are, beside the identity: copies of cluster.toml and ca.pem.
 Status copy_cluster_file(Context& context, const ClusterFolder& folder, const IdentityFolder& identity);

@@ -1,61 +1,43 @@
 #include "cli/json.h"
 
-#include <google/protobuf/util/json_util.h>
-
-#include "base/check.h"
 #include "cli/column_table.h"
 
 namespace conclave::cli {
 namespace {
 
-std::string text_of_message(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
+constexpr std::string_view kIndent = "\n  ";
+
+std::string indented(const std::string& value) {
   std::string out;
-  CHECK(google::protobuf::util::MessageToJsonString(message, &out, options).ok());
+  for (const char c : value) c == '\n' ? out += kIndent : out += c;
   return out;
 }
 
 }  // namespace
 
-// protobuf refuses text that is not UTF-8; names on a disk need not be any.
-JsonObject& JsonObject::set(const std::string& name, const std::string& text) {
-  (*fields_.mutable_fields())[name].set_string_value(printable(text));
+std::string json_text(std::string_view text) {
+  std::string out = "\"";
+  std::size_t from = 0;
+  for (std::size_t at = 0; at <= text.size(); ++at) {  // printable() judges what lies between line ends and quotes
+    const bool special = at < text.size() && (text[at] == '"' || text[at] == '\\' || text[at] == '\n' || text[at] == '\t');
+    if (!special && at < text.size()) continue;
+    out += printable(text.substr(from, at - from));
+    if (special) out += {'\\', text[at] == '\n' ? 'n' : text[at] == '\t' ? 't' : text[at]};
+    from = at + 1;
+  }
+  return out + '"';
+}
+
+JsonList& JsonList::add(const JsonObject& object) { return add_raw(object.text()); }
+
+JsonList& JsonList::add_raw(const std::string& value) {
+  body_ += (body_.empty() ? "" : ",") + std::string(kIndent) + indented(value);
   return *this;
 }
 
-JsonObject& JsonObject::set(const std::string& name, bool value) {
-  (*fields_.mutable_fields())[name].set_bool_value(value);
+JsonObject& JsonObject::set_raw(std::string_view name, const std::string& value) {
+  body_ += (body_.empty() ? "" : ",") + std::string(kIndent) + json_text(name) + ": " + indented(value);
   return *this;
 }
-
-JsonObject& JsonObject::set(const std::string& name, double value) {
-  (*fields_.mutable_fields())[name].set_number_value(value);
-  return *this;
-}
-
-JsonObject& JsonObject::set(const std::string& name, const JsonObject& object) {
-  *(*fields_.mutable_fields())[name].mutable_struct_value() = object.fields_;
-  return *this;
-}
-
-JsonObject& JsonObject::set(const std::string& name, const JsonList& list) {
-  *(*fields_.mutable_fields())[name].mutable_list_value() = list.values_;
-  return *this;
-}
-
-std::string JsonObject::text() const { return text_of_message(fields_); }
-
-JsonList& JsonList::add(const std::string& text) {
-  values_.add_values()->set_string_value(printable(text));
-  return *this;
-}
-
-JsonList& JsonList::add(const JsonObject& object) {
-  *values_.add_values()->mutable_struct_value() = object.fields_;
-  return *this;
-}
-
-std::string JsonList::text() const { return text_of_message(values_); }
 
 }  // namespace conclave::cli

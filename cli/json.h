@@ -1,44 +1,45 @@
-// JSON for programs that read our output: objects and lists on protobuf's own Struct, so that quoting is its matter.
+// JSON for programs that read our output: objects and lists, written as they are filled, in that order.
 #pragma once
 
-#include <google/protobuf/struct.pb.h>
-
+#include <concepts>
 #include <string>
+#include <string_view>
 
 namespace conclave::cli {
 
-class JsonList;
-
-// Numbers are doubles: exact up to 2^53; ids are given as text.
-class JsonObject {
- public:
-  JsonObject& set(const std::string& name, const std::string& text);
-  JsonObject& set(const std::string& name, const char* text) { return set(name, std::string(text)); }
-  JsonObject& set(const std::string& name, bool value);
-  JsonObject& set(const std::string& name, double value);
-  JsonObject& set(const std::string& name, const JsonObject& object);
-  JsonObject& set(const std::string& name, const JsonList& list);
-  template <class Integer>
-    requires std::is_integral_v<Integer>
-  JsonObject& set(const std::string& name, Integer value) {
-    return set(name, static_cast<double>(value));
-  }
-  [[nodiscard]] std::string text() const;  // indented, ends in a newline
-
- private:
-  friend class JsonList;
-  google::protobuf::Struct fields_;
-};
+// `text` quoted. Bytes that are no UTF-8 become '?': names on a disk need not be any, JSON must be.
+std::string json_text(std::string_view text);
 
 class JsonList {
  public:
-  JsonList& add(const std::string& text);
-  JsonList& add(const JsonObject& object);
-  [[nodiscard]] std::string text() const;
+  JsonList& add(std::string_view text) { return add_raw(json_text(text)); }
+  JsonList& add(const class JsonObject& object);
+  [[nodiscard]] std::string text() const { return body_.empty() ? "[]" : "[" + body_ + "\n]"; }
 
  private:
-  friend class JsonObject;
-  google::protobuf::ListValue values_;
+  JsonList& add_raw(const std::string& value);
+  std::string body_;
+};
+
+// Integers beyond 2^53 are given as text by the caller: many readers hold numbers as doubles.
+class JsonObject {
+ public:
+  JsonObject& set(std::string_view name, std::string_view text) { return set_raw(name, json_text(text)); }
+  JsonObject& set(std::string_view name, const char* text) { return set(name, std::string_view(text)); }
+  JsonObject& set(std::string_view name, const std::string& text) { return set(name, std::string_view(text)); }
+  JsonObject& set(std::string_view name, bool value) { return set_raw(name, value ? "true" : "false"); }
+  template <std::integral Integer>
+    requires(!std::same_as<Integer, bool>)
+  JsonObject& set(std::string_view name, Integer value) {
+    return set_raw(name, std::to_string(value));
+  }
+  JsonObject& set(std::string_view name, const JsonObject& object) { return set_raw(name, object.text()); }
+  JsonObject& set(std::string_view name, const JsonList& list) { return set_raw(name, list.text()); }
+  [[nodiscard]] std::string text() const { return body_.empty() ? "{}" : "{" + body_ + "\n}"; }
+
+ private:
+  JsonObject& set_raw(std::string_view name, const std::string& value);
+  std::string body_;
 };
 
 }  // namespace conclave::cli

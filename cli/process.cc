@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
+extern "C" {  // glibc 2.36's header forgets it
+#include <sys/pidfd.h>
+}
 
 #include <cerrno>
 #include <csignal>

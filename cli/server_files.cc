@@ -27,8 +27,8 @@ std::string lockserver_toml(const std::string& listen) {
 }
 
 std::string dirserver_toml(const std::string& listen, unsigned replicas) {
-  return "cluster = \"../cluster.toml\"\nreplicas = " + std::to_string(replicas) + "\n\n" + server_section("1", listen) +
-         "\n" + tls_section("server");
+  return "cluster = \"../cluster.toml\"\n\n" + server_section("1", listen) + "\n" + tls_section("server") +
+         "\n[dir]\nreplicas = " + std::to_string(replicas) + "\n";
 }
 
 std::string vault_toml(const std::string& listen) {
