@@ -45,6 +45,12 @@ inline constexpr auto kIdleConnection = 120s;
 inline constexpr auto kLeaseTerm = 30s;                     // 5 to 120 by configuration
 inline constexpr auto kHeartbeat = 500ms;                   // F to D and D to L
 inline constexpr auto kFileServerDead = 3s;
+inline constexpr auto kRecallPatience = 10s;                // then a recall is sent again
+inline constexpr std::size_t kMaxLeases = 1u << 20;         // at L, held and waited for: ~130 MiB
+inline constexpr std::size_t kMaxLeasesPerSession = 1u << 18;
+inline constexpr std::size_t kMaxLocksPerSession = 1u << 14;  // flock and fcntl ranges, and waits
+inline constexpr std::size_t kMaxLeasesPerCall = 1000;      // a listing's worth
+inline constexpr std::size_t kMaxLabelBytes = 256;          // what status shows of a session
 
 // The client's write buffer (storage.md).
 inline constexpr auto kFlushAge = 1s;                       // nothing stays only in the client longer

@@ -1,0 +1,90 @@
+#include "lockserver/session_table.h"
+
+#include <algorithm>
+
+namespace conclave::lock {
+
+Result<SessionTable::Session> SessionTable::open(const Session& wanted, MonoTime now) {
+  for (auto& [id, session] : sessions_) {
+    if (session.holder != wanted.holder || session.nonce != wanted.nonce || session.fence != 0) continue;
+    session.ends = now + term_.at_server();
+    return session;
+  }
+  if (sessions_.size() >= most_sessions_) {
+    return Error(Errc::kOverloaded, "there are as many sessions as this lock server takes");
+  }
+  if (raw(wanted.id) == 0 || sessions_.contains(wanted.id)) return Error(Errc::kOverloaded, "try again");
+  Session session = wanted;
+  session.ends = now + term_.at_server();
+  sessions_.emplace(session.id, session);
+  return session;
+}
+
+Result<const SessionTable::Session*> SessionTable::find(SessionId id, std::uint64_t holder) const {
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) return Error(Errc::kStale, "the lock server does not know this session");
+  if (found->second.holder != holder) return Error(Errc::kAccess, "this session was opened with another certificate");
+  if (found->second.fence != 0) return Error(Errc::kFenced, "the session was silent too long and is fenced");
+  return &found->second;
+}
+
+Status SessionTable::renew(SessionId id, std::uint64_t holder, const std::string& label, MonoTime now) {
+  TRY(find(id, holder));
+  Session& session = sessions_.at(id);
+  if (session.ends <= now) return Error(Errc::kFenced, "the session ended before this renewal came");
+  session.ends = now + term_.at_server();
+  if (!label.empty()) session.label = label;
+  return {};
+}
+
+void SessionTable::close(SessionId id) { sessions_.erase(id); }
+
+bool SessionTable::fence(SessionId id) {
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end() || found->second.fence != 0) return false;
+  found->second.fence = ++newest_fence_;
+  return true;
+}
+
+std::vector<SessionId> SessionTable::fence_expired(MonoTime now) {
+  std::vector<SessionId> out;
+  for (auto& [id, session] : sessions_) {
+    if (session.ends <= now && fence(id)) out.push_back(id);
+  }
+  return out;
+}
+
+std::vector<SessionId> SessionTable::acknowledge(std::uint64_t number) {
+  std::vector<SessionId> out;
+  for (const auto& [id, session] : sessions_) {
+    if (session.fence != 0 && session.fence <= number) out.push_back(id);
+  }
+  for (const SessionId id : out) sessions_.erase(id);
+  return out;
+}
+
+std::vector<SessionId> SessionTable::fenced() const {
+  std::vector<SessionId> out;
+  for (const auto& [id, session] : sessions_) {
+    if (session.fence != 0) out.push_back(id);
+  }
+  return out;
+}
+
+std::vector<SessionId> SessionTable::live() const {
+  std::vector<SessionId> out;
+  for (const auto& [id, session] : sessions_) {
+    if (session.fence == 0) out.push_back(id);
+  }
+  return out;
+}
+
+MonoTime SessionTable::next_expiry() const {
+  MonoTime next = kNever;
+  for (const auto& [id, session] : sessions_) {
+    if (session.fence == 0) next = std::min(next, session.ends);
+  }
+  return next;
+}
+
+}  // namespace conclave::lock

@@ -1,0 +1,74 @@
+// Rule: who has a session, until when, and how a dead one is fenced. Pure: the owner locks, gives the time and acts.
+//
+//   live → closed (gone at once)
+//   live → fenced: silent until term + δ after its last renewal; it is known, and keeps what it holds, until D has
+//          acknowledged its fence, so that nobody is granted what a frozen client may still write
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/limits.h"
+#include "base/result.h"
+
+namespace conclave::lock {
+
+// How long a session lasts: the client counts term - δ from sending a renewal, L term + δ from receiving it, so the
+// client stops first although neither knows the other's clock. δ covers 1 % of drift and a slow answer.
+struct SessionTerm {
+  Duration term = kLeaseTerm;
+  [[nodiscard]] Duration slack() const { return term / 100 + std::chrono::milliseconds(500); }
+  [[nodiscard]] Duration at_client() const { return term - slack(); }
+  [[nodiscard]] Duration at_server() const { return term + slack(); }
+};
+
+class SessionTable {
+ public:
+  struct Session {
+    SessionId id{};
+    std::uint32_t generation = 1;
+    std::uint64_t holder = 0;     // holder_of(certificate)
+    std::uint64_t nonce = 0;
+    std::string peer;             // "host laptop", for status
+    std::string label;
+    MonoTime ends{};
+    std::uint64_t fence = 0;      // its number once fenced; 0: live
+  };
+
+  // Fences are numbered after `newest_fence` (epoch · 2³²): D remembers the last one it saw across restarts of L.
+  SessionTable(SessionTerm term, std::size_t most_sessions, std::uint64_t newest_fence)
+      : term_(term), most_sessions_(most_sessions), newest_fence_(newest_fence) {}
+  [[nodiscard]] SessionTerm term() const { return term_; }
+
+  // A new session under `id`; the same one again for a holder's nonce that was seen (a retry). kOverloaded.
+  Result<Session> open(const Session& wanted, MonoTime now);
+  // The session, if it is live and the holder's own. kStale: unknown here. kFenced. kAccess: somebody else's.
+  [[nodiscard]] Result<const Session*> find(SessionId id, std::uint64_t holder) const;
+  Status renew(SessionId id, std::uint64_t holder, const std::string& label, MonoTime now);
+  void close(SessionId id);
+
+  // Fences those whose time is over, or one for another reason. Returns those that are fenced by this call.
+  std::vector<SessionId> fence_expired(MonoTime now);
+  bool fence(SessionId id);
+  // D has made every fence up to `number` known: those sessions are forgotten, and what they held is free.
+  std::vector<SessionId> acknowledge(std::uint64_t number);
+  [[nodiscard]] std::uint64_t newest_fence() const { return newest_fence_; }
+  [[nodiscard]] std::vector<SessionId> fenced() const;   // not acknowledged yet
+  [[nodiscard]] std::vector<SessionId> live() const;
+
+  [[nodiscard]] MonoTime next_expiry() const;            // kNever: no live session
+  [[nodiscard]] const std::map<SessionId, Session>& all() const { return sessions_; }
+
+ private:
+  const SessionTerm term_;
+  const std::size_t most_sessions_;
+  std::uint64_t newest_fence_;
+  std::map<SessionId, Session> sessions_;
+};
+
+}  // namespace conclave::lock
