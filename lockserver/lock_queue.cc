@@ -27,7 +27,10 @@ Result<bool> LockQueue::set(const LockWant& wanted, std::vector<LockAnswered>& a
                         std::ranges::any_of(file.held.all(), [&](const HeldRange& held) {
                           return held.owner == want.owner && held.type != want.type;
                         });
-  if (converts) change(file, want, LockType::kUnlock);
+  if (converts) {
+    change(file, want, LockType::kUnlock);
+    serve(file, answers);
+  }
   const bool free = !file.held.conflict(want.owner, want.range, want.type);
   Result<bool> result = free;
   if (free) {
@@ -51,15 +54,18 @@ void LockQueue::change(File& file, const LockWant& want, LockType type) {
   load_[want.owner.session] += file.held.all().size() - before;
 }
 
-// Each waiter that fits what is held now, in the order they came.
+// Each waiter that fits what is held now, in the order they came; and again, because a grant may take away as well:
+// a shared lock over a part of the same owner's exclusive one.
 void LockQueue::serve(File& file, std::vector<LockAnswered>& answers) {
-  std::erase_if(file.waiting, [&](const LockWant& want) {
+  const auto grant_if_free = [&](const LockWant& want) {
     if (file.held.conflict(want.owner, want.range, want.type)) return false;
     change(file, want, want.type);
     --load_[want.owner.session];
     answers.push_back({want.owner.session, want.wait, std::nullopt});
     return true;
-  });
+  };
+  while (std::erase_if(file.waiting, grant_if_free) != 0) {
+  }
 }
 
 // Follows "is in the way of" from the request; every owner is visited once.
