@@ -28,4 +28,30 @@ int run_fileserver(Context& context, const Arguments& args);
 // status_command.cc
 int run_status(Context& context, const Arguments& args);
 
+// account_commands.cc: who is in the roster.
+int run_account_create(Context& context, const Arguments& args);
+int run_account_invite(Context& context, const Arguments& args);
+int run_account_join(Context& context, const Arguments& args);
+int run_account_admit(Context& context, const Arguments& args);
+int run_account_list(Context& context, const Arguments& args);
+
+// login_commands.cc: whom a user id's opens speak for.
+int run_login(Context& context, const Arguments& args);
+int run_logout(Context& context, const Arguments& args);
+
+// policy_commands.cc
+int run_policy_set(Context& context, const Arguments& args);
+int run_policy_list(Context& context, const Arguments& args);
+
+// request_commands.cc: asking for a secret, and voting.
+int run_request(Context& context, const Arguments& args);
+int run_requests(Context& context, const Arguments& args);
+int run_show(Context& context, const Arguments& args);
+int run_approve(Context& context, const Arguments& args);
+int run_deny(Context& context, const Arguments& args);
+
+// audit_commands.cc
+int run_audit_show(Context& context, const Arguments& args);
+int run_audit_verify(Context& context, const Arguments& args);
+
 }  // namespace conclave::cli

@@ -34,6 +34,7 @@ class Context {
   void accept_dir(CommandLine& line);
   void accept_identity(CommandLine& line);  // both
   void set_dir(std::string dir) { dir_ = std::move(dir); }
+  void set_identity(std::string name) { as_ = std::move(name); }
 
   // The folder of a cluster on this machine: --dir, CONCLAVE_DIR, or where the identity's cluster lies. kNotFound says
   // how to give one. It need not exist.

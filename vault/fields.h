@@ -29,7 +29,8 @@ inline constexpr std::chrono::seconds kMaxLifetime = std::chrono::hours(24 * 366
 CanonicalWriter begin_body();
 CanonicalReader read_body(ByteView bytes);
 
-// Nanoseconds in 8 bytes, 0 to 2⁶²−1 (the year 2116), so that adding kMaxLifetime cannot overflow.
+// Nanoseconds in 8 bytes, 0 to 2⁶²−1 (the year 2116), so that adding kMaxLifetime cannot overflow. As below, a value
+// out of range is written as it is, and refused by whoever reads it.
 void put_time(CanonicalWriter& out, WallTime time);
 WallTime get_time(CanonicalReader& in);
 // Whole seconds in 8 bytes, at most kMaxLifetime.

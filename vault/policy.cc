@@ -74,8 +74,10 @@ Status check_limits(const Policy& policy) {
     return invalid(policy, "version 1, and only it, has nothing before it");
   }
   if (policy.veto < 1) return invalid(policy, "a veto of no denials would end every request");
-  if (policy.request_lifetime < std::chrono::seconds(1)) return invalid(policy, "requests would expire at once");
-  if (policy.longest_grant < std::chrono::seconds(1)) return invalid(policy, "grants would expire at once");
+  for (const std::chrono::seconds span : {policy.request_lifetime, policy.longest_grant}) {
+    if (span < std::chrono::seconds(1)) return invalid(policy, "requests or grants would expire at once");
+    if (span > kMaxLifetime) return invalid(policy, "requests or grants would last longer than 10 years");
+  }
   if (policy.most_openings < 1 || policy.most_openings > kMaxOpenings) {
     return invalid(policy, "1 to " + std::to_string(kMaxOpenings) + " openings can be granted");
   }

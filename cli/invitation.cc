@@ -1,0 +1,155 @@
+#include "cli/invitation.h"
+
+#include "base/canonical.h"
+#include "cli/passphrase.h"
+#include "cli/tls_files.h"
+
+namespace conclave::cli {
+namespace {
+
+constexpr std::string_view kPrefix = "conclave-person-1.";
+constexpr std::size_t kMaxFieldBytes = 16 << 10;
+constexpr std::size_t kSecretBytes = 16;
+constexpr int kAdmitAttempts = 5;   // another admin may be quicker; then it is made again on top
+
+std::string invitations(const PersonClient& admin) { return admin.folder().path + "/invitations"; }
+
+Status keep_secret(Files& files, const PersonClient& admin, const PersonToken& token) {
+  TRY(files.make_folders(invitations(admin)));
+  return files.write_all(invitations(admin) + "/" + to_hex(token.id), to_hex(token.secret.view()));
+}
+
+Result<SecretBytes> kept_secret(Files& files, const PersonClient& admin, std::string_view id) {
+  const std::string path = invitations(admin) + "/" + to_hex(view_of(id));
+  if (!TRY(files.exists(path))) {
+    return Error(Errc::kNotFound, "this invitation was made by another admin or on another device; admit there");
+  }
+  const Bytes bytes = TRY(from_hex(TRY(files.read_all(path, 4 * kSecretBytes))));
+  return SecretBytes::copy_of(bytes);
+}
+
+// The next version with the joined device in it, signed by the admin.
+Result<vault::RosterVersion> next_roster(Context& context, PersonClient& admin, const vault::v1::JoinsResponse::One& join) {
+  vault::RosterVersion next = admin.roster().current();
+  vault::Person person;
+  person.name = join.name();
+  person.uid = join.uid();
+  person.gid = join.gid();
+  person.roles = join.roles();
+  person.devices.push_back({TRY(vault::parse_device(view_of(join.device()))), false});
+  next.previous = next.hash();
+  next.version += 1;
+  next.issued = context.clock().wall();
+  next.signatures.clear();
+  next.people.push_back(std::move(person));
+  vault::sign_roster(next, admin.identity().device);
+  return next;
+}
+
+}  // namespace
+
+std::string PersonToken::text() const {
+  Bytes bytes = CanonicalWriter().lv(cluster_toml).lv(ca_pem).raw(roster_1).lv(name).lv(id).lv(secret.view())
+                    .lv(guest.chain_pem).lv(guest.key_pem.view()).bytes();
+  const Bytes sum = CanonicalWriter().u32(crc32c(bytes)).bytes();
+  bytes.insert(bytes.end(), sum.begin(), sum.end());
+  std::string out = std::string(kPrefix) + to_base64url(bytes);
+  wipe(bytes);
+  return out;
+}
+
+Result<PersonToken> PersonToken::parse(std::string_view text) {
+  const Error bad(Errc::kInvalid, "this is no whole join token of a person; copy it again, or ask an admin for a new one");
+  if (!text.starts_with(kPrefix)) return bad;
+  const auto bytes = from_base64url(text.substr(kPrefix.size()));
+  if (!bytes || bytes->size() < 4) return bad;
+  const ByteView body = ByteView(*bytes).first(bytes->size() - 4);
+  if (CanonicalReader(ByteView(*bytes).last(4)).u32() != crc32c(body)) return bad;
+  CanonicalReader in(body);
+  PersonToken token;
+  token.cluster_toml = in.text(kMaxFieldBytes);
+  token.ca_pem = in.text(kMaxFieldBytes);
+  token.roster_1 = in.array<32>();
+  token.name = in.text(64);
+  token.id = bytes_of(in.lv(16));
+  token.secret = SecretBytes::copy_of(in.lv(kSecretBytes));
+  token.guest.chain_pem = in.text(kMaxFieldBytes);
+  token.guest.key_pem = SecretBytes::copy_of(in.lv(kMaxFieldBytes));
+  if (!in.finish("join token") || token.secret.size() != kSecretBytes) return bad;
+  return token;
+}
+
+Result<PersonToken> invite(Context& context, PersonClient& admin, const Invitee& invitee) {
+  vault::v1::InviteRequest request;
+  request.set_name(invitee.name);
+  request.set_uid(invitee.uid);
+  request.set_gid(invitee.gid);
+  request.set_roles(invitee.roles);
+  request.set_lifetime_s(static_cast<std::uint64_t>(invitee.lifetime.count()));
+  auto response = TRY(admin.vault().invite(request));
+  PersonToken token;
+  token.cluster_toml = TRY(context.files().read_all(admin.folder().cluster_file(), kMaxFieldBytes));
+  token.ca_pem = admin.cluster().ca_pem;
+  token.roster_1 = admin.roster().at(1)->hash();
+  token.name = invitee.name;
+  token.id = bytes_of(view_of(response.id()));
+  token.secret = SecretBytes(kSecretBytes);
+  context.random().fill(token.secret.span());
+  token.guest = {response.guest_chain_pem(), SecretBytes::copy_of(view_of(response.guest_key_pem()))};
+  wipe({reinterpret_cast<std::uint8_t*>(response.mutable_guest_key_pem()->data()), response.guest_key_pem().size()});
+  TRY(keep_secret(context.files(), admin, token));
+  return token;
+}
+
+Status join(Context& context, const PersonToken& token, const std::string& cluster_folder) {
+  Files& files = context.files();
+  const IdentityFolder folder{context.home() + "/" + token.name};
+  if (TRY(files.exists(folder.identity()))) {
+    return Error(Errc::kExists, folder.path + " holds an identity already; set CONCLAVE_HOME to another folder");
+  }
+  TRY(files.make_folders(folder.path));
+  TRY(files.write_all(folder.cluster_file(), token.cluster_toml));
+  TRY(files.write_all(folder.ca_certificate(), token.ca_pem));
+  const ClusterFile cluster = TRY(ClusterFile::load(files, folder.cluster_file()));
+  const SecretBytes passphrase = TRY(ask_new_passphrase(files, "New passphrase of " + token.name));
+  const vault::Identity identity{cluster.id, token.name, vault::make_device(context.random())};
+  const std::string sealed = TRY(vault::seal_identity(identity, passphrase, vault::kPassphraseCostLog2, context.random()));
+
+  vault::v1::JoinRequest request;
+  const vault::DevicePublic device = identity.device.public_half();
+  request.set_id(string_of(token.id));
+  request.set_device(string_of(encode(device)));
+  request.set_mac(string_of(vault::join_mac(token.secret, token.id, token.name, device)));
+  const auto transport = context.transport_as(cluster, {token.guest.chain_pem, token.guest.key_pem.clone()});
+  TRY(vault::VaultClient(*transport, context.clock(), cluster.vault).join(request));
+
+  TRY(write_certified_key(files, folder.path + "/guest", token.guest));
+  TRY((IdentityConfig{cluster_folder, token.roster_1}.save(files, folder)));
+  return files.write_all(folder.identity(), sealed);
+}
+
+Status admit(Context& context, PersonClient& admin, const std::string& name) {
+  vault::v1::JoinsRequest request;
+  request.set_name(name);
+  const auto waiting = TRY(admin.vault().joins(request));
+  if (waiting.joins_size() == 0) return Error(Errc::kNotFound, "nobody has joined as '" + name + "' yet");
+  const auto& one = waiting.joins(0);
+  const SecretBytes secret = TRY(kept_secret(context.files(), admin, one.id()));
+  const Mac mac = vault::join_mac(secret, view_of(one.id()), name, TRY(vault::parse_device(view_of(one.device()))));
+  if (one.name() != name || !equal_in_constant_time(mac, view_of(one.mac()))) {
+    return Error(Errc::kKeyRejected, "the keys that the vault shows for '" + name + "' were not sent by who holds the invitation");
+  }
+  for (int attempt = 1;; ++attempt) {
+    vault::v1::PutRosterRequest put;
+    put.set_version(string_of(encode(TRY(next_roster(context, admin, one)))));
+    put.set_join_id(one.id());
+    Status status = admin.vault().put_roster(put);
+    if (status || status.error().code != Errc::kStale || attempt == kAdmitAttempts) {
+      if (status) return context.files().remove(invitations(admin) + "/" + to_hex(view_of(one.id())));
+      return status;
+    }
+    TRY(vault::refresh_roster(admin.vault(), admin.roster()));
+  }
+}
+
+}  // namespace conclave::cli

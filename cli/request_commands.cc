@@ -1,0 +1,168 @@
+#include <unistd.h>
+
+#include <iostream>
+
+#include "cli/cluster_mounts.h"
+#include "cli/column_table.h"
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "cli/person_client.h"
+#include "cli/request_text.h"
+#include "vault/fields.h"
+
+namespace conclave::cli {
+namespace {
+
+constexpr auto kPoll = std::chrono::milliseconds(250);  // of `request --wait`
+
+// `PATH NUL REASON` to the mount's control file; the answer is "ID STATE\n".
+Status request(Context& context, const std::string& path, const std::string& reason, bool wait) {
+  const ClusterFile cluster = TRY(context.cluster());
+  const auto mounts = mounts_of(cluster.id);
+  if (mounts.empty()) {
+    return Error(Errc::kNotFound, "the cluster is mounted nowhere on this machine: only a mount can ask, since it keeps the key "
+                                  "that the answer is sealed to; `conclave mount DIR` mounts it");
+  }
+  const std::string message = cluster_path(path, mounts) + '\0' + reason;
+  for (;;) {
+    std::string answer = TRY(ask_control(mounts.front(), "request", view_of(message)));
+    while (!answer.empty() && answer.back() == '\n') answer.pop_back();
+    const auto space = answer.find(' ');
+    const std::string state = space == std::string::npos ? "" : answer.substr(space + 1);
+    if (state == "denied") return Error(Errc::kAccess, "request " + answer);
+    if (state == "timed out" || state == "cancelled") return Error(Errc::kTimedOut, "request " + answer);
+    if (!wait || state != "pending") {
+      std::cout << answer << "\n";
+      return {};
+    }
+    context.clock().sleep_until(context.clock().now() + kPoll);
+  }
+}
+
+Status list(Context& context, bool all, bool as_json) {
+  const VaultReader reader = TRY(open_vault_reader(context));
+  vault::v1::ListRequestsRequest wanted;
+  wanted.set_all(all);
+  auto response = TRY(reader.vault->list_requests(wanted));
+  JsonList json;
+  ColumnTable table({"ID", "STATE", "VOTES", "WHO", "SECRET", "REASON"});
+  for (auto& view : *response.mutable_requests()) {
+    const CheckedRequest checked = TRY(check_request(std::move(view), reader.roster));
+    const vault::Request& r = checked.a_case.request;
+    const std::string state(state_text(checked.view.state()));
+    table.add({checked.view.id(), state, votes_text(checked.tally), r.requester.person + "@" + r.host, checked.a_case.header.path,
+               r.reason.empty() ? "-" : r.reason});
+    json.add(JsonObject().set("id", checked.view.id()).set("rd", to_hex(checked.a_case.rd)).set("state", state)
+                 .set("votes", votes_text(checked.tally)).set("person", r.requester.person).set("host", r.host)
+                 .set("uid", r.uid).set("path", checked.a_case.header.path).set("version", checked.a_case.header.core.version)
+                 .set("reason", r.reason).set("program", r.program).set("expires", vault::time_text(r.expires)));
+  }
+  if (as_json) {
+    std::cout << json.text();
+  } else if (table.empty()) {
+    std::cout << (all ? "No requests.\n" : "No request waits for a vote.\n");
+  } else {
+    table.print();
+  }
+  return {};
+}
+
+Status show(Context& context, const std::string& id) {
+  const VaultReader reader = TRY(open_vault_reader(context));
+  const CheckedRequest checked = TRY(check_request(TRY(reader.vault->get_request(id)), reader.roster));
+  std::cout << full_text(checked, context.clock().wall());
+  return {};
+}
+
+// Asks on a terminal; a script's call is its yes.
+bool confirmed(bool yes) {
+  if (yes || isatty(STDIN_FILENO) == 0) return true;
+  std::cout << "Do the six words match the requester's, and do you agree? [y/N] " << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "yes";
+}
+
+Status approve(Context& context, const std::string& id, bool yes) {
+  const auto person = TRY(PersonClient::open(context));
+  const CheckedRequest checked = TRY(check_request(TRY(person->vault().get_request(id)), person->roster()));
+  std::cout << full_text(checked, context.clock().wall());
+  if (!confirmed(yes)) return Error(Errc::kInterrupted, "not approved");
+  const vault::Approval approval = TRY(vault::approve(checked.a_case, person->identity().device, person->roster(),
+                                                      context.clock().wall(), context.random()));
+  vault::v1::ApproveRequest vote;
+  vote.set_approval(string_of(encode(approval)));
+  const CheckedRequest after = TRY(check_request(TRY(person->vault().approve(vote)), person->roster()));
+  std::cout << "Approved by " << person->name() << ": " << votes_text(after.tally) << ", "
+            << state_text(after.view.state()) << ".\n";
+  return {};
+}
+
+Status deny(Context& context, const std::string& id, const std::string& reason) {
+  const auto person = TRY(PersonClient::open(context));
+  const CheckedRequest checked = TRY(check_request(TRY(person->vault().get_request(id)), person->roster()));
+  const vault::Denial denial =
+      TRY(vault::deny(checked.a_case, person->identity().device, person->roster(), reason, context.clock().wall()));
+  vault::v1::DenyRequest vote;
+  vote.set_denial(string_of(encode(denial)));
+  const auto after = TRY(person->vault().deny(vote));
+  std::cout << "Request " << after.id() << " of " << checked.a_case.request.requester.person << " for "
+            << checked.a_case.header.path << ": " << state_text(after.state()) << ".\n";
+  return {};
+}
+
+}  // namespace
+
+int run_request(Context& context, const Arguments& args) {
+  std::string path, reason;
+  bool wait = false;
+  CommandLine line("conclave request", "Asks for a secret to be opened, before a program does.");
+  context.accept_identity(line);
+  line.argument("PATH", path, "on a mount, or of the cluster (/secrets/…)");
+  line.required("--reason", reason, "what approvers read");
+  line.flag("--wait", wait, "until it is decided");
+  if (const auto code = line.parse(args)) return *code;
+  return Context::finish("request", request(context, path, reason, wait));
+}
+
+int run_requests(Context& context, const Arguments& args) {
+  bool as_json = false, all = false;
+  CommandLine line("conclave requests", "Which requests wait for votes.");
+  context.accept_identity(line);
+  line.flag("--json", as_json, "for programs");
+  line.flag("--all", all, "also those that are decided or over");
+  if (const auto code = line.parse(args)) return *code;
+  return Context::finish("requests", list(context, all, as_json));
+}
+
+int run_show(Context& context, const Arguments& args) {
+  std::string id;
+  CommandLine line("conclave show", "All of one request, verified.");
+  context.accept_identity(line);
+  line.argument("ID", id, "as `conclave requests` shows it");
+  if (const auto code = line.parse(args)) return *code;
+  return Context::finish("show", show(context, id));
+}
+
+int run_approve(Context& context, const Arguments& args) {
+  std::string id;
+  bool yes = false;
+  CommandLine line("conclave approve", "Gives your share of a secret to one request.");
+  context.accept_identity(line);
+  line.argument("ID", id, "as `conclave requests` shows it");
+  line.flag("--yes", yes, "do not ask on a terminal");
+  if (const auto code = line.parse(args)) return *code;
+  return Context::finish("approve", approve(context, id, yes));
+}
+
+int run_deny(Context& context, const Arguments& args) {
+  std::string id, reason;
+  CommandLine line("conclave deny", "Says no to a request.");
+  context.accept_identity(line);
+  line.argument("ID", id, "as `conclave requests` shows it");
+  line.required("--reason", reason, "what the requester and the log are told");
+  if (const auto code = line.parse(args)) return *code;
+  return Context::finish("deny", deny(context, id, reason));
+}
+
+}  // namespace conclave::cli

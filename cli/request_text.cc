@@ -1,0 +1,82 @@
+#include "cli/request_text.h"
+
+#include "base/config.h"
+#include "vault/fields.h"
+#include "vault/words.h"
+
+namespace conclave::cli {
+namespace {
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out.empty() ? "nobody" : out;
+}
+
+std::string line(std::string_view label, const std::string& value) {
+  std::string out = "  " + std::string(label);
+  out.resize(14, ' ');
+  return out + value + "\n";
+}
+
+}  // namespace
+
+Result<CheckedRequest> check_request(vault::v1::RequestView view, const vault::RosterChain& roster) {
+  vault::Case a_case = TRY(vault::open_case(view_of(view.policy()), view_of(view.header()), view_of(view.share_table()),
+                                            view_of(view.request()), roster));
+  if (string_of(a_case.rd) != view.rd()) return Error(Errc::kKeyRejected, "the vault shows another request than it names");
+  std::vector<vault::Approval> approvals;
+  for (const std::string& bytes : view.approvals()) approvals.push_back(TRY(vault::parse_approval(view_of(bytes))));
+  std::vector<vault::Denial> denials;
+  for (const std::string& bytes : view.denials()) denials.push_back(TRY(vault::parse_denial(view_of(bytes))));
+  vault::Tally tally = vault::count_votes(a_case, approvals, denials, roster);
+  return CheckedRequest{std::move(view), std::move(a_case), std::move(tally)};
+}
+
+std::string_view state_text(vault::v1::State state) {
+  switch (state) {
+    case vault::v1::FILED:
+    case vault::v1::PENDING: return "pending";
+    case vault::v1::APPROVED: return "approved";
+    case vault::v1::RELEASED: return "released";
+    case vault::v1::OPEN: return "open";
+    case vault::v1::CLOSED: return "closed";
+    case vault::v1::DENIED: return "denied";
+    case vault::v1::TIMED_OUT: return "timed out";
+    case vault::v1::CANCELLED: return "cancelled";
+    case vault::v1::REVOKED: return "revoked";
+    default: return "expired";
+  }
+}
+
+std::string votes_text(const vault::Tally& tally) {
+  std::string out;
+  for (const vault::GroupCount& group : tally.groups) {
+    out += (out.empty() ? "" : ", ") + std::to_string(group.have) + " of " + std::to_string(group.need);
+    if (tally.groups.size() > 1) out += " " + group.name;
+  }
+  return out;
+}
+
+std::string full_text(const CheckedRequest& request, WallTime now) {
+  const vault::Request& r = request.a_case.request;
+  const vault::SecretHeader& header = request.a_case.header;
+  std::string out = "Request " + request.view.id() + ": " + std::string(state_text(request.view.state())) + "\n";
+  out += line("secret", header.path + ", version " + std::to_string(header.core.version));
+  const std::string now_at = vault::plain_text(request.view.path_now(), vault::kMaxPathBytes);
+  if (!now_at.empty() && now_at != header.path) out += line("", "now at " + now_at + " (the server's word, not signed)");
+  out += line("written by", header.author.person + ", " + vault::time_text(header.written));
+  out += line("asked by", r.requester.person + " (uid " + std::to_string(r.uid) + ") on " + r.host);
+  out += line("program", r.program.empty() ? "-" : r.program);
+  out += line("reason", r.reason.empty() ? "-" : r.reason);
+  out += line("for", to_text(r.grant) + ", " + std::to_string(r.openings) + (r.openings == 1 ? " opening" : " openings"));
+  const bool over = r.expires < now;
+  out += line("filed", vault::time_text(r.filed) + (over ? ", expired " : ", expires ") + vault::time_text(r.expires));
+  out += line("policy", vault::quorum_text(request.a_case.policy));
+  out += line("approved by", joined(request.tally.approved) + " (" + votes_text(request.tally) + ")");
+  if (!request.tally.denied.empty()) out += line("denied by", joined(request.tally.denied));
+  out += line("words", vault::six_words(request.a_case.rd));
+  return out;
+}
+
+}  // namespace conclave::cli

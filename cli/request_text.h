@@ -1,0 +1,26 @@
+// A request as a person sees it before deciding: everything in it was verified first, and what is only a server's word
+// says so.
+#pragma once
+
+#include <string>
+
+#include "conclave/vault/v1/vault.pb.h"
+#include "vault/release.h"
+
+namespace conclave::cli {
+
+// A request with its case checked against the roster and its votes counted.
+struct CheckedRequest {
+  vault::v1::RequestView view;
+  vault::Case a_case;
+  vault::Tally tally;
+};
+Result<CheckedRequest> check_request(vault::v1::RequestView view, const vault::RosterChain& roster);
+
+std::string_view state_text(vault::v1::State state);   // "pending"
+// "1 of 2"; groups joined by ", ".
+std::string votes_text(const vault::Tally& tally);
+// Many lines: path, version, reason, who, where, program, times, votes, six words.
+std::string full_text(const CheckedRequest& request, WallTime now);
+
+}  // namespace conclave::cli
