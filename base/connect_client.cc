@@ -123,6 +123,7 @@ Status ConnectClient::stream_message(std::string_view path, const google::protob
   std::optional<Status> end;
   bool stopped = false;  // by `take`
   const Status connection = transport_.stream(server_, http, [&](std::string_view piece) {
+    if (stopped || end) return false;
     if (piece.empty()) {
       stopped = !take(0, {});
       return !stopped;

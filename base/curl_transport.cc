@@ -132,7 +132,7 @@ std::size_t on_body(char* data, std::size_t, std::size_t size, void* user) {
 // Of stream(): libcurl calls it at least once a second.
 int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   auto& exchange = *static_cast<Exchange*>(user);
-  exchange.stopped |= !(*exchange.take)({});
+  exchange.stopped = exchange.stopped || !(*exchange.take)({});  // it is also called once after the last piece
   return exchange.stopped ? 1 : 0;
 }
 

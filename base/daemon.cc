@@ -31,6 +31,8 @@ class StopSignals {
     CHECK(fd_ >= 0);
   }
   ~StopSignals() {
+    signalfd_siginfo taken;  // left pending, they would end the process as soon as they may
+    while (read(fd_, &taken, sizeof taken) > 0) {}
     close(fd_);
     pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   }
