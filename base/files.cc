@@ -30,7 +30,8 @@ Result<std::string> Files::read_all(const std::string& path, std::size_t max_byt
     const std::size_t n = TRY(file->read_at(before, out));
     content.resize(before + n);
     if (content.size() > max_bytes) {
-      return Error(Errc::kMessageTooBig, path + " is larger than the " + std::to_string(max_bytes) + " bytes that are read");
+      return Error(Errc::kMessageTooBig,
+                   path + " is larger than the " + std::to_string(max_bytes) + " bytes that are read");
     }
     if (n == 0) return content;
   }

@@ -16,23 +16,34 @@ Errc errc_of_sqlite(int extended) {
   switch (extended) {
     case SQLITE_CONSTRAINT_UNIQUE:
     case SQLITE_CONSTRAINT_PRIMARYKEY:
-    case SQLITE_CONSTRAINT_ROWID: return Errc::kExists;
+    case SQLITE_CONSTRAINT_ROWID:
+      return Errc::kExists;
     case SQLITE_IOERR_DATA:
-    case SQLITE_IOERR_CORRUPTFS: return Errc::kCorrupt;
-    default: break;
+    case SQLITE_IOERR_CORRUPTFS:
+      return Errc::kCorrupt;
+    default:
+      break;
   }
   switch (extended & 0xff) {
-    case SQLITE_CONSTRAINT: return Errc::kInvalid;
+    case SQLITE_CONSTRAINT:
+      return Errc::kInvalid;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return Errc::kCorrupt;
-    case SQLITE_FULL: return Errc::kNoSpace;
+    case SQLITE_NOTADB:
+      return Errc::kCorrupt;
+    case SQLITE_FULL:
+      return Errc::kNoSpace;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return Errc::kBusy;
-    case SQLITE_READONLY: return Errc::kReadOnly;
-    case SQLITE_TOOBIG: return Errc::kMessageTooBig;
+    case SQLITE_LOCKED:
+      return Errc::kBusy;
+    case SQLITE_READONLY:
+      return Errc::kReadOnly;
+    case SQLITE_TOOBIG:
+      return Errc::kMessageTooBig;
     case SQLITE_IOERR:
-    case SQLITE_CANTOPEN: return Errc::kIo;
-    default: return Errc::kInternal;
+    case SQLITE_CANTOPEN:
+      return Errc::kIo;
+    default:
+      return Errc::kInternal;
   }
 }
 
@@ -66,7 +77,9 @@ Statement& Statement::operator=(Statement&& other) noexcept {
   return *this;
 }
 
-Statement::~Statement() { sqlite3_finalize(handle_); }
+Statement::~Statement() {
+  sqlite3_finalize(handle_);
+}
 
 Result<bool> Statement::step() {
   const int code = sqlite3_step(handle_);
@@ -88,16 +101,22 @@ void Statement::reset() {
   sqlite3_clear_bindings(handle_);
 }
 
-std::int64_t Statement::i64(int column) const { return sqlite3_column_int64(handle_, column); }
+std::int64_t Statement::i64(int column) const {
+  return sqlite3_column_int64(handle_, column);
+}
 
-std::string_view Statement::text(int column) const { return text_of(blob(column)); }
+std::string_view Statement::text(int column) const {
+  return text_of(blob(column));
+}
 
 ByteView Statement::blob(int column) const {
   const auto* bytes = static_cast<const std::uint8_t*>(sqlite3_column_blob(handle_, column));
   return {bytes, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column))};
 }
 
-bool Statement::is_null(int column) const { return sqlite3_column_type(handle_, column) == SQLITE_NULL; }
+bool Statement::is_null(int column) const {
+  return sqlite3_column_type(handle_, column) == SQLITE_NULL;
+}
 
 void Statement::bind_one(int position, std::int64_t value) {
   CHECK(sqlite3_bind_int64(handle_, position, value) == SQLITE_OK);
@@ -189,9 +208,13 @@ Status Database::transaction(bool synced, const std::function<Status()>& body) {
   return status;
 }
 
-std::int64_t Database::last_insert_rowid() const { return sqlite3_last_insert_rowid(handle_); }
+std::int64_t Database::last_insert_rowid() const {
+  return sqlite3_last_insert_rowid(handle_);
+}
 
-std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }
+std::int64_t Database::changes() const {
+  return sqlite3_changes64(handle_);
+}
 
 Status Database::checkpoint() {
   const int code = sqlite3_wal_checkpoint_v2(handle_, "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);

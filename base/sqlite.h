@@ -49,7 +49,7 @@ class Statement {
   // Columns from 0. Views live until the next step or reset.
   [[nodiscard]] std::int64_t i64(int column) const;
   [[nodiscard]] std::uint64_t u64(int column) const { return static_cast<std::uint64_t>(i64(column)); }
-  [[nodiscard]] std::string_view text(int column) const;   // TEXT or BLOB
+  [[nodiscard]] std::string_view text(int column) const;  // TEXT or BLOB
   [[nodiscard]] ByteView blob(int column) const;
   [[nodiscard]] bool is_null(int column) const;
 

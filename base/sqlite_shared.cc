@@ -91,7 +91,9 @@ void SqliteShared::shm_unlock(const void* who, std::size_t first, std::size_t co
   }
 }
 
-void SqliteShared::shm_unlock_all(const void* who) { shm_unlock(who, 0, kShmLocks); }
+void SqliteShared::shm_unlock_all(const void* who) {
+  shm_unlock(who, 0, kShmLocks);
+}
 
 bool SqliteShared::knows_wal_page(std::uint64_t offset) const {
   const std::lock_guard guard(mutex_);

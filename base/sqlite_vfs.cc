@@ -66,8 +66,12 @@ struct OpenFile {
   std::array<std::uint8_t, kFrameBytes> frame;
 };
 
-OpenFile& open_file(sqlite3_file* file) { return *reinterpret_cast<OpenFile*>(file); }
-SqliteVfs::Inside& inside_of(sqlite3_vfs* vfs) { return *static_cast<SqliteVfs::Inside*>(vfs->pAppData); }
+OpenFile& open_file(sqlite3_file* file) {
+  return *reinterpret_cast<OpenFile*>(file);
+}
+SqliteVfs::Inside& inside_of(sqlite3_vfs* vfs) {
+  return *static_cast<SqliteVfs::Inside*>(vfs->pAppData);
+}
 
 int failed(OpenFile& file, const Error& error, int code) {
   if (error.code == Errc::kNoSpace || error.code == Errc::kQuota) code = SQLITE_FULL;
@@ -216,12 +220,18 @@ int is_reserved(sqlite3_file* base, int* out) {
   return SQLITE_OK;
 }
 
-int control_file(sqlite3_file*, int, void*) { return SQLITE_NOTFOUND; }
-int sector_size(sqlite3_file*) { return kSqlitePageBytes; }
+int control_file(sqlite3_file*, int, void*) {
+  return SQLITE_NOTFOUND;
+}
+int sector_size(sqlite3_file*) {
+  return kSqlitePageBytes;
+}
 
 // A torn write damages no byte outside of it: true of every disk and file system we run on, and what the simulated
 // disk does.
-int device_characteristics(sqlite3_file*) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; }
+int device_characteristics(sqlite3_file*) {
+  return SQLITE_IOCAP_POWERSAFE_OVERWRITE;
+}
 
 int map_shm(sqlite3_file* base, int index, int size, int extend, void volatile** out) {
   *out = open_file(base).shared->region(static_cast<std::size_t>(index), static_cast<std::size_t>(size), extend != 0);
@@ -241,7 +251,9 @@ int lock_shm(sqlite3_file* base, int first, int count, int flags) {
   return done ? SQLITE_OK : SQLITE_BUSY;
 }
 
-void barrier_shm(sqlite3_file*) { std::atomic_thread_fence(std::memory_order_seq_cst); }
+void barrier_shm(sqlite3_file*) {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
 
 int unmap_shm(sqlite3_file* base, int drop) {
   SqliteShared& shared = *open_file(base).shared;
@@ -290,8 +302,8 @@ int open_in(sqlite3_vfs* vfs, const char* name, sqlite3_file* base, int flags, i
   if (name == nullptr || !(flags & kKinds)) return SQLITE_CANTOPEN;  // temporary ones stay in memory (temp_store)
   SqliteVfs::Inside& inside = inside_of(vfs);
   const Kind kind = kind_of(flags);
-  SqliteShared* shared = kind == Kind::kDatabase ? inside.shared_of(name)
-                                                 : open_file(sqlite3_database_file_object(name)).shared;
+  SqliteShared* shared =
+      kind == Kind::kDatabase ? inside.shared_of(name) : open_file(sqlite3_database_file_object(name)).shared;
   CHECK(shared != nullptr);
   bool is_new = false;
   auto opened = open_or_create(inside.files, name, flags & SQLITE_OPEN_CREATE, &is_new);
@@ -349,7 +361,9 @@ int current_time(sqlite3_vfs*, sqlite3_int64* out) {
   return SQLITE_OK;
 }
 
-int last_error_in(sqlite3_vfs*, int, char*) { return 0; }
+int last_error_in(sqlite3_vfs*, int, char*) {
+  return 0;
+}
 
 }  // namespace
 

@@ -16,13 +16,27 @@ void canonical(ByteView input) {
   CanonicalWriter writer;
   for (const std::uint8_t step : script) {
     switch (step % 7) {
-      case 0: writer.u8(reader.u8()); break;
-      case 1: writer.u16(reader.u16()); break;
-      case 2: writer.u32(reader.u32()); break;
-      case 3: writer.u64(reader.u64()); break;
-      case 4: writer.raw(reader.raw(step)); break;
-      case 5: writer.lv(reader.lv(step)); break;
-      default: writer.u32(reader.count(step, 1)); break;
+      case 0:
+        writer.u8(reader.u8());
+        break;
+      case 1:
+        writer.u16(reader.u16());
+        break;
+      case 2:
+        writer.u32(reader.u32());
+        break;
+      case 3:
+        writer.u64(reader.u64());
+        break;
+      case 4:
+        writer.raw(reader.raw(step));
+        break;
+      case 5:
+        writer.lv(reader.lv(step));
+        break;
+      default:
+        writer.u32(reader.count(step, 1));
+        break;
     }
   }
   if (reader.finish("input")) CHECK(text_of(writer.bytes()) == text_of(body));

@@ -37,9 +37,8 @@ void router(ByteView input) {
   sim::SimClock clock;
   Router routes(clock);
   routes.unary<base::v1::Event, base::v1::Event>(
-      "/t.T/Echo", {Role::kUser}, [](const CallContext&, const base::v1::Event& request) -> Result<base::v1::Event> {
-        return request;
-      });
+      "/t.T/Echo", {Role::kUser},
+      [](const CallContext&, const base::v1::Event& request) -> Result<base::v1::Event> { return request; });
   routes.raw("/t.T/Raw", {Role::kUser}, [](const RawCall& call) -> Result<HttpReply> {
     return HttpReply{200, {}, std::move(call.body)};
   });

@@ -17,10 +17,14 @@ struct Change {
 
 void apply(const Change& change, SparseBytes& content) {
   switch (change.kind) {
-    case Change::kWrite: return content.write(change.offset, change.bytes);
-    case Change::kTruncate: return content.truncate(change.length);
-    case Change::kReserve: return content.reserve(change.offset, change.length);
-    case Change::kPunch: return content.punch(change.offset, change.length);
+    case Change::kWrite:
+      return content.write(change.offset, change.bytes);
+    case Change::kTruncate:
+      return content.truncate(change.length);
+    case Change::kReserve:
+      return content.reserve(change.offset, change.length);
+    case Change::kPunch:
+      return content.punch(change.offset, change.length);
   }
 }
 
@@ -54,7 +58,9 @@ std::string without_final_slash(std::string path) {
   return path;
 }
 
-Error no_such(const std::string& path) { return {Errc::kNotFound, path + ": no such file or folder"}; }
+Error no_such(const std::string& path) {
+  return {Errc::kNotFound, path + ": no such file or folder"};
+}
 
 }  // namespace
 
@@ -272,9 +278,12 @@ Status SimFiles::remove(const std::string& path) {
 Status SimFiles::make_folders(const std::string& path) {
   const std::lock_guard lock(mutex_);
   if (!power_) return Error(Errc::kIo, path + ": the power is off");
-  for (std::string folder = without_final_slash(path); folders_.insert(folder).second; folder = folder_of(folder)) {
+  std::vector<std::string> missing;
+  for (std::string folder = without_final_slash(path); !folders_.contains(folder); folder = folder_of(folder)) {
     if (names_.contains(folder)) return Error(Errc::kNotDirectory, folder + " is a file");
+    missing.push_back(folder);
   }
+  folders_.insert(missing.begin(), missing.end());
   return {};
 }
 

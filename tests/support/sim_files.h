@@ -22,7 +22,17 @@ namespace conclave::sim {
 class SimFiles final : public Files {
  public:
   enum class Call : std::uint8_t {
-    kOpen, kRead, kWrite, kSync, kTruncate, kAllocate, kPunch, kRename, kRemove, kSyncFolder, kLock,
+    kOpen,
+    kRead,
+    kWrite,
+    kSync,
+    kTruncate,
+    kAllocate,
+    kPunch,
+    kRename,
+    kRemove,
+    kSyncFolder,
+    kLock,
   };
   static constexpr std::size_t kCalls = 11;
   static constexpr std::size_t kSectorBytes = 512;
@@ -70,7 +80,7 @@ class SimFiles final : public Files {
   struct Inode;
   using InodePtr = std::shared_ptr<Inode>;
   using Names = std::map<std::string, InodePtr>;
-  struct NameChange {   // `made` now has the inode; `gone` has nothing. Either may be empty.
+  struct NameChange {  // `made` now has the inode; `gone` has nothing. Either may be empty.
     std::string made;
     std::string gone;
     InodePtr inode;
@@ -81,7 +91,7 @@ class SimFiles final : public Files {
   };
 
   static void apply(const NameChange& change, Names& names);
-  Status begin(Call call, const std::string& what);   // counts; fails without power or by a fault
+  Status begin(Call call, const std::string& what);  // counts; fails without power or by a fault
   Status begin_sync(Call call, const std::string& what);
   Result<InodePtr> find(const std::string& path) const;
   void change_names(NameChange change);
@@ -100,7 +110,7 @@ class SimFiles final : public Files {
   std::map<std::string, const void*> locks_;  // path, the File that holds it
   std::uint64_t generation_ = 1;              // of open files
   bool power_ = true;
-  std::uint64_t power_cut_in_ = 0;            // syncs; 0: none planned
+  std::uint64_t power_cut_in_ = 0;  // syncs; 0: none planned
   std::uint64_t capacity_bytes_ = std::uint64_t{1} << 50;
   std::array<std::uint64_t, kCalls> counts_{};
   std::array<std::optional<Fault>, kCalls> faults_;

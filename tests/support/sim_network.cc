@@ -76,7 +76,9 @@ void SimNetwork::heal() {
   }
 }
 
-bool SimNetwork::passes(const std::string& from, const std::string& to) const { return !cut_.contains({from, to}); }
+bool SimNetwork::passes(const std::string& from, const std::string& to) const {
+  return !cut_.contains({from, to});
+}
 
 void SimNetwork::travel() {
   const auto spread = static_cast<std::uint64_t>((faults.most_latency - faults.least_latency).count()) + 1;
@@ -109,21 +111,16 @@ Result<SimNode*> SimNetwork::connect(const SimNode& from, const Endpoint& to, Mo
 }
 
 void SimNetwork::deliver(SimNode& at, const Endpoint& to, const Peer& peer, const HttpRequest& request, Duration late,
-                         std::shared_ptr<Exchange> exchange) {
+                         const std::shared_ptr<Exchange>& exchange) {
   // Declared over when the task goes, however it goes.
-  struct Ending {
-    SimScheduler& scheduler;
-    std::shared_ptr<Exchange> exchange;
-    ~Ending() {
-      exchange->over = true;
-      scheduler.wake(exchange.get());
-    }
-  };
-  auto ending = std::make_shared<Ending>(scheduler_, std::move(exchange));
-  at.spawn(request.path, [this, &at, to, peer, request, late, ending] {
+  const std::shared_ptr<void> ending(nullptr, [this, exchange](void*) {
+    exchange->over = true;
+    scheduler_.wake(exchange.get());
+  });
+  at.spawn(request.path, [this, &at, to, peer, request, late, exchange, ending] {
     if (late != Duration::zero()) scheduler_.sleep_for(late);
     const auto router = at.routers_.find(to.port);
-    if (router != at.routers_.end()) ending->exchange->reply = router->second->serve(peer, request);
+    if (router != at.routers_.end()) exchange->reply = router->second->serve(peer, request);
   });
 }
 
@@ -268,7 +265,11 @@ void SimNode::start() {
   alive_ = true;
 }
 
-void SimNode::pause() { network_.scheduler_.pause(group_); }
-void SimNode::resume() { network_.scheduler_.resume(group_); }
+void SimNode::pause() {
+  network_.scheduler_.pause(group_);
+}
+void SimNode::resume() {
+  network_.scheduler_.resume(group_);
+}
 
 }  // namespace conclave::sim

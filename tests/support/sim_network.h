@@ -20,9 +20,9 @@ namespace conclave::sim {
 class SimNode;
 
 struct SimFaults {
-  double drop_request = 0;  // kUnknown, some time before the deadline; it did not happen
-  double drop_reply = 0;    // kUnknown; it did
-  double duplicate = 0;     // it happens a second time, up to `most_late` later
+  double drop_request = 0;                                 // kUnknown, some time before the deadline; it did not happen
+  double drop_reply = 0;                                   // kUnknown; it did
+  double duplicate = 0;                                    // it happens a second time, up to `most_late` later
   Duration least_latency = std::chrono::microseconds(30);  // one way
   Duration most_latency = std::chrono::microseconds(300);
   Duration most_late = std::chrono::seconds(2);
@@ -53,7 +53,7 @@ class SimNetwork {
                 const std::function<bool(std::string_view)>& take);
   Result<SimNode*> connect(const SimNode& from, const Endpoint& to, MonoTime deadline);
   void deliver(SimNode& at, const Endpoint& to, const Peer& peer, const HttpRequest& request, Duration late,
-               std::shared_ptr<Exchange> exchange);
+               const std::shared_ptr<Exchange>& exchange);
   void open_stream(SimNode& at, const Endpoint& to, const Peer& peer, const HttpRequest& request,
                    const std::shared_ptr<Stream>& stream);
   Status read_stream(Stream& stream, const std::string& path, const std::function<bool(std::string_view)>& take);
@@ -91,8 +91,8 @@ class SimNode {
   void kill();
   void power_loss();  // kill(), and the disk crashes
   void start();
-  void pause();       // SIGSTOP
-  void resume();      // SIGCONT
+  void pause();   // SIGSTOP
+  void resume();  // SIGCONT
 
  private:
   friend class SimNetwork;

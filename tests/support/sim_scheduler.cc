@@ -255,8 +255,10 @@ void SimScheduler::await_turn(Lock& lock, Seat& seat) {
     const std::uint64_t before = switches_;
     if (seat.turn.wait_for(lock, kStuck, mine) || switches_ != before) continue;
     if (seat.task == nullptr) continue;
-    std::fprintf(stderr, "the task \"%s\" runs for minutes without a scheduling point: it may wait for a mutex that "
-                         "another holds across one\n", running_->name.c_str());
+    std::fprintf(stderr,
+                 "the task \"%s\" runs for minutes without a scheduling point: it may wait for a mutex that "
+                 "another holds across one\n",
+                 running_->name.c_str());
     std::abort();
   }
 }

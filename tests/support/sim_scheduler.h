@@ -79,8 +79,8 @@ class SimScheduler {
 
   // All with mutex_ held.
   Task& current();
-  void switch_away(Lock& lock, Task& task);         // until it is `task`'s turn again
-  void pass_baton(Lock& lock);                      // to somebody, or to the root with a deadlock
+  void switch_away(Lock& lock, Task& task);  // until it is `task`'s turn again
+  void pass_baton(Lock& lock);               // to somebody, or to the root with a deadlock
   Task* choose();
   void await_turn(Lock& lock, Seat& seat);
   void finish(Task& task);
@@ -108,8 +108,8 @@ class SimScheduler {
   std::uint32_t next_group_ = 1;
   std::set<Group> paused_;
   bool quit_ = false;
-  std::string deadlock_;                      // the report, for the root to throw
-  std::vector<std::string> failures_;         // exceptions that left tasks
+  std::string deadlock_;               // the report, for the root to throw
+  std::vector<std::string> failures_;  // exceptions that left tasks
   std::uint64_t switches_ = 0;
   std::uint64_t hash_ = 14695981039346656037u;
   std::deque<std::string> events_;

@@ -22,8 +22,8 @@ class SparseBytes {
   std::size_t read(std::uint64_t offset, ByteSpan out) const;  // fewer only at the end
   void write(std::uint64_t offset, ByteView bytes);            // grows
   void truncate(std::uint64_t size);
-  void reserve(std::uint64_t offset, std::uint64_t length);    // grows; takes space, reads as zeros
-  void punch(std::uint64_t offset, std::uint64_t length);      // zeros; whole blocks give their space back
+  void reserve(std::uint64_t offset, std::uint64_t length);  // grows; takes space, reads as zeros
+  void punch(std::uint64_t offset, std::uint64_t length);    // zeros; whole blocks give their space back
   // The blocks that writing or reserving there would add, in bytes.
   [[nodiscard]] std::uint64_t missing_bytes(std::uint64_t offset, std::uint64_t length) const;
 

@@ -8,7 +8,9 @@
 namespace conclave {
 namespace {
 
-Errc nth(int i) { return static_cast<Errc>(i); }
+Errc nth(int i) {
+  return static_cast<Errc>(i);
+}
 
 TEST(Errc, NamesAreDistinctAndFindTheirCode) {
   std::set<std::string_view> names;
@@ -30,8 +32,9 @@ TEST(Errc, EveryCodeHasAnErrnoAndAConnectCodeWithItsStatus) {
 }
 
 TEST(Errc, ErrnoOfALocalCallComesBackAsItself) {
-  for (const int value : {ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, EPERM, EACCES, EINVAL, ENOSPC, EDQUOT, EROFS,
-                          EXDEV, EMLINK, ELOOP, EAGAIN, EINTR, EBUSY, ETXTBSY, ENAMETOOLONG, EFBIG, EIO}) {
+  for (const int value :
+       {ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, EPERM, EACCES,  EINVAL,       ENOSPC, EDQUOT, EROFS,
+        EXDEV,  EMLINK, ELOOP,   EAGAIN, EINTR,     EBUSY, ETXTBSY, ENAMETOOLONG, EFBIG,  EIO}) {
     EXPECT_EQ(errno_of(errc_of_errno(value)), value);
   }
   EXPECT_EQ(errc_of_errno(EACCES), Errc::kAccess);

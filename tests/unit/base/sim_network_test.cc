@@ -97,9 +97,8 @@ TEST(SimNetwork, DeadOrUnknownServerIsUnavailable) {
 
 TEST(SimNetwork, ServerKilledInTheMiddleIsUnknownAndDoesNotGoOn) {
   Pair pair(1);
-  const auto caller = pair.client.spawn("caller", [&] {
-    EXPECT_EQ(pair.call("/slow", 60s).error().code, Errc::kUnknown);
-  });
+  const auto caller =
+      pair.client.spawn("caller", [&] { EXPECT_EQ(pair.call("/slow", 60s).error().code, Errc::kUnknown); });
   pair.simulation.scheduler.sleep_for(1s);
   pair.server.kill();
   pair.simulation.scheduler.join(caller);

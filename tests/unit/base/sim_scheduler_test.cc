@@ -95,9 +95,8 @@ TEST(SimScheduler, WakeBetweenObserveAndWaitIsNotLost) {
 TEST(SimScheduler, DeadlockSaysWhoWaitsForWhat) {
   Parts parts(1);
   int nothing = 0;
-  const auto task = parts.scheduler.spawn("philosopher", [&] {
-    parts.waiter.wait(&nothing, parts.waiter.observe(&nothing), kNever);
-  });
+  const auto task = parts.scheduler.spawn("philosopher",
+                                          [&] { parts.waiter.wait(&nothing, parts.waiter.observe(&nothing), kNever); });
   try {
     parts.scheduler.join(task);
     FAIL() << "no deadlock was found";
@@ -117,10 +116,13 @@ TEST(SimScheduler, KilledGroupUnwindsAndRunsItsDestructors) {
     ~Counted() { --n; }
   };
   for (int i = 0; i < 3; ++i) {
-    parts.scheduler.spawn("worker", [&] {
-      const Counted counted(alive);
-      parts.clock.sleep_until(kNever);
-    }, group);
+    parts.scheduler.spawn(
+        "worker",
+        [&] {
+          const Counted counted(alive);
+          parts.clock.sleep_until(kNever);
+        },
+        group);
   }
   parts.scheduler.sleep_for(1ms);
   EXPECT_EQ(alive, 3);
@@ -132,12 +134,15 @@ TEST(SimScheduler, PausedGroupStandsStillWhileTimeGoesOn) {
   Parts parts(1);
   const auto group = parts.scheduler.new_group();
   int ticks = 0;
-  parts.scheduler.spawn("ticker", [&] {
-    for (;;) {
-      parts.scheduler.sleep_for(1s);
-      ++ticks;
-    }
-  }, group);
+  parts.scheduler.spawn(
+      "ticker",
+      [&] {
+        for (;;) {
+          parts.scheduler.sleep_for(1s);
+          ++ticks;
+        }
+      },
+      group);
   parts.scheduler.sleep_for(10500ms);
   EXPECT_EQ(ticks, 10);
   parts.scheduler.pause(group);
