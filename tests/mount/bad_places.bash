@@ -1,0 +1,35 @@
+# Folders that cannot serve: a mount point in use, not empty, no folder; a read-only data folder; a foreign folder.
+. "$(dirname "$0")/harness.bash"
+own_cluster
+clean_mounts() { umount "$ROOT/used" "$CONCLAVE_DIR/dirserver/data" "$CONCLAVE_DIR/fileserver-1/data" 2> /dev/null || true; }
+trap 'code=$?; clean_mounts; conclave down --force > /dev/null 2>&1 || true; exit $code' EXIT
+
+mkdir "$ROOT/foreign" "$ROOT/used" "$ROOT/full" && touch "$ROOT/foreign/thesis" "$ROOT/full/thesis" "$ROOT/afile"
+refused 'not empty' conclave init --dir "$ROOT/foreign"
+[ "$(ls -A "$ROOT/foreign")" = thesis ] || fail "init left something in a foreign folder"
+refused 'which cluster' env -u CONCLAVE_DIR "$CONCLAVE" up --mount "$M"
+
+conclave up --mount "$M"
+echo kept > "$M/file" && sync "$M/file"
+mount -t tmpfs used "$ROOT/used"
+refused 'in use.*tmpfs' conclave mount "$ROOT/used"
+refused 'in use' conclave up --mount "$ROOT/used"
+refused 'not empty' conclave mount "$ROOT/full"
+refused 'not a folder' conclave mount "$ROOT/afile"
+[ "$(cat "$M/file")" = kept ] || fail "a refused mount harmed another"
+refused 'not empty|no cluster' conclave mount "$M2" --dir "$ROOT/foreign"
+conclave down
+
+step "read-only data folders"
+for server in dirserver fileserver-1; do
+  data=$CONCLAVE_DIR/$server/data
+  mount --bind "$data" "$data" && mount -o remount,bind,ro "$data"
+  refused '[Rr]ead-only' conclave up --mount "$M"
+  umount "$data"
+done
+
+step "a server's folder that another process uses"
+conclave up --mount "$M"
+refused 'lock|in use|busy' conclave dirserver --config "$CONCLAVE_DIR/dirserver/dirserver.toml"
+[ "$(cat "$M/file")" = kept ]
+finish_own_cluster warnings

@@ -1,0 +1,29 @@
+# git: clone, commit, gc, fsck; the clone of the clone is the same.
+. "$(dirname "$0")/harness.bash"
+own_folders
+export GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@localhost GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@localhost
+git init -q -b main "$local/origin"
+cp -a /usr/include/linux "$local/origin/headers"
+git -C "$local/origin" add .
+git -C "$local/origin" commit -qm headers
+
+git clone -q --no-local "$local/origin" "$here/clone"
+cd "$here/clone"
+[ -z "$(git status --porcelain)" ] || fail "a fresh clone is not clean"
+for i in 1 2 3; do
+  echo "line $i" >> headers/fs.h
+  echo "$i" > "new $i"
+  git add .
+  git commit -qm "change $i"
+done
+git checkout -q -b side HEAD~2
+echo side > side && git add side && git commit -qm side
+git checkout -q main
+git merge -q -m merged side
+git gc -q --prune=now
+git fsck --strict --full
+[ -z "$(git status --porcelain)" ]
+git clone -q "$here/clone" "$local/again"
+same "$here/clone/headers" "$local/again/headers" 2> /dev/null || diff -r "$here/clone/headers" "$local/again/headers"
+[ "$(git -C "$local/again" rev-parse HEAD)" = "$(git rev-parse HEAD)" ]
+cd /
