@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -13,30 +14,31 @@ namespace conclave::dir {
 
 class CommitQueue {
  public:
-  // What waits in the queue: the base of its owner's own type; lives on the caller's stack.
+  // What waits in the queue: the base of its owner's own type.
   class Item {
     friend class CommitQueue;
     bool done_ = false;          // guarded by the queue's mutex, as is
     bool leads_ = false;
   };
   // Commits up to kMaxGroup items, in order. Called without a lock, by one thread at a time.
-  using CommitGroup = std::function<void(const std::vector<Item*>&)>;
+  using Group = std::vector<std::shared_ptr<Item>>;
+  using CommitGroup = std::function<void(const Group&)>;
 
   CommitQueue(Waiter& waiter, CommitGroup commit) : waiter_(waiter), commit_(std::move(commit)) {}
 
   // Returns when `item` was part of a group that was committed. Any thread; blocks.
-  void run(Item& item);
+  void run(const std::shared_ptr<Item>& item);
 
  private:
-  bool join(Item& item);                // true: lead
-  bool wait_for(Item& item);            // true: lead
-  std::vector<Item*> take_group();
-  void finish(const std::vector<Item*>& group);
+  bool join(const std::shared_ptr<Item>& item);  // true: lead
+  bool wait_for(const Item& item);               // true: lead
+  Group take_group();
+  void finish(const Group& group);
 
   Waiter& waiter_;
   const CommitGroup commit_;
   std::mutex mutex_;
-  std::deque<Item*> waiting_;           // guarded by mutex_, as is
+  std::deque<std::shared_ptr<Item>> waiting_;           // guarded by mutex_, as is
   bool led_ = false;                    // somebody commits
 };
 

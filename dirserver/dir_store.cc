@@ -72,7 +72,7 @@ struct DirStore::Pending : CommitQueue::Item {
 
 DirStore::DirStore(Clock& clock, Waiter& waiter, Log& log)
     : clock_(clock), waiter_(waiter), log_(log),
-      queue_(waiter, [this](const std::vector<CommitQueue::Item*>& group) { commit_group(group); }) {}
+      queue_(waiter, [this](const CommitQueue::Group& group) { commit_group(group); }) {}
 
 DirStore::~DirStore() = default;
 
@@ -103,47 +103,52 @@ Status DirStore::open_writer(const SqliteVfs& vfs, const std::string& path, cons
 }
 
 Result<std::string> DirStore::commit_bytes(const OpId& op, bool synced, const Body& body, bool& replayed) {
-  Pending pending;
-  pending.op = op;
-  pending.synced = synced;
-  pending.body = &body;
+  const auto pending = std::make_shared<Pending>();
+  pending->op = op;
+  pending->synced = synced;
+  pending->body = &body;
   queue_.run(pending);
-  replayed = pending.replayed;
-  return std::move(pending.outcome);
+  replayed = pending->replayed;
+  return std::move(pending->outcome);
 }
 
-// A group that fails as a whole is committed again one by one: only those that cannot be done are refused.
-void DirStore::commit_group(const std::vector<CommitQueue::Item*>& items) {
+// A group that one operation spoils is committed again one by one. A group whose commit fails is not: the disk is
+// at fault, and what the commit left there is unknown.
+void DirStore::commit_group(const CommitQueue::Group& items) {
   std::vector<Pending*> group;
-  for (CommitQueue::Item* item : items) group.push_back(static_cast<Pending*>(item));
-  if (commit_together(group)) return;
+  for (const auto& item : items) group.push_back(static_cast<Pending*>(item.get()));
+  bool again = false;
+  const Status together = commit_together(group, again);
+  if (together) return;
   for (Pending* pending : group) {
-    auto status = commit_together({pending});
+    bool never = false;
+    const Status status = again ? commit_together({pending}, never) : together;
     if (status) continue;
     log_.error("an operation could not be committed", {{"error", status.error()}});
-    pending->outcome = std::move(status).error();
+    pending->outcome = status.error();
   }
 }
 
-Status DirStore::commit_together(const std::vector<Pending*>& group) {
+Status DirStore::commit_together(const std::vector<Pending*>& group, bool& again) {
   bool synced = change_->needs_sync();
   for (const Pending* pending : group) synced = synced || pending->synced;
-  bool body_failed = false;
+  bool spoiled = false;
   Status status = writer_->transaction(synced, [&]() -> Status {
-    body_failed = true;
+    spoiled = true;
     for (Pending* pending : group) TRY(run_one(*pending));
     TRY(change_->flush(synced));
-    body_failed = false;
+    spoiled = false;
     return {};
   });
   TRY(change_->ended(status.has_value()));
-  if (!status) {
-    slots_->forget_cached();
-    const bool unknown = !body_failed && status.error().code == Errc::kIo;
-    return unknown ? Error(Errc::kUnknown, status.error().message) : std::move(status).error();
+  if (status) {
+    note(group.size(), synced);
+    return {};
   }
-  note(group.size(), synced);
-  return {};
+  again = spoiled && group.size() > 1;
+  slots_->forget_cached();
+  const bool unknown = !spoiled && status.error().code == Errc::kIo;
+  return unknown ? Error(Errc::kUnknown, status.error().message) : std::move(status).error();
 }
 
 // Fails only if the group must be taken back.

@@ -66,8 +66,8 @@ class DirStore {
   DirStore(Clock& clock, Waiter& waiter, Log& log);
   Status open_writer(const SqliteVfs& vfs, const std::string& path, const Change::Placing& placing);
   Result<std::string> commit_bytes(const OpId& op, bool synced, const Body& body, bool& replayed);
-  void commit_group(const std::vector<CommitQueue::Item*>& group);
-  Status commit_together(const std::vector<Pending*>& group);
+  void commit_group(const CommitQueue::Group& group);
+  Status commit_together(const std::vector<Pending*>& group, bool& again);
   Status run_one(Pending& pending);
   Status remember(Pending& pending, const Result<std::string>& answer);
   void note(std::size_t operations, bool synced);
