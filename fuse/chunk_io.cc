@@ -20,10 +20,10 @@ void ChunkIo::forget_layouts_from(Inode& inode, std::uint64_t index) {
   inode.layouts.erase(inode.layouts.lower_bound(index), inode.layouts.end());
 }
 
-void ChunkIo::learn_layout(Inode& inode, const dir::v1::Layout& layout, std::uint64_t seq) {
+void ChunkIo::learn_layout(Inode& inode, const dir::v1::Layout& layout, std::uint64_t since) {
   const std::lock_guard lock(inode.mutex);
-  if (inode.layouts_seq != seq) inode.layouts.clear();
-  inode.layouts_seq = seq;
+  if (inode.layouts_since != since) inode.layouts.clear();
+  inode.layouts_since = since;
   inode.layouts[layout.index()] = layout;
 }
 
@@ -48,8 +48,8 @@ Result<dir::v1::Layout> ChunkIo::layout(Inode& inode, const Held& held, std::uin
   dir::v1::PlaceRequest request;
   {
     const std::lock_guard lock(inode.mutex);
-    if (inode.layouts_seq != held.seq) inode.layouts.clear();
-    inode.layouts_seq = held.seq;
+    if (inode.layouts_since != held.since) inode.layouts.clear();
+    inode.layouts_since = held.since;
     const auto known = inode.layouts.find(index);
     if (known != inode.layouts.end() && (!create || !known->second.permit().empty())) return known->second;
     const std::uint64_t last = create ? index : chunk_of(std::max<std::uint64_t>(inode.attr.size_bytes(), 1) - 1);
@@ -65,7 +65,7 @@ Result<dir::v1::Layout> ChunkIo::layout(Inode& inode, const Held& held, std::uin
   found.set_index(index);
   for (const dir::v1::Layout& one : answer.layouts()) {
     if (one.index() == index) found = one;
-    if (inode.layouts_seq == held.seq) inode.layouts[one.index()] = one;
+    if (inode.layouts_since == held.since) inode.layouts[one.index()] = one;
   }
   if (create && found.permit().empty()) return Error(Errc::kIo, "the directory server gave no place for a chunk");
   return found;

@@ -17,8 +17,8 @@ namespace conclave::fuse_fs {
 
 // The lease an operation works under, as D and F are shown it.
 struct Held {
-  std::string token;  // sealed LeaseToken
-  std::uint64_t seq = 0;
+  std::string token;        // sealed LeaseToken
+  std::uint64_t since = 0;  // places asked for under another number are void
 };
 
 class ChunkIo {
@@ -51,7 +51,7 @@ class ChunkIo {
   static void forget_layout(Inode& inode, std::uint64_t index);
   static void forget_layouts_from(Inode& inode, std::uint64_t index);
   // Remembers what D sent along with another answer.
-  static void learn_layout(Inode& inode, const dir::v1::Layout& layout, std::uint64_t seq);
+  static void learn_layout(Inode& inode, const dir::v1::Layout& layout, std::uint64_t since);
 
   // `layout` as the file client takes it, its servers known to it.
   Result<file::ChunkPlace> place_of(const dir::v1::Layout& layout);

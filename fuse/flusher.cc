@@ -13,7 +13,7 @@ std::int64_t grown(std::size_t before, std::size_t after) {
   return static_cast<std::int64_t>(after) - static_cast<std::int64_t>(before);
 }
 
-Held held_of(const Inode& inode) { return {inode.token, inode.token_seq}; }
+Held held_of(const Inode& inode) { return {inode.token, inode.token_since}; }
 
 }  // namespace
 
@@ -119,6 +119,8 @@ void Flusher::tick(MonoTime now) {
     const Want want = want_of(*inode);
     if (want.parts || want.size || want.durable) enqueue(inode);
   }
+  active.clear();
+  for (const InodeId inode : inodes_.sweep()) unused_(inode);
 }
 
 // --- The queue -------------------------------------------------------------------------------------------------
@@ -285,6 +287,33 @@ void Flusher::discard(const InodePtr& inode, ByteRange range) {
   }
 }
 
+void Flusher::let_go(const InodePtr& inode) {
+  std::int64_t change = 0;
+  {
+    const std::lock_guard lock(inode->mutex);
+    const std::size_t before = inode->buffer.held_bytes();
+    inode->buffer.let_go();
+    inode->layouts.clear();
+    inode->layouts_since = 0;
+    change = grown(before, inode->buffer.held_bytes());
+  }
+  add_held(change);
+}
+
+void Flusher::give_up(const InodePtr& inode) {
+  std::int64_t change = 0;
+  {
+    const std::lock_guard lock(inode->mutex);
+    change = grown(inode->buffer.held_bytes(), 0);
+    inode->buffer.clear();
+    inode->attr_dirty = false;
+    inode->sent_at = kNever;
+  }
+  add_held(change);
+  waiter_.wake(inode.get());
+  settle(inode);
+}
+
 // --- Telling D, and durability -----------------------------------------------------------------------------------
 
 // With the inode's turn.
@@ -386,7 +415,6 @@ void Flusher::settle(const InodePtr& inode) {
     inode->touched_at = kNever;
     active_.erase(inode->id);
   }
-  if (inodes_.drop_if_unused(inode->id)) unused_(inode->id);
 }
 
 std::size_t Flusher::flush_all(MonoTime deadline) {

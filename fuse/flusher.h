@@ -40,7 +40,7 @@ class Flusher final : public Duty {
   static constexpr auto kRetryPause = std::chrono::seconds(1);  // after a server was away for a call's patience
   static constexpr auto kTick = std::chrono::milliseconds(250);
 
-  // `unused` is told of inodes that were dropped because the last thing that kept them was their bytes.
+  // `unused` is told of the inodes that a tick dropped from the table: their leases may go back.
   Flusher(const Servers& servers, ChunkIo& chunks, InodeTable& inodes, Clock& clock, Waiter& waiter, Parking& parking,
           Log& log, std::function<void(InodeId)> unused);
 
@@ -59,6 +59,10 @@ class Flusher final : public Duty {
   // Takes the bytes of the range out of the buffer, after what of it is on its way has landed. Blocks no longer than
   // a send takes. The caller has the inode's turn.
   void discard(const InodePtr& inode, ByteRange range);
+  // The lease goes back after a flush: what was sent is forgotten, and where it lies.
+  void let_go(const InodePtr& inode);
+  // Nobody will see its bytes any more (removed and closed, or the session was lost): they are not sent.
+  void give_up(const InodePtr& inode);
   // All inodes, durably, as far as it goes until `deadline`; returns how many have bytes left.
   std::size_t flush_all(MonoTime deadline);
 
@@ -66,7 +70,7 @@ class Flusher final : public Duty {
   void run();
   void stop();
 
-  // Duty: finds what has become old.
+  // Duty: finds what has become old, and inodes that nothing needs.
   MonoTime next_tick() override { return next_tick_; }
   void tick(MonoTime now) override;
 

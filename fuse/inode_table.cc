@@ -24,16 +24,19 @@ void Inode::learn(const dir::v1::Attr& from_dir) {
   attr.set_ctime_ns(std::max(ours.ctime_ns(), from_dir.ctime_ns()));
 }
 
-void Inode::learn_under(const dir::v1::Attr& from_dir, std::uint64_t seq) {
-  if (attr_seq == seq) return;
+void Inode::learn_under(const dir::v1::Attr& from_dir, std::uint64_t since) {
+  if (attr_since == since) return;
   learn(from_dir);
-  attr_seq = seq;
+  attr_since = since;
 }
 
 InodePtr InodeTable::intern(InodeId inode) {
   const std::lock_guard lock(mutex_);
   Slot& slot = inodes_[inode];
-  if (!slot.inode) slot.inode = std::make_shared<Inode>(inode);
+  if (!slot.inode) {
+    slot.inode = std::make_shared<Inode>(inode);
+    suspects_.push_back(inode);
+  }
   return slot.inode;
 }
 
@@ -57,37 +60,49 @@ void InodeTable::remember(Inode& inode) {
   ++inode.lookups;
 }
 
-bool InodeTable::forget(InodeId inode, std::uint64_t count) {
+void InodeTable::forget(InodeId inode, std::uint64_t count) {
   const std::lock_guard lock(mutex_);
   const auto at = inodes_.find(inode);
-  if (at == inodes_.end()) return false;
-  {
-    const std::lock_guard inner(at->second.inode->mutex);
-    at->second.inode->lookups -= std::min(at->second.inode->lookups, count);
-  }
-  return drop_locked(at);
+  if (at == inodes_.end()) return;
+  const std::lock_guard inner(at->second.inode->mutex);
+  at->second.inode->lookups -= std::min(at->second.inode->lookups, count);
+  if (at->second.inode->lookups == 0) suspects_.push_back(inode);
 }
 
-bool InodeTable::drop_if_unused(InodeId inode) {
+void InodeTable::suspect(InodeId inode) {
   const std::lock_guard lock(mutex_);
-  const auto at = inodes_.find(inode);
-  return at != inodes_.end() && drop_locked(at);
+  suspects_.push_back(inode);
 }
 
-bool InodeTable::drop_locked(std::unordered_map<InodeId, Slot>::iterator at) {
-  if (at->first == kRootInode) return false;
+std::vector<InodeId> InodeTable::sweep() {
+  const std::lock_guard lock(mutex_);
+  std::vector<InodeId> dropped;
+  std::erase_if(suspects_, [&](InodeId inode) {
+    const auto at = inodes_.find(inode);
+    if (at == inodes_.end()) return true;
+    const Fate fate = decide(at);
+    if (fate == Fate::kDropped) dropped.push_back(inode);
+    return fate != Fate::kUndecided;
+  });
+  return dropped;
+}
+
+// An operation that holds the pointer got it under mutex_: when the table's is the only one, nobody can get another.
+InodeTable::Fate InodeTable::decide(std::unordered_map<InodeId, Slot>::iterator at) {
+  if (at->first == kRootInode) return Fate::kWanted;
   Inode& inode = *at->second.inode;
   {
     const std::lock_guard inner(inode.mutex);
+    if (inode.lookups != 0 || inode.opens != 0) return Fate::kWanted;
     const bool writing = inode.attr_dirty || inode.buffer.dirty() || inode.buffer.flying() || inode.buffer.uncommitted();
-    if (inode.lookups != 0 || inode.opens != 0 || writing) return false;
+    if (writing || at->second.inode.use_count() != 1) return Fate::kUndecided;
   }
   if (at->second.name) names_.erase(*at->second.name);
   inodes_.erase(at);
-  return true;
+  return Fate::kDropped;
 }
 
-void InodeTable::learn_name(InodeId parent, const std::string& name, InodeId child, std::uint64_t seq) {
+void InodeTable::learn_name(InodeId parent, const std::string& name, InodeId child, std::uint64_t since) {
   const std::lock_guard lock(mutex_);
   const auto at = inodes_.find(child);
   if (at == inodes_.end()) return;
@@ -96,7 +111,7 @@ void InodeTable::learn_name(InodeId parent, const std::string& name, InodeId chi
   if (const auto known = names_.find(key); known != names_.end() && known->second.child != child) {
     if (const auto old = inodes_.find(known->second.child); old != inodes_.end()) old->second.name.reset();
   }
-  names_[key] = {child, seq};
+  names_[key] = {child, since};
   at->second.name = std::move(key);
 }
 

@@ -1,9 +1,9 @@
 // What this mount knows of inodes and names. A node number in the kernel is an inode number; an Inode lives while
 // the kernel refers to it, a program has it open, or bytes of it are on their way.
 //
-// What is cached is valid under a lease only: attributes and layouts carry the seq of the grant they were read under
-// and are asked anew under another. A name carries the seq of its directory's; under another it is a hint that D
-// checks.
+// What is cached is valid under a lease only: attributes and layouts carry the number since which a lease was held
+// without a gap (LeaseCache::Use::since) when they were read, and are asked anew under another. A name carries its
+// directory's; under another it is a hint that D checks.
 #pragma once
 
 #include <array>
@@ -31,17 +31,18 @@ struct Inode {
   std::mutex mutex;  // guards all below; held across no call
 
   dir::v1::Attr attr;            // under W with our own size and times
-  std::uint64_t attr_seq = 0;    // of the lease that attr is valid under; 0: a hint
+  std::uint64_t attr_since = 0;  // the lease that attr is valid under; 0: a hint
   std::string ticket;            // D's, for L
   std::string target;            // of a symbolic link; it never changes
   std::uint32_t opens = 0;
   std::uint64_t lookups = 0;     // as the kernel counts them
 
   // Bytes, under W or R.
-  std::string token;             // sealed, of the newest lease used here
+  std::string token;             // sealed, of the newest lease used here, with its numbers
   std::uint64_t token_seq = 0;
+  std::uint64_t token_since = 0;
   std::map<std::uint64_t, dir::v1::Layout> layouts;  // by chunk number
-  std::uint64_t layouts_seq = 0;
+  std::uint64_t layouts_since = 0;
   WriteBuffer buffer;
   std::uint64_t size_at_dir = 0;     // what D knows
   bool attr_dirty = false;           // size or times are newer than D's
@@ -65,8 +66,8 @@ struct Inode {
   // D's word on the attributes, merged: our own size and times win while attr_dirty; an older answer that was
   // overtaken (change) is ignored.
   void learn(const dir::v1::Attr& from_dir);
-  // The same, valid under `seq` from now on; ignored if attributes under `seq` are here already.
-  void learn_under(const dir::v1::Attr& from_dir, std::uint64_t seq);
+  // The same, valid under the lease `since` from now on; ignored if such attributes are here already.
+  void learn_under(const dir::v1::Attr& from_dir, std::uint64_t since);
 };
 using InodePtr = std::shared_ptr<Inode>;
 
@@ -79,19 +80,21 @@ class InodeTable {
   // Null: the kernel names something we forgot (a program kept a stale handle).
   [[nodiscard]] InodePtr find(InodeId inode) const;
 
-  // The kernel learned of it once more; forgot `count` times. forget is true when nothing needs the Inode any more
-  // and it was dropped.
+  // The kernel learned of it once more; forgot `count` times.
   static void remember(Inode& inode);
-  bool forget(InodeId inode, std::uint64_t count);
-  // Drops it if nothing needs it; for who made it clean or closed it last.
-  bool drop_if_unused(InodeId inode);
+  void forget(InodeId inode, std::uint64_t count);
+  // Nothing may need it any more (its last descriptor was closed).
+  void suspect(InodeId inode);
+  // Drops what nothing needs: no reference of the kernel, no descriptor, no bytes on their way, no operation at work.
+  // Returns whom. Cheap while nothing was forgotten; called by a duty.
+  std::vector<InodeId> sweep();
 
-  // Names: what `name` in `parent` was under the directory lease `seq`. At most one name is kept for an inode.
-  void learn_name(InodeId parent, const std::string& name, InodeId child, std::uint64_t seq);
+  // Names: what `name` in `parent` was under the directory lease `since`. At most one name is kept for an inode.
+  void learn_name(InodeId parent, const std::string& name, InodeId child, std::uint64_t since);
   void forget_name(InodeId parent, const std::string& name);
   struct Known {
     InodeId child{};
-    std::uint64_t seq = 0;
+    std::uint64_t since = 0;
   };
   [[nodiscard]] std::optional<Known> name(InodeId parent, const std::string& name) const;
 
@@ -113,26 +116,38 @@ class InodeTable {
     InodePtr inode;
     std::optional<NameKey> name;
   };
-  bool drop_locked(std::unordered_map<InodeId, Slot>::iterator at);
+  enum class Fate : std::uint8_t { kDropped, kWanted, kUndecided };
+  Fate decide(std::unordered_map<InodeId, Slot>::iterator at);
 
   mutable std::mutex mutex_;                                // before an Inode's mutex
   std::unordered_map<InodeId, Slot> inodes_;                // guarded by mutex_
   std::unordered_map<NameKey, Known, NameHash> names_;      // guarded by mutex_
+  std::vector<InodeId> suspects_;                           // guarded by mutex_: new, forgotten or closed ones
+};
+
+// A page of D's listing of a directory: the entries after the cookie `after`.
+struct ListPage {
+  std::uint64_t after = 0;
+  std::uint64_t names_since = 0;     // the directory lease it was listed under
+  dir::v1::ReadDirResponse response;
+  std::vector<std::uint64_t> since;  // by entry: the lease its attributes were read under; 0: none
+  [[nodiscard]] std::uint64_t last_cookie() const {
+    const int count = response.entries_size();
+    return count == 0 ? after : response.entries(count - 1).cookie();
+  }
 };
 
 // A descriptor of the kernel: one open(2) or opendir(2).
 struct OpenFile {
   InodePtr inode;
-  int flags = 0;                 // of open(2)
+  int flags = 0;                         // of open(2)
   std::uint32_t uid = 0;
   bool append = false;
-  std::mutex mutex;              // guards the two below
+  std::shared_ptr<void> own;             // a class's own, set when it is opened
+  std::mutex mutex;                      // guards all below; before the Inode's
   std::uint32_t failures_seen = 0;
-  dir::v1::ReadDirResponse page; // directories: what D listed after `page_after`
-  std::uint64_t page_after = 0;
-  bool page_filled = false;
-  std::vector<bool> page_leased; // by entry: attributes may be given to the kernel
-  std::shared_ptr<void> own;     // a class's own (secret_file)
+  std::set<std::uint64_t> posix_owners;  // that locked through it
+  std::shared_ptr<ListPage> page;        // directories: where the last listing was
 };
 using OpenFilePtr = std::shared_ptr<OpenFile>;
 

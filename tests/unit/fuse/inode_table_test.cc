@@ -18,41 +18,66 @@ dir::v1::Attr attr(std::uint64_t inode, std::uint64_t change, std::uint64_t size
   return out;
 }
 
+const std::vector<InodeId> kNobody;
+
 TEST(InodeTable, AnInodeLivesWhileTheKernelRefersToIt) {
   InodeTable table;
-  const auto inode = table.intern(kFile);
-  InodeTable::remember(*inode);
-  InodeTable::remember(*inode);
-  EXPECT_FALSE(table.forget(kFile, 1));
-  EXPECT_EQ(table.find(kFile), inode);
-  EXPECT_TRUE(table.forget(kFile, 1));
+  InodeTable::remember(*table.intern(kFile));
+  InodeTable::remember(*table.intern(kFile));
+  table.forget(kFile, 1);
+  EXPECT_EQ(table.sweep(), kNobody);
+  EXPECT_NE(table.find(kFile), nullptr);
+  table.forget(kFile, 1);
+  EXPECT_EQ(table.sweep(), std::vector<InodeId>{kFile});
   EXPECT_EQ(table.find(kFile), nullptr);
 }
 
-TEST(InodeTable, AnOpenOrDirtyInodeOutlivesTheKernelsReferences) {
+TEST(InodeTable, AnInodeThatTheKernelNeverHeardOfGoes) {
   InodeTable table;
-  const auto inode = table.intern(kFile);
-  InodeTable::remember(*inode);
-  inode->opens = 1;
-  EXPECT_FALSE(table.forget(kFile, 1));
-  inode->opens = 0;
-  inode->buffer.write(0, view_of("x"));
-  EXPECT_FALSE(table.drop_if_unused(kFile));
-  inode->buffer.discard({0, 1});
-  EXPECT_TRUE(table.drop_if_unused(kFile));
+  (void)table.intern(kFile);
+  EXPECT_EQ(table.sweep(), std::vector<InodeId>{kFile});
+}
+
+TEST(InodeTable, AnOperationAtWorkKeepsItsInode) {
+  InodeTable table;
+  auto inode = table.intern(kFile);
+  EXPECT_EQ(table.sweep(), kNobody) << "it may be about to tell the kernel";
+  inode.reset();
+  EXPECT_EQ(table.sweep(), std::vector<InodeId>{kFile});
+}
+
+TEST(InodeTable, AnOpenInodeGoesAfterItsLastClose) {
+  InodeTable table;
+  table.intern(kFile)->opens = 1;
+  EXPECT_EQ(table.sweep(), kNobody);
+  table.find(kFile)->opens = 0;
+  table.suspect(kFile);
+  EXPECT_EQ(table.sweep(), std::vector<InodeId>{kFile});
+}
+
+TEST(InodeTable, ADirtyInodeGoesWhenItIsClean) {
+  InodeTable table;
+  table.intern(kFile)->buffer.write(0, view_of("x"));
+  EXPECT_EQ(table.sweep(), kNobody);
+  table.find(kFile)->buffer.discard({0, 1});
+  EXPECT_EQ(table.sweep(), std::vector<InodeId>{kFile});
 }
 
 TEST(InodeTable, TheRootIsNeverForgotten) {
   InodeTable table;
   (void)table.intern(kRootInode);
-  EXPECT_FALSE(table.forget(kRootInode, 5));
+  table.forget(kRootInode, 5);
+  EXPECT_EQ(table.sweep(), kNobody);
 }
 
 TEST(InodeTable, ForgettingMoreThanWasRememberedIsHarmless) {
   InodeTable table;
   InodeTable::remember(*table.intern(kFile));
-  EXPECT_TRUE(table.forget(kFile, 100));
-  EXPECT_FALSE(table.forget(kFile, 1));
+  table.forget(kFile, 100);
+  table.forget(kFile, 100);
+  EXPECT_EQ(table.sweep(), std::vector<InodeId>{kFile});
+  table.forget(kFile, 1);
+  EXPECT_EQ(table.sweep(), kNobody);
 }
 
 TEST(InodeTable, NamesGoWithTheirInode) {
@@ -61,10 +86,11 @@ TEST(InodeTable, NamesGoWithTheirInode) {
   table.learn_name(kDir, "a", kFile, 5);
   ASSERT_TRUE(table.name(kDir, "a"));
   EXPECT_EQ(table.name(kDir, "a")->child, kFile);
-  EXPECT_EQ(table.name(kDir, "a")->seq, 5u);
+  EXPECT_EQ(table.name(kDir, "a")->since, 5u);
   table.learn_name(kDir, "b", kFile, 6);
   EXPECT_FALSE(table.name(kDir, "a")) << "one name is kept";
   table.forget(kFile, 1);
+  (void)table.sweep();
   EXPECT_FALSE(table.name(kDir, "b"));
 }
 
@@ -75,6 +101,7 @@ TEST(InodeTable, ANameThatPassesToAnotherInodeStays) {
   table.learn_name(kDir, "a", kFile, 5);
   table.learn_name(kDir, "a", kOther, 5);
   table.forget(kFile, 1);
+  (void)table.sweep();
   ASSERT_TRUE(table.name(kDir, "a"));
   EXPECT_EQ(table.name(kDir, "a")->child, kOther);
   table.forget_name(kDir, "a");

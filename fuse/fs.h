@@ -1,0 +1,183 @@
+// The file system of one mount, as operations that know no kernel: each answers, fails as POSIX says, or returns
+// kPending with the key to park it under, and is then run again from its beginning. Nothing is left half done by
+// kPending: leases that may have to be waited for are asked for before the first effect.
+//
+// Thread-safe. Operations block on servers (as long as their clients' patience), never on a lease, a lock or a
+// vote. Coherence is the leases': what an answer says may be kept is kept under one (docs/design/coherence.md).
+//
+//   fs_tree   names: look-up, making, removing, renaming, listing     fs_attr   attributes, xattrs
+//   fs_open   descriptors                                             fs_read, fs_write   bytes of plain files
+//   fs_lock   flock and fcntl
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/log.h"
+#include "fuse/chunk_io.h"
+#include "fuse/flusher.h"
+#include "fuse/fs_class.h"
+#include "fuse/fs_types.h"
+#include "fuse/lock_waits.h"
+#include "fuse/servers.h"
+#include "fuse/status_files.h"
+#include "lockserver/lock_client.h"
+
+namespace conclave::fuse_fs {
+
+// What the file system is made of; main builds it.
+struct FsParts {
+  const Servers& servers;
+  lock::LockClient& locks;
+  std::function<Result<SlotPool::Lease>()> lock_slot;      // a slot of the session at L
+  std::function<SessionId()> session;
+  LeaseCache& leases;
+  LockWaits& lock_waits;
+  InodeTable& inodes;
+  OpenTable& opens;
+  ChunkIo& chunks;
+  Flusher& flusher;
+  StatusFiles& status;
+  FsClasses& classes;
+  Clock& clock;
+  Waiter& waiter;
+};
+
+class Fs {
+ public:
+  // Fills the plain row of the table.
+  explicit Fs(FsParts parts);
+
+  // Names (fs_tree). `name` is one component; "." and ".." are looked up as such.
+  Result<EntryAnswer> lookup(const Caller& caller, InodeId parent, const std::string& name);
+  void forget(InodeId inode, std::uint64_t count);
+  Result<EntryAnswer> make(const Caller& caller, InodeId parent, const NewNode& node);
+  Result<EntryAnswer> link(const Caller& caller, InodeId inode, InodeId parent, const std::string& name);
+  Status remove(const Caller& caller, InodeId parent, const std::string& name, bool directory);
+  struct Rename {
+    InodeId from_parent{};
+    std::string from_name;
+    InodeId to_parent{};
+    std::string to_name;
+    bool no_replace = false;
+    bool exchange = false;
+  };
+  Status rename(const Caller& caller, const Rename& request);
+  Result<std::string> read_link(const Caller& caller, InodeId inode);
+
+  // Attributes (fs_attr). `handle` 0: by name.
+  Result<AttrAnswer> attributes(const Caller& caller, InodeId inode);
+  Result<AttrAnswer> change_attributes(const Caller& caller, InodeId inode, const AttrChange& change, bool by_descriptor);
+  Status access(const Caller& caller, InodeId inode, unsigned mask);
+  Result<std::string> xattr(const Caller& caller, InodeId inode, const std::string& name);
+  Result<std::string> xattr_names(const Caller& caller, InodeId inode);   // each ends with a NUL
+  enum class XattrRule : std::uint8_t { kAny, kCreate, kReplace };
+  Status set_xattr(const Caller& caller, InodeId inode, const std::string& name, std::string value, XattrRule rule);
+  Status remove_xattr(const Caller& caller, InodeId inode, const std::string& name);
+  Result<dir::v1::StatFsResponse> statfs();
+
+  // Descriptors (fs_open).
+  Result<CreateAnswer> create(const Caller& caller, InodeId parent, const NewNode& node, int flags);
+  Result<OpenAnswer> open(const Caller& caller, InodeId inode, int flags);
+  void unopened(std::uint64_t handle);    // the kernel did not take the answer
+  Status flush(const Caller& caller, std::uint64_t handle, std::uint64_t lock_owner);
+  void release(std::uint64_t handle, std::optional<std::uint64_t> flock_owner);
+  Result<OpenAnswer> open_directory(const Caller& caller, InodeId inode);
+  Status list(const Caller& caller, std::uint64_t handle, std::uint64_t offset, bool plus, const TakeEntry& take);
+  void release_directory(std::uint64_t handle);
+  Status sync_directory(InodeId inode);
+  Result<unsigned> poll(std::uint64_t handle, const PollRequest& request);
+
+  // Bytes (fs_read, fs_write).
+  Result<ReadAnswer> read(const Caller& caller, std::uint64_t handle, const ReadRequest& request);
+  void read_answered(InodeId inode) { parts_.leases.note_read_answered(inode); }
+  Result<std::size_t> write(const Caller& caller, std::uint64_t handle, InodeId inode, const WriteRequest& request);
+  Status sync(std::uint64_t handle);
+  Status allocate(const Caller& caller, std::uint64_t handle, const AllocateRequest& request);
+  Result<std::uint64_t> seek(std::uint64_t handle, std::uint64_t offset, bool hole);
+  Result<std::uint64_t> copy(const Caller& caller, const CopyRequest& request);
+
+  // Locks (fs_lock). `wait_number` keeps the place in the queue over reruns: 0 before the first, taken by the
+  // operation itself.
+  Result<LockRequest> conflicting_lock(const LockRequest& request);   // type kUnlock: there is none
+  Status set_lock(const LockRequest& request, LockWaits::Wait& waiting);
+  // The waiting program was interrupted. True: the wait is over, answer EINTR; false: it was granted just now.
+  bool cancel_lock(LockWaits::Wait waiting);
+
+  // For the lease cache's hooks: what a recall needs.
+  Status drain(InodeId inode, LeaseMode keep);
+  [[nodiscard]] bool is_open(InodeId inode) const;
+  // The session was lost: what was not sent is lost, and each descriptor says so once.
+  void lose_everything(const Error& why);
+
+  // Leases, for the classes' functions. The use pins the lease, and attributes under it are in the inode. kPending.
+  Result<LeaseCache::Use> lease(const InodePtr& inode, LeaseMode mode);
+  Result<LeaseCache::Use> lease_with_attributes(const InodePtr& inode, LeaseMode mode);
+  static Held held_of(const LeaseCache::Use& use) { return {use.token(), use.since()}; }
+  [[nodiscard]] const FsParts& parts() const { return parts_; }
+
+ private:
+  // Inodes.
+  Result<InodePtr> known(InodeId inode);                    // with its attributes, at least as a hint
+  Result<OpenFilePtr> open_file(std::uint64_t handle) const;
+  [[nodiscard]] const FileClass& class_of(Inode& inode) const;
+  Status refresh(Inode& inode, std::uint64_t since);
+  static LeaseMode cache_mode(Inode& inode);                // R, or DR of a directory
+  static LeaseMode change_mode(Inode& inode);               // W, or DW
+  // For effects that others should see; without it where the ticket does not allow it (chmod of one's own read-only
+  // file): D checks the operation itself.
+  Result<std::optional<LeaseCache::Use>> lease_for_change(const InodePtr& inode);
+  static void learn(const InodePtr& inode, const dir::v1::Attr& attr, std::uint64_t since);
+  static void learn_changed(const InodePtr& inode, const dir::v1::Attr& attr,
+                            const std::optional<LeaseCache::Use>& use);
+  static void learn_moved(const InodePtr& inode, const dir::v1::Attr& attr);
+  void gone(const InodePtr& inode);
+
+  // Names. Operations that name an inode to D first trust what is remembered of names, and again without.
+  Result<InodePtr> child_of(const Caller& caller, const InodePtr& parent, const std::string& name, std::uint64_t since,
+                            bool trust_hints);
+  EntryAnswer entry_of(const Caller& caller, const InodePtr& parent, const InodePtr& child);
+  struct Made {
+    InodePtr child;
+    bool existed = false;
+    LeaseCache::Use name_use;
+  };
+  Result<Made> make_at_dir(const Caller& caller, const InodePtr& parent, const NewNode& node, bool exclusive);
+  Status remove_once(const Caller& caller, InodeId parent, const std::string& name, bool directory, bool hints);
+  Status rename_once(const Caller& caller, const Rename& request, bool hints);
+
+  // Descriptors.
+  Result<OpenAnswer> opened(const Caller& caller, const InodePtr& inode, int flags);
+  void close_file(const OpenFilePtr& file);
+  using PagePtr = std::shared_ptr<ListPage>;
+  Result<PagePtr> page_from(const Caller& caller, OpenFile& file, std::uint64_t after, bool plus);
+  Result<PagePtr> fetch_page(const Caller& caller, OpenFile& file, std::uint64_t after, bool plus);
+  void read_attributes_of(ListPage& page);
+  void forget_page(const ListPage& page);
+  bool tell_page(const Caller& caller, const OpenFile& file, const ListPage& page, std::uint64_t after, bool plus,
+                 const TakeEntry& take);
+  EntryAnswer listed_entry(const Caller& caller, const InodePtr& directory, const ListPage& page, int index);
+
+  // The plain row of the table of classes.
+  Result<AttrAnswer> plain_attributes(const InodePtr& inode);
+  Result<OpenAnswer> plain_open(const Caller& caller, OpenFile& file);
+  Result<ReadAnswer> plain_read(OpenFile& file, const ReadRequest& request);
+  Result<std::size_t> plain_write(const Caller& caller, OpenFile& file, const WriteRequest& request);
+  Status plain_resize(const Caller& caller, const InodePtr& inode, std::uint64_t size);
+  Status plain_sync(OpenFile& file);
+  Status plain_allocate(OpenFile& file, const AllocateRequest& request);
+  Result<std::uint64_t> plain_seek(OpenFile& file, std::uint64_t offset, bool hole);
+  Status cut_to(const Caller& caller, const InodePtr& inode, const Held& held, std::uint64_t size);
+  static Status report_failures(OpenFile& file);
+
+  // Locks.
+  Result<bool> ask_lock(const LockRequest& request, std::uint64_t wait);
+  Status own_lock(const LockRequest& request);
+  void unlock_all(Inode& inode, std::uint64_t owner, bool flock);
+
+  FsParts parts_;
+};
+
+}  // namespace conclave::fuse_fs

@@ -1,0 +1,122 @@
+// flock and fcntl locks live at L. A request that must wait is queued there under a number and parked here; the answer
+// comes on the event stream, and the operation, run again, takes it.
+#include <algorithm>
+
+#include "fuse/fs.h"
+
+namespace conclave::fuse_fs {
+namespace {
+
+constexpr std::uint64_t kToTheEnd = 0x7fffffffffffffff;
+
+lock::v1::LockType type_of(LockRequest::Type type) {
+  switch (type) {
+    case LockRequest::Type::kShared: return lock::v1::SHARED_LOCK;
+    case LockRequest::Type::kExclusive: return lock::v1::EXCLUSIVE_LOCK;
+    case LockRequest::Type::kUnlock: break;
+  }
+  return lock::v1::UNLOCK;
+}
+
+LockRequest::Type type_of(lock::v1::LockType type) {
+  switch (type) {
+    case lock::v1::SHARED_LOCK: return LockRequest::Type::kShared;
+    case lock::v1::EXCLUSIVE_LOCK: return LockRequest::Type::kExclusive;
+    default: return LockRequest::Type::kUnlock;
+  }
+}
+
+template <class Message>
+void describe(const LockRequest& request, Message& out) {
+  out.set_inode(raw(request.inode));
+  out.set_kind(request.flock ? lock::v1::FLOCK : lock::v1::POSIX);
+  out.set_owner(request.owner);
+  out.set_type(type_of(request.type));
+  out.mutable_range()->set_start(request.start);
+  out.mutable_range()->set_end(request.end);
+}
+
+}  // namespace
+
+Result<LockRequest> Fs::conflicting_lock(const LockRequest& request) {
+  if (StatusFiles::owns(request.inode)) return Errc::kNoLocks;
+  lock::v1::GetLockRequest wire;
+  wire.set_session(raw(parts_.session()));
+  describe(request, wire);
+  const auto answer = TRY(parts_.locks.get_lock(wire));
+  LockRequest out = request;
+  out.type = type_of(answer.type());
+  out.start = answer.range().start();
+  out.end = answer.range().end();
+  out.pid = answer.pid();
+  return out;
+}
+
+// One call; false: it is queued under `wait`.
+Result<bool> Fs::ask_lock(const LockRequest& request, std::uint64_t wait) {
+  const InodePtr inode = TRY(known(request.inode));
+  lock::v1::SetLockRequest wire;
+  wire.set_session(raw(parts_.session()));
+  describe(request, wire);
+  wire.set_pid(request.pid);
+  wire.set_wait(wait);
+  {
+    const std::lock_guard lock(inode->mutex);
+    wire.set_ticket(inode->ticket);
+  }
+  const auto slot = TRY(parts_.lock_slot());
+  const auto answer = TRY(parts_.locks.set_lock(wire, slot.id()));
+  return !answer.pending();
+}
+
+Status Fs::set_lock(const LockRequest& request, LockWaits::Wait& waiting) {
+  if (StatusFiles::owns(request.inode)) return Errc::kNoLocks;
+  if (waiting.number == 0) {
+    if (request.type != LockRequest::Type::kUnlock) TRY(own_lock(request));
+    if (request.wait) waiting = parts_.lock_waits.begin();
+    const auto granted = ask_lock(request, waiting.number);
+    if (!granted || *granted) parts_.lock_waits.forget(waiting.number);
+    if (!granted) return granted.error();
+    if (*granted) return {};
+  }
+  if (auto answer = parts_.lock_waits.take(waiting.number)) return std::move(*answer);
+  return Error(Errc::kPending, "waits for a lock", waiting.key);
+}
+
+// Remembered before it is asked for: who closes without unlocking must find it.
+Status Fs::own_lock(const LockRequest& request) {
+  const InodePtr inode = TRY(known(request.inode));
+  const OpenFilePtr file = parts_.opens.find(request.handle);
+  if (file && !request.flock) {
+    const std::lock_guard lock(file->mutex);
+    file->posix_owners.insert(request.owner);
+  }
+  const std::lock_guard lock(inode->mutex);
+  (request.flock ? inode->flock_owners : inode->posix_owners).insert(request.owner);
+  return {};
+}
+
+bool Fs::cancel_lock(LockWaits::Wait waiting) {
+  if (waiting.number == 0) return true;
+  lock::v1::CancelLockRequest request;
+  request.set_session(raw(parts_.session()));
+  request.set_wait(waiting.number);
+  const auto answer = parts_.locks.cancel_lock(request);
+  if (answer && !answer->cancelled()) return false;
+  parts_.lock_waits.forget(waiting.number);
+  return true;
+}
+
+// All that `owner` has on the inode. A lost answer leaves the lock to the end of the session.
+void Fs::unlock_all(Inode& inode, std::uint64_t owner, bool flock) {
+  LockRequest request;
+  request.inode = inode.id;
+  request.owner = owner;
+  request.flock = flock;
+  request.end = kToTheEnd;
+  (void)ask_lock(request, 0);
+  const std::lock_guard lock(inode.mutex);
+  (flock ? inode.flock_owners : inode.posix_owners).erase(owner);
+}
+
+}  // namespace conclave::fuse_fs

@@ -1,0 +1,219 @@
+// Bytes of plain files, inwards: into the write buffer under W; the flusher does the rest.
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "fuse/fs.h"
+
+namespace conclave::fuse_fs {
+namespace {
+
+constexpr std::uint64_t kCopyAtOnce = 8 << 20;   // copy_file_range: then the program may be interrupted
+
+// A write or truncate by others than the superuser takes these away, as Linux does.
+bool loses_privileges(std::uint32_t mode, std::uint32_t uid) {
+  const bool group_id = (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+  return uid != 0 && ((mode & S_ISUID) != 0 || group_id);
+}
+
+std::uint32_t without_privileges(std::uint32_t mode) {
+  mode &= ~static_cast<std::uint32_t>(S_ISUID);
+  if ((mode & S_IXGRP) != 0) mode &= ~static_cast<std::uint32_t>(S_ISGID);
+  return mode;
+}
+
+// With the inode's mutex: its bytes changed now.
+void stamp(Inode& inode, WallTime now) {
+  inode.attr.set_mtime_ns(now.ns);
+  inode.attr.set_ctime_ns(std::max(inode.attr.ctime_ns(), now.ns));
+  inode.attr_dirty = true;
+}
+
+// Space in use, near enough for st_blocks: bytes behind the old end count, those inside may have filled a hole.
+void count_allocated(dir::v1::Attr& attr, ByteRange written) {
+  const std::uint64_t size = attr.size_bytes();
+  const std::uint64_t behind = written.end > size ? written.end - std::max(size, written.begin) : 0;
+  const std::uint64_t inside = written.length() - behind;
+  const std::uint64_t holes = size > attr.allocated_bytes() ? size - attr.allocated_bytes() : 0;
+  attr.set_allocated_bytes(attr.allocated_bytes() + behind + std::min(inside, holes));
+}
+
+std::int64_t grown(std::size_t before, std::size_t after) {
+  return static_cast<std::int64_t>(after) - static_cast<std::int64_t>(before);
+}
+
+}  // namespace
+
+// A page of a shared mapping comes with any handle, or with one that was closed: the inode counts.
+Result<std::size_t> Fs::write(const Caller& caller, std::uint64_t handle, InodeId number, const WriteRequest& request) {
+  if (StatusFiles::owns(number)) return parts_.status.write(caller, number, request);
+  OpenFilePtr file = parts_.opens.find(handle);
+  if (!file && !request.from_page_cache) return Errc::kBadDescriptor;
+  if (!file) {
+    file = std::make_shared<OpenFile>();
+    file->inode = TRY(known(number));
+  }
+  const FileClass& kind = class_of(*file->inode);
+  if (!kind.write) return Errc::kNotSupported;
+  return kind.write(caller, *file, request);
+}
+
+Result<std::size_t> Fs::plain_write(const Caller& caller, OpenFile& file, const WriteRequest& request) {
+  TRY(parts_.flusher.admit());
+  Inode& inode = *file.inode;
+  const auto use = TRY(lease_with_attributes(file.inode, LeaseMode::kWrite));
+  std::int64_t change = 0;
+  {
+    const std::lock_guard lock(inode.mutex);
+    const bool at_end = file.append && !request.from_page_cache;
+    const std::uint64_t offset = at_end ? inode.attr.size_bytes() : request.offset;
+    const ByteRange range{offset, offset + request.bytes.size()};
+    if (range.end > kMaxFileBytes || range.end < offset) return Error(Errc::kFileTooBig, "beyond the largest file size");
+    const std::size_t before = inode.buffer.held_bytes();
+    inode.buffer.write(offset, request.bytes);
+    change = grown(before, inode.buffer.held_bytes());
+    count_allocated(inode.attr, range);
+    inode.attr.set_size_bytes(std::max(inode.attr.size_bytes(), range.end));
+    stamp(inode, parts_.clock.wall());
+    if (!request.from_page_cache && loses_privileges(inode.attr.mode(), caller.uid)) {
+      inode.attr.set_mode(without_privileges(inode.attr.mode()));
+      inode.kill_privileges = true;
+    }
+  }
+  parts_.flusher.touched(file.inode, change);
+  return request.bytes.size();
+}
+
+// Growing is a matter of the size alone, and told with the next commit; so is emptying what is empty.
+Status Fs::plain_resize(const Caller& caller, const InodePtr& inode, std::uint64_t size) {
+  const auto use = TRY(lease_with_attributes(inode, LeaseMode::kWrite));
+  bool local = false;
+  {
+    const std::lock_guard lock(inode->mutex);
+    if (!inode->is_regular()) return inode->is_dir() ? Errc::kIsDirectory : Errc::kInvalid;
+    local = size >= inode->attr.size_bytes() && !loses_privileges(inode->attr.mode(), caller.uid);
+    if (local) {
+      inode->attr.set_size_bytes(size);
+      stamp(*inode, parts_.clock.wall());
+    }
+  }
+  if (!local) return cut_to(caller, inode, held_of(use), size);
+  parts_.flusher.touched(inode, 0);
+  return {};
+}
+
+// What is behind `size` goes: from the buffer, from the chunk that the new end cuts, and at D. What is left in the
+// buffer is sent first, for D is told a size that must not cover bytes that no server has.
+Status Fs::cut_to(const Caller& caller, const InodePtr& inode, const Held& held, std::uint64_t size) {
+  {
+    const Turn turn(*inode, parts_.waiter);
+    parts_.flusher.discard(inode, {size, kMaxFileBytes});
+  }
+  bool dirty = false;
+  {
+    const std::lock_guard lock(inode->mutex);
+    dirty = inode->buffer.dirty() || inode->buffer.flying();
+  }
+  if (dirty) TRY(parts_.flusher.flush(inode, Flusher::Depth::kVisible));
+  const Turn turn(*inode, parts_.waiter);
+  TRY(parts_.chunks.cut(*inode, held, size));
+  dir::v1::SetAttrRequest request;
+  *request.mutable_caller() = wire_of(caller);
+  request.set_inode(raw(inode->id));
+  request.set_size_bytes(size);
+  request.set_token(held.token);
+  request.set_by_descriptor(true);  // the kernel or the ticket has checked
+  {
+    const std::lock_guard lock(inode->mutex);
+    request.set_kill_privileges(loses_privileges(inode->attr.mode(), caller.uid));
+  }
+  const auto entry = TRY(parts_.servers.dir()->set_attr(request));
+  ChunkIo::forget_layouts_from(*inode, chunks_of_size(size));
+  const std::lock_guard lock(inode->mutex);
+  inode->attr_dirty = false;
+  inode->learn(entry.attr());
+  inode->attr_since = held.since;
+  return {};
+}
+
+Status Fs::report_failures(OpenFile& file) {
+  const std::lock_guard lock(file.mutex);
+  const std::lock_guard inner(file.inode->mutex);
+  if (file.failures_seen == file.inode->failures) return {};
+  file.failures_seen = file.inode->failures;
+  return Error(file.inode->failure, "bytes written before were lost");
+}
+
+Status Fs::sync(std::uint64_t handle) {
+  const OpenFilePtr file = TRY(open_file(handle));
+  if (StatusFiles::owns(file->inode->id)) return {};
+  const FileClass& kind = class_of(*file->inode);
+  return kind.sync ? kind.sync(*file) : Status();
+}
+
+Status Fs::plain_sync(OpenFile& file) {
+  const Status flushed = parts_.flusher.flush(file.inode, Flusher::Depth::kDurable);
+  TRY(report_failures(file));
+  return flushed;
+}
+
+Status Fs::allocate(const Caller&, std::uint64_t handle, const AllocateRequest& request) {
+  const OpenFilePtr file = TRY(open_file(handle));
+  const FileClass& kind = class_of(*file->inode);
+  if (StatusFiles::owns(file->inode->id) || !kind.allocate) return Errc::kNotSupported;
+  return kind.allocate(*file, request);
+}
+
+// Space is not set aside at the file servers (yet): a reservation larger than what is free is refused, and the size
+// grows.
+Status Fs::plain_allocate(OpenFile& file, const AllocateRequest& request) {
+  Inode& inode = *file.inode;
+  const auto use = TRY(lease_with_attributes(file.inode, LeaseMode::kWrite));
+  if (request.mode == AllocateMode::kReserve) {
+    const auto space = TRY(statfs());
+    if (request.range.length() > space.free_bytes()) return Error(Errc::kNoSpace, "the file servers are too full");
+  }
+  if (request.mode != AllocateMode::kReserve) {
+    std::uint64_t size = 0;
+    {
+      const std::lock_guard lock(inode.mutex);
+      size = inode.attr.size_bytes();
+    }
+    const ByteRange zeroed = request.range.cut_to({0, size});
+    if (!zeroed.empty()) {
+      const Turn turn(inode, parts_.waiter);
+      parts_.flusher.discard(file.inode, zeroed);
+      TRY(parts_.chunks.zero(inode, held_of(use), zeroed));
+    }
+  }
+  {
+    const std::lock_guard lock(inode.mutex);
+    if (!request.keep_size) inode.attr.set_size_bytes(std::max(inode.attr.size_bytes(), request.range.end));
+    if (request.mode == AllocateMode::kPunch) {
+      const std::uint64_t punched = std::min(request.range.length(), inode.attr.allocated_bytes());
+      inode.attr.set_allocated_bytes(inode.attr.allocated_bytes() - punched);
+    }
+    stamp(inode, parts_.clock.wall());
+  }
+  parts_.flusher.touched(file.inode, 0);
+  return {};
+}
+
+Result<std::uint64_t> Fs::copy(const Caller& caller, const CopyRequest& request) {
+  const OpenFilePtr from = TRY(open_file(request.from_handle));
+  const OpenFilePtr to = TRY(open_file(request.to_handle));
+  const bool ours = StatusFiles::owns(from->inode->id) || StatusFiles::owns(to->inode->id);
+  if (ours || !class_of(*from->inode).may_copy || !class_of(*to->inode).may_copy) return Errc::kNotSupported;
+  std::uint64_t copied = 0;
+  while (copied < std::min(request.length, kCopyAtOnce)) {
+    auto piece = plain_read(*from, {request.from_offset + copied, request.length - copied, 0});
+    if (piece && piece->bytes.empty()) break;
+    auto written = piece ? plain_write(caller, *to, {request.to_offset + copied, view_of(piece->bytes), false})
+                         : Result<std::size_t>(piece.error());
+    if (!written && copied != 0) break;  // the program comes back for the rest
+    copied += TRY(std::move(written));
+  }
+  return copied;
+}
+
+}  // namespace conclave::fuse_fs
