@@ -9,14 +9,14 @@ namespace {
 
 constexpr std::size_t kMaxPemBytes = 64 << 10;  // a chain of three Ed25519 certificates is 2 KiB
 
-Result<ClusterId> parse_cluster_id(const std::string& text, const std::string& path) {
-  auto bytes = from_hex(text);
-  if (!bytes || bytes->size() != std::tuple_size_v<ClusterId>) {
-    return Error(Errc::kInvalid, path + ": cluster.id must be 32 hexadecimal digits");
+template <std::size_t N>
+Status parse_hex(std::array<std::uint8_t, N>& into, const std::string& text, const std::string& path, const char* key) {
+  const auto bytes = from_hex(text);
+  if (!bytes || bytes->size() != N) {
+    return Error(Errc::kInvalid, path + ": " + key + " must be " + std::to_string(2 * N) + " hexadecimal digits");
   }
-  ClusterId id{};
-  std::copy(bytes->begin(), bytes->end(), id.begin());
-  return id;
+  std::copy(bytes->begin(), bytes->end(), into.begin());
+  return {};
 }
 
 }  // namespace
@@ -59,19 +59,17 @@ Result<ClusterFile> ClusterFile::load(Files& files, const std::string& path) {
   const std::string dir = config.text("servers.dir");
   const std::string lock = config.text("servers.lock");
   const std::string vault = config.text("servers.vault");
+  const std::string roster = config.text("roster.first");
   const std::string log_key = config.text("log.key");
   const std::string ca = config.text("tls.ca", "ca.pem");
   TRY(config.finish());
   ClusterFile out;
-  out.id = TRY(parse_cluster_id(id, path));
+  TRY(parse_hex(out.id, id, path, "cluster.id"));
   out.dir = TRY(parse_endpoint(dir, Role::kDir, out.id));
   out.lock = TRY(parse_endpoint(lock, Role::kLock, out.id));
   out.vault = TRY(parse_endpoint(vault, Role::kVault, out.id));
-  const auto log_bytes = from_hex(log_key);
-  if (!log_bytes || log_bytes->size() != out.log_key.size()) {
-    return Error(Errc::kInvalid, path + ": log.key must be 64 hexadecimal digits");
-  }
-  std::copy(log_bytes->begin(), log_bytes->end(), out.log_key.begin());
+  TRY(parse_hex(out.roster_1, roster, path, "roster.first"));
+  TRY(parse_hex(out.log_key, log_key, path, "log.key"));
   out.ca_pem = TRY(files.read_all(path_below(folder_of(path), ca), kMaxPemBytes));
   return out;
 }

@@ -15,11 +15,13 @@ namespace conclave {
 // cluster.toml:
 //   [cluster]  id = "32 hexadecimal digits"
 //   [servers]  dir = "1@127.0.0.1:7101"   lock = "1@127.0.0.1:7102"   vault = "1@127.0.0.1:7103"
+//   [roster]   first = "64 hexadecimal digits" # the hash of the roster's version 1, which everybody pins
 //   [log]      key = "64 hexadecimal digits"   # the audit log's Ed25519 public key
 //   [tls]      ca = "ca.pem"               # beside cluster.toml, or an absolute path
 struct ClusterFile {
   ClusterId id{};
   Endpoint dir, lock, vault;
+  Hash roster_1{};           // of the roster's version 1
   SigningPublic log_key{};   // what checkpoints of the audit log are verified with
   std::string ca_pem;
 

@@ -18,7 +18,7 @@ std::string tls_section(const std::string& stem) {
 std::string cluster_toml(const ClusterAddresses& addresses) {
   return "[cluster]\nid = " + toml_text(addresses.id_hex) + "\n\n[servers]\ndir = " + toml_text("1@" + addresses.dir) +
          "\nlock = " + toml_text("1@" + addresses.lock) + "\nvault = " + toml_text("1@" + addresses.vault) +
-         "\n\n[log]\nkey = " + toml_text(addresses.log_key_hex) +
+         "\n\n[roster]\nfirst = " + toml_text(addresses.roster_hex) + "\n\n[log]\nkey = " + toml_text(addresses.log_key_hex) +
          "\n\n[tls]\nca = \"ca.pem\"\n";
 }
 

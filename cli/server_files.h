@@ -9,6 +9,7 @@ namespace conclave::cli {
 struct ClusterAddresses {
   std::string id_hex;
   std::string dir, lock, vault;  // "HOST:PORT"
+  std::string roster_hex;        // of the roster's version 1
   std::string log_key_hex;       // public half of the audit log's key
 };
 std::string cluster_toml(const ClusterAddresses& addresses);
