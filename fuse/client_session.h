@@ -16,6 +16,7 @@
 
 #include "base/connect_client.h"
 #include "base/daemon.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "fuse/lease_cache.h"
 #include "fuse/lock_waits.h"
@@ -80,11 +81,12 @@ class ClientSession final : public Duty {
  private:
   void renew(OpenedSession& session);
   void lost(SessionId session, const Error& why);
+  void close_quietly(SessionId session);
+  void replace();
   Status open_new();
   void take_renewal(OpenedSession& session, MonoTime sent, Duration term);
   Status read_stream(OpenedSession& session);
   void take_event(std::uint64_t number, std::string_view event);
-  [[nodiscard]] bool is_current(SessionId session) const;
 
   lock::LockClient& client_;
   Clock& clock_;
@@ -99,12 +101,13 @@ class ClientSession final : public Duty {
   mutable std::mutex mutex_;
   // Guarded by mutex_ from here.
   std::shared_ptr<OpenedSession> current_;
-  Duration term_{};
   MonoTime ends_{};                 // of the session lease, as seen here
   MonoTime next_renewal_{};
+  MonoTime next_tick_{};
   std::uint64_t events_seen_ = 0;
   std::uint64_t events_acknowledged_ = 0;
   std::uint64_t newest_event_ = 0;  // as the last renewal told
+  bool reopen_stream_ = false;
   bool renewing_ = false;
   bool replacing_ = false;          // somebody is opening a new session
   bool suspect_ = false;

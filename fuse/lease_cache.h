@@ -34,7 +34,7 @@ namespace conclave::lock {
 class LockClient;
 namespace v1 {
 class Grant;
-}
+}  // namespace v1
 }  // namespace conclave::lock
 
 namespace conclave::fuse_fs {
@@ -121,9 +121,12 @@ class LeaseCache {
   // read that waits for another.
   void run_recalls();
   void stop();
+  // ACTIVE: the session's end has not come near.
+  [[nodiscard]] bool usable() const { return clock_.now().time_since_epoch().count() < ends_ns_.load(); }
   // The session ended: no lease is held any more. Wakes everybody; the kernel's caches are dropped by run_recalls.
   void drop_all();
-  // Drains and returns everything (unmount). Nothing is granted afterwards. The first error of a drain.
+  // Drains and returns everything (unmount); before stop(). Nothing is granted afterwards. Each drain is tried once;
+  // the first error.
   Status return_all();
 
   // Leases held; recalls carried out since the start.
@@ -137,42 +140,45 @@ class LeaseCache {
     InodeId inode{};
     std::uint64_t seq = 0;  // kNotHeld
   };
-  struct Shard;
-  static constexpr std::size_t kShards = 16;
-
-  // lease_cache.cc
-  [[nodiscard]] Shard& shard_of(InodeId inode) const;
-  [[nodiscard]] bool usable() const { return clock_.now().time_since_epoch().count() < ends_ns_.load(); }
-  Use use_of(LeaseEntry& entry);
-  void end_use(InodeId inode, LeaseEntry& entry, bool phase);
-  Result<Use> ask(InodeId inode, LeaseMode mode, const std::string& ticket);
-  std::optional<Result<Use>> ask_once(InodeId inode, LeaseMode mode, const std::string& ticket);
-  void take_answer(Shard& shard, InodeId inode, LeaseMode mode, const lock::v1::Grant& grant);
-  void install(LeaseEntry& entry, HeldLease lease);
-  void call_ended(InodeId inode, LeaseEntry& entry);
-  Error wait_for_session();
-  Error park(LeaseEntry& entry);
-  void deliver(LeaseEntry& entry);
-  void erase_if_idle(Shard& shard, InodeId inode);
-
-  // lease_recall.cc
-  void add_job(Job job);
-  std::vector<Job> next_jobs();
-  void start_recall(InodeId inode, LeaseEntry& entry, std::uint64_t seq, LeaseMode keep);
-  void carry_out_recall(InodeId inode);
-  bool close(InodeId inode, LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, std::unique_lock<std::mutex>& lock);
-  void drain(InodeId inode, const LeaseEntry& entry, std::uint64_t seq, LeaseMode keep);
-  void finish_recall(InodeId inode, LeaseEntry& entry, std::uint64_t seq, std::optional<HeldLease> kept);
-  void carry_out_release(const std::vector<Job>& jobs);
   struct GiveBack {
     InodeId inode{};
     std::uint64_t seq = 0;
     LeaseMode keep = LeaseMode::kNone;
     bool open = false;
   };
-  std::optional<HeldLease> give_back(const std::vector<GiveBack>& returns);
+  struct Shard;
+  using Lock = std::unique_lock<std::mutex>;  // of an entry's shard, held by the caller
+  static constexpr std::size_t kShards = 16;
+
+  // lease_cache.cc
+  [[nodiscard]] Shard& shard_of(InodeId inode) const;
+  Use use_of(LeaseEntry& entry);
+  void end_use(LeaseEntry& entry, bool phase);
+  std::optional<Result<Use>> ask(InodeId inode, LeaseMode mode, const std::string& ticket);
+  bool take_grant(LeaseEntry& entry, HeldLease lease);
+  void take_answer(LeaseEntry& entry, const lock::v1::Grant& grant);
+  void call_ended(LeaseEntry& entry);
+  Error wait_for_session();
+  Error wait_for(LeaseEntry& entry);
+  void deliver(LeaseEntry& entry);
+  void erase_if_idle(Shard& shard, InodeId inode);
+
+  // lease_recall.cc
+  void add_job(const Job& job);
+  std::vector<Job> next_jobs();
+  void wait_for_workers(MonoTime deadline);
+  bool begin_return(LeaseEntry& entry, Lock& lock);
+  void carry_out(const Job& job);
+  void start_recall(LeaseEntry& entry, LeaseMode keep);
+  void carry_out_recall(InodeId inode);
+  bool close(LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Lock& lock);
+  void drain_until_done(const LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Lock& lock);
+  void finish_recall(LeaseEntry& entry, std::uint64_t seq, std::optional<HeldLease> kept);
+  void release(const std::vector<InodeId>& inodes);
+  void give_back_for_good(const std::vector<GiveBack>& returns);
+  std::vector<std::pair<InodeId, HeldLease>> give_back(const std::vector<GiveBack>& returns);
   template <class Done>
-  void await(LeaseEntry& entry, std::unique_lock<std::mutex>& lock, MonoTime deadline, Done done);
+  void await(LeaseEntry& entry, Lock& lock, MonoTime deadline, Done done);
   void pause(Duration duration);
 
   lock::LockClient& client_;
@@ -185,12 +191,15 @@ class LeaseCache {
   std::atomic<std::uint64_t> session_{0};
   std::atomic<std::int64_t> ends_ns_{0};     // of the session lease; 0: none
   std::atomic<std::uint64_t> era_{0};        // rises when a session is lost: older answers are void
-  std::atomic<bool> stopped_{false};
+  std::atomic<bool> ending_{false};          // nothing is asked for any more
+  std::atomic<bool> stopped_{false};         // the workers end
   std::atomic<std::uint64_t> recalls_{0};
 
   mutable std::mutex mutex_;
   // Guarded by mutex_ from here.
   std::deque<Job> jobs_;
+  std::deque<Job> releases_;
+  unsigned working_ = 0;                     // workers that carry something out
   ParkKey session_key_ = 0;                  // who waits for a usable session; 0: nobody
 };
 

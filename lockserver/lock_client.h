@@ -42,6 +42,8 @@ class LockClient {
 
   Result<v1::HealthResponse> health();
 
+  [[nodiscard]] const Endpoint& server() const { return client_.server(); }
+
  private:
   template <class Response, class Request>
   Result<Response> ask(std::string_view path, const Request& request, Duration timeout, const OpId& op = {});

@@ -1,0 +1,260 @@
+#include "fuse/client_session.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "conclave/lock/v1/lock.pb.h"
+#include "lockserver/lock_client.h"
+
+namespace conclave::fuse_fs {
+namespace {
+
+constexpr Duration kTick = 500ms;             // how soon an end that comes near is noticed
+constexpr Duration kRenewTimeout = 2s;        // an answer later than this says little about the term
+constexpr Duration kReopenPause = 200ms;      // between two attempts to open the event stream
+constexpr std::uint64_t kEventsUntilRenewal = kMaxEventsKept / 4;  // L keeps events until a renewal acknowledges them
+
+}  // namespace
+
+SlotPool& OpenedSession::slots(const std::string& server) {
+  const std::lock_guard lock(mutex_);
+  auto& pool = pools_[server];
+  if (!pool) pool = std::make_unique<SlotPool>(id_, generation_, waiter_);
+  return *pool;
+}
+
+ClientSession::ClientSession(lock::LockClient& client, Clock& clock, Waiter& waiter, Random& random, LeaseCache& leases,
+                             LockWaits& lock_waits, Log& log, std::string label, Hooks hooks)
+    : client_(client), clock_(clock), waiter_(waiter), random_(random), leases_(leases), lock_waits_(lock_waits),
+      log_(log), label_(std::move(label)), hooks_(std::move(hooks)) {}
+
+// --- Opening.
+
+Status ClientSession::open() { return open_new(); }
+
+Status ClientSession::open_new() {
+  lock::v1::OpenSessionRequest request;
+  request.set_nonce(random_.u64());
+  request.set_label(label_);
+  const MonoTime sent = clock_.now();
+  const auto answer = TRY(client_.open_session(request));
+  auto opened = std::make_shared<OpenedSession>(SessionId{answer.session()}, answer.generation(), answer.epoch(),
+                                                answer.pass(), waiter_);
+  {
+    const std::lock_guard lock(mutex_);
+    current_ = opened;
+    events_seen_ = 0;
+    events_acknowledged_ = 0;
+    newest_event_ = 0;
+  }
+  hooks_.on_opened(*opened);
+  take_renewal(*opened, sent, std::chrono::milliseconds(answer.term_ms()));
+  waiter_.wake(this);  // the event stream
+  return {};
+}
+
+std::shared_ptr<OpenedSession> ClientSession::current() const {
+  const std::lock_guard lock(mutex_);
+  return current_;
+}
+
+bool ClientSession::usable() const { return leases_.usable(); }
+
+// --- Renewing.
+
+// The term counts from when the question was sent: L counts from when it came, later.
+void ClientSession::take_renewal(OpenedSession& session, MonoTime sent, Duration term) {
+  const MonoTime ends = sent + term;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!current_ || current_->id() != session.id() || ends < ends_) return;
+    ends_ = ends;
+    next_renewal_ = sent + term / 3;
+    suspect_ = false;
+  }
+  leases_.on_session(session.id(), ends);
+}
+
+void ClientSession::renew(OpenedSession& session) {
+  lock::v1::RenewRequest request;
+  request.set_session(raw(session.id()));
+  request.set_label(label_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(renewing_, true)) return;  // one at a time tells enough
+    request.set_events_seen(events_seen_);
+  }
+  const MonoTime sent = clock_.now();
+  const auto answer = client_.renew(request, kRenewTimeout);
+  {
+    const std::lock_guard lock(mutex_);
+    renewing_ = false;
+    if (answer && current_ && current_->id() == session.id()) {
+      events_acknowledged_ = request.events_seen();
+      // What was there a renewal ago and has not come since is stuck in a stream that only seems to hold.
+      reopen_stream_ = newest_event_ > events_seen_;
+      newest_event_ = answer->newest_event();
+    }
+  }
+  if (answer) {
+    take_renewal(session, sent, std::chrono::milliseconds(answer->term_ms()));
+  } else if (answer.error().code == Errc::kStale || answer.error().code == Errc::kFenced) {
+    lost(session.id(), answer.error());
+  }
+}
+
+void ClientSession::doubt(SessionId session) {
+  const auto opened = current();
+  if (opened && opened->id() == session) renew(*opened);
+}
+
+MonoTime ClientSession::next_tick() {
+  const std::lock_guard lock(mutex_);
+  return next_tick_;
+}
+
+void ClientSession::tick(MonoTime now) {
+  std::shared_ptr<OpenedSession> opened;
+  bool due = false;
+  bool suspect = false;
+  {
+    const std::lock_guard lock(mutex_);
+    next_tick_ = now + kTick;
+    opened = current_;
+    due = now >= next_renewal_;
+    suspect = opened && now + kTick >= ends_ && !std::exchange(suspect_, true);
+  }
+  if (!opened) return replace();
+  if (suspect) {
+    log_.warning("the lock server does not answer; operations wait", {{"server", client_.server().name}});
+    leases_.on_suspect();
+  }
+  if (due || !leases_.usable()) renew(*opened);
+}
+
+// --- Losing it.
+
+// RECLAIMING will come here: the leases that L's next epoch still grants need not be dropped.
+void ClientSession::lost(SessionId session, const Error& why) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!current_ || current_->id() != session) return;
+    current_.reset();
+    ends_ = MonoTime{};
+  }
+  log_.warning("the session is lost; leases and locks are gone", {{"why", why}});
+  leases_.drop_all();
+  lock_waits_.fail_all(Error(Errc::kFenced, "the session of this mount was lost"));
+  hooks_.on_fenced(why);
+  close_quietly(session);
+  replace();
+}
+
+// If L still knows it (only its events were lost), others need not wait for its end. Nothing is sent under it any more.
+void ClientSession::close_quietly(SessionId session) {
+  lock::v1::CloseSessionRequest request;
+  request.set_session(raw(session));
+  (void)client_.close_session(request, kRenewTimeout);
+}
+
+void ClientSession::replace() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (current_ || stopping_ || std::exchange(replacing_, true)) return;
+  }
+  const Status opened = open_new();
+  if (opened) {
+    log_.info("a new session is open");
+  } else {
+    log_.warning("no new session could be opened; trying again", {{"why", opened.error()}});
+  }
+  const std::lock_guard lock(mutex_);
+  replacing_ = false;
+}
+
+// --- Events.
+
+void ClientSession::take_event(std::uint64_t number, std::string_view bytes) {
+  lock::v1::Event event;
+  if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    log_.error("an event of the lock server cannot be read", {{"number", number}});
+    return;
+  }
+  if (event.has_recall()) {
+    leases_.on_recall(InodeId{event.recall().inode()}, event.recall().seq(), lock::mode_of(event.recall().keep()));
+  } else if (event.has_granted()) {
+    const auto& grant = event.granted();
+    const bool refused = !grant.errc().empty();
+    leases_.on_grant(InodeId{grant.inode()}, lock::mode_of(grant.mode()), grant.seq(), grant.token(),
+                     refused ? errc_of_name(grant.errc()) : Errc{}, refused);
+  } else if (event.has_lock()) {
+    const auto& answer = event.lock();
+    lock_waits_.on_answer(answer.wait(), answer.errc().empty() ? Status() : Status(errc_of_name(answer.errc())));
+  }
+}
+
+Status ClientSession::read_stream(OpenedSession& session) {
+  std::uint64_t after = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    after = events_seen_;
+  }
+  return client_.events(session.id(), after, [&](std::uint64_t number, std::string_view bytes) {
+    bool renewal_due = false;
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopping_ || !current_ || current_->id() != session.id()) return false;
+      if (std::exchange(reopen_stream_, false)) return false;
+      if (number == 0) return true;
+      if (number <= events_seen_) return true;   // a stream that was resumed tells some twice
+      events_seen_ = number;
+      renewal_due = events_seen_ - events_acknowledged_ >= kEventsUntilRenewal;
+    }
+    take_event(number, bytes);
+    if (renewal_due) renew(session);
+    return true;
+  });
+}
+
+void ClientSession::run_events() {
+  for (;;) {
+    const auto seen = waiter_.observe(this);
+    std::shared_ptr<OpenedSession> opened;
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopping_) return;
+      opened = current_;
+    }
+    if (opened) {
+      const Status ended = read_stream(*opened);
+      const bool unknown = !ended && (ended.error().code == Errc::kStale || ended.error().code == Errc::kFenced);
+      if (unknown) lost(opened->id(), ended.error());
+    }
+    waiter_.wait(this, seen, clock_.now() + kReopenPause);
+  }
+}
+
+void ClientSession::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  waiter_.wake(this);
+}
+
+Status ClientSession::close() {
+  std::shared_ptr<OpenedSession> opened;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    opened = std::exchange(current_, nullptr);
+  }
+  if (!opened) return {};
+  lock::v1::CloseSessionRequest request;
+  request.set_session(raw(opened->id()));
+  TRY(client_.close_session(request));
+  return {};
+}
+
+}  // namespace conclave::fuse_fs

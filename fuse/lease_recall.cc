@@ -1,0 +1,382 @@
+// LeaseCache: how leases go back. One job at a time looks at an entry (`queued`); the entry stays while it does.
+#include <algorithm>
+
+#include "base/limits.h"
+#include "fuse/lease_cache.h"
+#include "fuse/lease_entry.h"
+#include "lockserver/lock_client.h"
+
+namespace conclave::fuse_fs {
+namespace {
+
+constexpr Duration kAgainAfter = 200ms;   // a server that a recall needs was away
+
+bool is_passing(Errc code) { return code == Errc::kUnavailable || code == Errc::kUnknown || code == Errc::kOverloaded; }
+
+}  // namespace
+
+// --- Jobs.
+
+void LeaseCache::add_job(const Job& job) {
+  {
+    const std::lock_guard lock(mutex_);
+    (job.kind == JobKind::kRelease ? releases_ : jobs_).push_back(job);
+  }
+  waiter_.wake(this);
+}
+
+// One job, or many releases, which share a call; none after stop().
+std::vector<LeaseCache::Job> LeaseCache::next_jobs() {
+  for (;;) {
+    const auto seen = waiter_.observe(this);
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopped_.load()) return {};
+      std::deque<Job>& from = jobs_.empty() ? releases_ : jobs_;
+      const auto count = static_cast<std::ptrdiff_t>(std::min(from.size(), jobs_.empty() ? kMaxLeasesPerCall : 1));
+      std::vector<Job> out(from.begin(), from.begin() + count);
+      from.erase(from.begin(), from.begin() + count);
+      if (!out.empty()) ++working_;
+      if (!out.empty()) return out;
+    }
+    waiter_.wait(this, seen, kNever);
+  }
+}
+
+void LeaseCache::run_recalls() {
+  for (auto jobs = next_jobs(); !jobs.empty(); jobs = next_jobs()) {
+    if (jobs.front().kind == JobKind::kRelease) {
+      std::vector<InodeId> inodes;
+      for (const Job& job : jobs) inodes.push_back(job.inode);
+      release(inodes);
+    } else {
+      carry_out(jobs.front());
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      --working_;
+    }
+    waiter_.wake(&working_);
+  }
+}
+
+void LeaseCache::wait_for_workers(MonoTime deadline) {
+  while (clock_.now() < deadline) {
+    const auto seen = waiter_.observe(&working_);
+    {
+      const std::lock_guard lock(mutex_);
+      if (working_ == 0 && jobs_.empty() && releases_.empty()) return;
+    }
+    waiter_.wait(&working_, seen, deadline);
+  }
+}
+
+void LeaseCache::stop() {
+  ending_.store(true);
+  stopped_.store(true);
+  waiter_.wake(this);
+  waiter_.wake(&stopped_);
+}
+
+void LeaseCache::pause(Duration duration) {
+  const auto seen = waiter_.observe(&stopped_);
+  if (!stopped_.load()) waiter_.wait(&stopped_, seen, clock_.now() + duration);
+}
+
+void LeaseCache::carry_out(const Job& job) {
+  if (job.kind == JobKind::kRecall) {
+    carry_out_recall(job.inode);
+  } else if (job.kind == JobKind::kInvalidate) {
+    hooks_.invalidate(job.inode);
+  } else {
+    give_back({{job.inode, job.seq, LeaseMode::kNone, hooks_.is_open(job.inode)}});
+    Shard& shard = shard_of(job.inode);
+    const std::lock_guard lock(shard.mutex);
+    LeaseEntry* const entry = shard.find(job.inode);
+    if (entry == nullptr) return;
+    entry->asked = 0;  // whoever waited for that grant asks again
+    deliver(*entry);
+    erase_if_idle(shard, job.inode);
+  }
+}
+
+// --- Recalls.
+
+void LeaseCache::on_recall(InodeId inode, std::uint64_t seq, LeaseMode keep) {
+  Shard& shard = shard_of(inode);
+  const std::lock_guard lock(shard.mutex);
+  LeaseEntry* const entry = shard.find(inode);
+  if (entry != nullptr && entry->lease && entry->lease->seq == seq) return start_recall(*entry, keep);
+  if (entry != nullptr && entry->calls != 0 && seq > entry->last_seq) {
+    entry->early_seq = seq;  // overtook the answer that brings the grant
+    entry->early_keep = keep;
+    return;
+  }
+  // Not held here: granted to a question whose answer was lost. A grant with this number that comes later is void.
+  std::uint64_t& void_up_to = entry != nullptr ? entry->last_seq : shard.erased_seq;
+  void_up_to = std::max(void_up_to, seq);
+  add_job({JobKind::kNotHeld, inode, seq});
+}
+
+void LeaseCache::start_recall(LeaseEntry& entry, LeaseMode keep) {
+  const bool known = entry.recalled();
+  if (!known || keep == LeaseMode::kNone) entry.keep = keep;
+  entry.recall_seq = entry.lease->seq;
+  if (std::exchange(entry.queued, true)) return;
+  add_job({JobKind::kRecall, entry.inode, 0});
+}
+
+void LeaseCache::carry_out_recall(InodeId inode) {
+  Shard& shard = shard_of(inode);
+  Lock lock(shard.mutex);
+  LeaseEntry& entry = *shard.find(inode);
+  // An operation that waited for this lease comes first, or two mounts would pass it to and fro and get nothing done.
+  await(entry, lock, entry.owed_until, [&] { return entry.owed_until == MonoTime{}; });
+  const std::uint64_t seq = entry.recall_seq;
+  const LeaseMode keep = entry.keep;
+  std::optional<HeldLease> kept;
+  if (close(entry, seq, keep, lock)) {
+    drain_until_done(entry, seq, keep, lock);
+    ++entry.calls;  // the answer brings a grant, and its recall may overtake it
+    lock.unlock();
+    auto all_kept = give_back({{inode, seq, keep, hooks_.is_open(inode)}});
+    lock.lock();
+    if (!all_kept.empty() && all_kept.front().first == inode) kept = std::move(all_kept.front().second);
+    if (keep != LeaseMode::kNone && !kept) add_job({JobKind::kInvalidate, inode, 0});
+    finish_recall(entry, seq, std::move(kept));
+    call_ended(entry);
+  } else {
+    finish_recall(entry, seq, std::nullopt);
+  }
+  erase_if_idle(shard, inode);
+}
+
+// Waits with the shard unlocked until `done`, or the deadline.
+template <class Done>
+void LeaseCache::await(LeaseEntry& entry, Lock& lock, MonoTime deadline, Done done) {
+  while (!done() && clock_.now() < deadline) {
+    const auto seen = waiter_.observe(&entry);
+    lock.unlock();
+    waiter_.wait(&entry, seen, deadline);
+    lock.lock();
+  }
+}
+
+// Steps 1 to 3: from here on operations are parked, none is under way, and the kernel caches nothing that `keep` does
+// not allow. False: the lease is not held any more, and nothing is closed.
+bool LeaseCache::close(LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Lock& lock) {
+  const auto gone = [&] { return !entry.lease || entry.lease->seq != seq; };
+  const auto wait_for_uses = [&](bool phase) {
+    await(entry, lock, kNever, [&] { return gone() || entry.uses[phase ? 1 : 0] == 0; });
+  };
+  if (keep == LeaseMode::kNone) {
+    // Answers from before the recall may still be cached by the kernel when they arrive there; later ones may not.
+    wait_for_uses(!entry.phase);
+    entry.phase = !entry.phase;
+    wait_for_uses(!entry.phase);
+  }
+  while (!gone()) {
+    const std::uint64_t reads = entry.reads_answered;
+    if (keep == LeaseMode::kNone) {
+      lock.unlock();
+      hooks_.invalidate(entry.inode);  // admitting: it may bring WRITEs, and wait for READs
+      lock.lock();
+      if (gone()) return false;
+      if (reads != entry.reads_answered) continue;
+    }
+    entry.closed = true;
+    wait_for_uses(false);
+    wait_for_uses(true);
+    if (!gone() && (reads == entry.reads_answered || keep != LeaseMode::kNone)) return true;
+    entry.closed = false;  // a READ that was under way filled the page cache again
+    deliver(entry);
+  }
+  return false;
+}
+
+void LeaseCache::drain_until_done(const LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Lock& lock) {
+  while (entry.lease && entry.lease->seq == seq) {
+    lock.unlock();
+    const Status drained = hooks_.drain(entry.inode, keep);
+    if (!drained && !stopped_.load()) pause(kAgainAfter);
+    lock.lock();
+    if (drained || stopped_.load()) return;
+  }
+}
+
+void LeaseCache::finish_recall(LeaseEntry& entry, std::uint64_t seq, std::optional<HeldLease> kept) {
+  recalls_.fetch_add(1);
+  if (entry.lease && entry.lease->seq == seq && entry.closed) {
+    if (kept) {
+      kept->since = entry.lease->since;
+      entry.last_seq = std::max(entry.last_seq, kept->seq);
+      entry.lease = std::make_shared<const HeldLease>(std::move(*kept));
+    } else {
+      entry.lease.reset();
+    }
+  }
+  entry.closed = false;
+  if (entry.recall_seq == seq) entry.recall_seq = 0;
+  deliver(entry);
+  if (entry.recalled()) {
+    add_job({JobKind::kRecall, entry.inode, 0});
+  } else {
+    entry.queued = false;
+  }
+}
+
+// What L lets us keep, in no order. Until L has answered, the session is lost or this mount ends.
+std::vector<std::pair<InodeId, HeldLease>> LeaseCache::give_back(const std::vector<GiveBack>& returns) {
+  const std::uint64_t era = era_.load();
+  lock::v1::ReturnRequest request;
+  request.set_session(session_.load());
+  for (const GiveBack& one : returns) {
+    auto& out = *request.add_returns();
+    out.set_inode(raw(one.inode));
+    out.set_seq(one.seq);
+    out.set_keep(lock::mode_of(one.keep));
+    out.set_open(one.open);
+  }
+  std::vector<std::pair<InodeId, HeldLease>> kept;
+  while (era == era_.load() && request.session() != 0) {
+    const auto answer = client_.give_back(request);
+    if (answer) {
+      for (const auto& grant : answer->kept()) {
+        kept.emplace_back(InodeId{grant.inode()},
+                          HeldLease{lock::mode_of(grant.mode()), grant.seq(), grant.seq(), grant.token()});
+      }
+      break;
+    }
+    if (!is_passing(answer.error().code) || stopped_.load()) break;
+    pause(kAgainAfter);
+  }
+  return kept;
+}
+
+// --- Releases: what nobody here needs any more, many in one call.
+
+void LeaseCache::release_soon(InodeId inode) {
+  Shard& shard = shard_of(inode);
+  const std::lock_guard lock(shard.mutex);
+  LeaseEntry* const entry = shard.find(inode);
+  if (entry == nullptr || !entry->lease || entry->queued || entry->calls != 0 || entry->all_uses() != 0) return;
+  entry->queued = true;
+  entry->closed = true;
+  entry->recall_seq = entry->lease->seq;
+  entry->keep = LeaseMode::kNone;
+  add_job({JobKind::kRelease, inode, 0});
+}
+
+void LeaseCache::release(const std::vector<InodeId>& inodes) {
+  std::vector<GiveBack> returns;
+  for (const InodeId inode : inodes) {
+    const bool clean = hooks_.drain(inode, LeaseMode::kNone).has_value();
+    const bool open = hooks_.is_open(inode);
+    Shard& shard = shard_of(inode);
+    const std::lock_guard lock(shard.mutex);
+    LeaseEntry& entry = *shard.find(inode);
+    if (clean || !entry.lease) {
+      returns.push_back({inode, entry.recall_seq, LeaseMode::kNone, open});
+    } else {
+      entry.closed = false;  // the long way
+      add_job({JobKind::kRecall, inode, 0});
+    }
+  }
+  give_back_for_good(returns);
+}
+
+void LeaseCache::give_back_for_good(const std::vector<GiveBack>& returns) {
+  if (returns.empty()) return;
+  give_back(returns);
+  for (const GiveBack& one : returns) {
+    Shard& shard = shard_of(one.inode);
+    const std::lock_guard lock(shard.mutex);
+    finish_recall(*shard.find(one.inode), one.seq, std::nullopt);
+    erase_if_idle(shard, one.inode);
+  }
+}
+
+// --- The end of a session, or of the mount.
+
+void LeaseCache::on_suspect() {
+  for (std::size_t i = 0; i < kShards; ++i) {
+    const std::lock_guard lock(shards_[i].mutex);
+    for (const auto& [inode, entry] : shards_[i].entries) {
+      if (entry.lease) add_job({JobKind::kInvalidate, inode, 0});
+    }
+  }
+}
+
+void LeaseCache::drop_all() {
+  ++era_;
+  ends_ns_.store(0);
+  session_.store(0);
+  for (std::size_t i = 0; i < kShards; ++i) {
+    Shard& shard = shards_[i];
+    std::vector<const LeaseEntry*> awaited;
+    {
+      const std::lock_guard lock(shard.mutex);
+      std::vector<InodeId> inodes;
+      for (auto& [inode, entry] : shard.entries) {
+        inodes.push_back(inode);
+        entry.asked = 0;
+        entry.early_seq = 0;
+        deliver(entry);
+        if (entry.queued) awaited.push_back(&entry);
+        if (!entry.lease) continue;
+        entry.lease.reset();
+        add_job({JobKind::kInvalidate, inode, 0});
+      }
+      for (const InodeId inode : inodes) erase_if_idle(shard, inode);
+    }
+    for (const LeaseEntry* entry : awaited) waiter_.wake(entry);
+  }
+}
+
+std::optional<LeaseCache::Use> LeaseCache::in_drain(InodeId inode) {
+  Shard& shard = shard_of(inode);
+  const std::lock_guard lock(shard.mutex);
+  const LeaseEntry* const entry = shard.find(inode);
+  if (entry == nullptr || !entry->lease) return std::nullopt;
+  Use use;
+  use.lease_ = entry->lease;
+  return use;
+}
+
+// False: it is not held. Parks what arrives and waits for the uses, which end soon: nothing is granted any more.
+bool LeaseCache::begin_return(LeaseEntry& entry, Lock& lock) {
+  if (!entry.lease || entry.queued) return false;
+  entry.queued = true;
+  entry.closed = true;
+  entry.recall_seq = entry.lease->seq;
+  await(entry, lock, clock_.now() + kCallDeadline, [&] { return entry.all_uses() == 0; });
+  return true;
+}
+
+Status LeaseCache::return_all() {
+  ending_.store(true);
+  wait_for_workers(clock_.now() + kCallDeadline);
+  std::vector<InodeId> inodes;
+  for (std::size_t i = 0; i < kShards; ++i) {
+    const std::lock_guard lock(shards_[i].mutex);
+    for (const auto& [inode, entry] : shards_[i].entries) inodes.push_back(inode);
+  }
+  Status first;
+  std::vector<GiveBack> returns;
+  for (const InodeId inode : inodes) {
+    Shard& shard = shard_of(inode);
+    Lock lock(shard.mutex);
+    LeaseEntry* const entry = shard.find(inode);
+    if (entry == nullptr || !begin_return(*entry, lock)) continue;
+    const std::uint64_t seq = entry->recall_seq;
+    lock.unlock();
+    Status drained = hooks_.drain(inode, LeaseMode::kNone);
+    if (!drained && first) first = std::move(drained);
+    returns.push_back({inode, seq, LeaseMode::kNone, false});
+    if (returns.size() == kMaxLeasesPerCall) give_back_for_good(std::exchange(returns, {}));
+  }
+  give_back_for_good(returns);
+  return first;
+}
+
+}  // namespace conclave::fuse_fs
