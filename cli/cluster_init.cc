@@ -8,6 +8,7 @@
 #include "cli/free_port.h"
 #include "cli/server_files.h"
 #include "cli/tls_files.h"
+#include "vault/roster.h"
 
 namespace conclave::cli {
 namespace {
@@ -113,10 +114,11 @@ Status init_cluster(Context& context, const ClusterFolder& folder, const InitOpt
   TRY(making.user_issuer());
   TRY(files.write_all(folder.server("vault") + "/roster-1", text_of(roster)));
   const std::string log_key = TRY(making.log_key());
+  const std::string roster_1 = to_hex(TRY(vault::parse_roster(roster)).hash());
   TRY(making.member("mount", Role::kHost, host_name(), "host", mount_toml()));
   TRY(files.make_folders(folder.run()));
   TRY(files.make_folders(folder.path + "/log"));
-  TRY(files.write_all(folder.cluster_file(), cluster_toml({to_hex(id), at(1), at(0), at(2), log_key})));
+  TRY(files.write_all(folder.cluster_file(), cluster_toml({to_hex(id), at(1), at(0), at(2), roster_1, log_key})));
   return copy_cluster_file(context, folder, {context.home() + "/" + admin});
 }
 

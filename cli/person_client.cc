@@ -8,17 +8,7 @@ namespace conclave::cli {
 namespace {
 
 constexpr std::size_t kMaxIdentityBytes = 64 << 10;
-constexpr std::size_t kMaxRosterBytes = 1 << 20;
 constexpr auto kCommandLogin = std::chrono::minutes(10);  // longer than any one command
-
-// The hash of version 1: an identity pins it; without one, the folder of a cluster on this machine does.
-Result<Hash> pinned_roster(Context& context) {
-  const auto folder = context.identity();
-  if (folder) return TRY(IdentityConfig::load(context.files(), *folder)).roster_1;
-  const ClusterFolder cluster = TRY(context.cluster_folder());
-  const std::string first = TRY(context.files().read_all(cluster.server("vault") + "/roster-1", kMaxRosterBytes));
-  return TRY(vault::parse_roster(view_of(first))).hash();
-}
 
 }  // namespace
 
@@ -69,7 +59,7 @@ Result<VaultReader> open_vault_reader(Context& context) {
     const ClusterFile cluster = TRY(context.cluster());
     auto transport = TRY(context.transport_as_host(*folder));
     auto client = std::make_unique<vault::VaultClient>(*transport, context.clock(), cluster.vault);
-    auto roster = TRY(vault::fetch_roster(*client, TRY(pinned_roster(context))));
+    auto roster = TRY(vault::fetch_roster(*client, cluster.roster_1));
     return VaultReader{std::move(transport), nullptr, std::move(client), std::move(roster), cluster};
   }
   auto person = TRY(PersonClient::open(context));
