@@ -71,6 +71,13 @@ Status check_one_commitment_a_person(const ShareTable& table) {
 
 }  // namespace
 
+SecretId secret_id_of(const ClusterId& cluster, InodeId inode) {
+  const Hash hash = labelled_hash("secret id", CanonicalWriter().raw(cluster).u64(raw(inode)).bytes());
+  SecretId id{};
+  std::copy_n(hash.begin(), id.size(), id.begin());
+  return id;
+}
+
 Bytes encode(const IdCore& core) {
   CanonicalWriter out = begin_body();
   write_core(out, core);

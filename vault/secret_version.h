@@ -13,7 +13,10 @@
 
 namespace conclave::vault {
 
-using SecretId = std::array<std::uint8_t, 16>;     // random; what a directory entry names
+// A secret's name: the first 16 bytes of the labelled hash of cluster and inode, so that nothing has to be kept. Inode
+// numbers are never given out twice.
+using SecretId = std::array<std::uint8_t, 16>;
+SecretId secret_id_of(const ClusterId& cluster, InodeId inode);
 
 // What is locked under S and bound to it; knows no policy, so that re-sharing touches nothing of it.
 struct IdCore {

@@ -1,17 +1,8 @@
 #include "vault/secrets.h"
 
-#include <algorithm>
-
 #include "vault/secret_seal.h"
 
 namespace conclave::vault {
-
-SecretId secret_id_of(const ClusterId& cluster, InodeId inode) {
-  const Hash hash = labelled_hash("secret id", CanonicalWriter().raw(cluster).u64(raw(inode)).bytes());
-  SecretId id{};
-  std::copy_n(hash.begin(), id.size(), id.begin());
-  return id;
-}
 
 Result<std::optional<Policy>> Secrets::current_policy(InodeId directory) {
   Statement find = TRY(state_.prepare("SELECT bytes FROM policy WHERE directory = ? ORDER BY version DESC LIMIT 1"));

@@ -15,9 +15,6 @@ struct StoredSecret {
   Bytes header, table, policy, inner;
 };
 
-// The id of the secret that lies in an inode: a labelled hash of cluster and inode, so nothing has to be kept.
-SecretId secret_id_of(const ClusterId& cluster, InodeId inode);
-
 class Secrets {
  public:
   Secrets(VaultState& state, Accounts& accounts) : state_(state), accounts_(accounts) {}

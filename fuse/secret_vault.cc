@@ -1,0 +1,141 @@
+#include "fuse/secret_vault.h"
+
+#include <algorithm>
+
+namespace conclave::fuse_fs {
+namespace {
+
+Hash hash_of(std::string_view bytes) {
+  Hash hash{};
+  if (bytes.size() == hash.size()) std::copy(bytes.begin(), bytes.end(), hash.begin());
+  return hash;
+}
+
+}  // namespace
+
+vault::SecretId SecretVault::id_of(InodeId inode) const { return vault::secret_id_of(cluster_.id, inode); }
+
+Result<vault::RosterChain> SecretVault::roster() {
+  std::optional<vault::RosterChain> chain;
+  {
+    const std::lock_guard lock(mutex_);
+    chain = roster_;
+  }
+  if (!chain) {
+    chain = TRY(vault::fetch_roster(client_, cluster_.roster_1));
+  } else {
+    TRY(vault::refresh_roster(client_, *chain));
+  }
+  const std::lock_guard lock(mutex_);
+  if (!roster_ || roster_->current().version < chain->current().version) roster_ = chain;
+  return std::move(*chain);
+}
+
+Result<SecretOnFile> SecretVault::newest(InodeId inode) {
+  vault::v1::GetSecretRequest request;
+  request.set_secret(string_of(id_of(inode)));
+  const auto answer = TRY(client_.get_secret(request));
+  const vault::RosterChain chain = TRY(roster());
+  SecretOnFile out{.header = TRY(vault::parse_header(view_of(answer.header()))),
+                   .table = TRY(vault::parse_share_table(view_of(answer.share_table()))),
+                   .policy = TRY(vault::parse_policy(view_of(answer.policy()))),
+                   .header_bytes = bytes_of(view_of(answer.header())),
+                   .table_bytes = bytes_of(view_of(answer.share_table())),
+                   .policy_bytes = bytes_of(view_of(answer.policy()))};
+  TRY(vault::check_policy(out.policy, chain));
+  TRY(vault::check_header(out.header, chain));
+  TRY(vault::check_share_table(out.table, out.header, out.policy, chain));
+  if (out.header.core.secret != id_of(inode)) return Error(Errc::kKeyRejected, "the vault answered with another secret");
+  return out;
+}
+
+Result<vault::Policy> SecretVault::policy(InodeId directory) {
+  const auto answer = TRY(client_.get_policy(directory));
+  vault::Policy policy = TRY(vault::parse_policy(view_of(answer.policy())));
+  TRY(vault::check_policy(policy, TRY(roster())));
+  if (policy.directory != directory) return Error(Errc::kKeyRejected, "the vault answered with another directory's policy");
+  return policy;
+}
+
+Status SecretVault::check_login(const vault::LoginCert& cert, std::uint32_t roles) {
+  const vault::RosterChain chain = TRY(roster());
+  TRY(vault::check_login(chain.current(), cert, roles, clock_.wall()));
+  return {};
+}
+
+Result<FiledRequest> SecretVault::file(SecretOnFile secret, const vault::Login& login, const vault::Wish& wish,
+                                       const std::string& path_now, SessionId session) {
+  FiledRequest out{.secret = std::move(secret), .request = {}, .bytes = {}, .key = make_agreement_key(random_)};
+  vault::Wish full = wish;
+  {
+    const std::lock_guard lock(mutex_);
+    full.log_size = seen_.size;
+    full.log_root = seen_.size == 0 ? Hash{} : seen_.root;
+  }
+  out.request = vault::make_request(out.secret.header, out.secret.table, out.secret.policy, login, out.key.public_key, full,
+                                    clock_.wall(), random_);
+  TRY(vault::check_request_limits(out.request, out.secret.policy));
+  out.bytes = encode(out.request);
+  vault::v1::FileRequestRequest filing;
+  filing.set_request(string_of(out.bytes));
+  filing.set_path_now(path_now);
+  filing.set_session(raw(session));
+  TRY(client_.file_request(filing));
+  return out;
+}
+
+Result<vault::v1::State> SecretVault::state(const Hash& rd) {
+  return TRY(client_.get_request(to_hex(rd))).state();
+}
+
+Result<ReleasedKey> SecretVault::release(const FiledRequest& filed) {
+  vault::v1::ReleaseRequest request;
+  request.set_rd(string_of(filed.request.rd()));
+  const auto answer = TRY(client_.release(request));
+  const vault::RosterChain chain = TRY(roster());
+  const SecretOnFile& secret = filed.secret;
+  ReleasedKey out{.a_case = TRY(vault::open_case(secret.policy_bytes, secret.header_bytes, secret.table_bytes, filed.bytes, chain)),
+                  .approvals = {},
+                  .sealed_inner = bytes_of(view_of(answer.sealed_inner()))};
+  for (const std::string& bytes : answer.approvals()) out.approvals.push_back(TRY(vault::parse_approval(view_of(bytes))));
+  vault::ReleaseProof proof{.leaf = bytes_of(view_of(answer.leaf())), .index = answer.leaf_index(),
+                            .checkpoint = answer.checkpoint(), .inclusion = {}};
+  for (const std::string& node : answer.proof()) proof.inclusion.push_back(hash_of(node));
+  const vault::Checkpoint checkpoint = TRY(vault::check_release_logged(
+      out.a_case, out.approvals, out.sealed_inner, proof, "conclave/" + to_hex(cluster_.id), cluster_.log_key));
+  const std::lock_guard lock(mutex_);
+  if (checkpoint.size > seen_.size) seen_ = checkpoint;
+  return out;
+}
+
+Result<SecretBytes> SecretVault::open(const FiledRequest& filed, const ReleasedKey& released, ByteView payload) {
+  return vault::open_released(released.a_case, released.approvals, released.sealed_inner, payload, filed.key, TRY(roster()));
+}
+
+void SecretVault::record(const FiledRequest& filed, const vault::Login& login, vault::Happening happening) {
+  vault::v1::RecordRequest request;
+  request.set_record(string_of(encode(vault::make_record(filed.request.rd(), happening, clock_.wall(), login.key))));
+  static_cast<void>(client_.record(request));
+}
+
+Result<vault::SealedVersion> SecretVault::seal(const SecretBytes& plaintext, const vault::SealPlace& place,
+                                               const vault::Policy& policy, const vault::Login& author) {
+  const vault::RosterChain chain = TRY(roster());
+  return vault::seal_secret(plaintext, place, policy, chain.current(), author, clock_.wall(), random_);
+}
+
+Status SecretVault::put(const vault::SealedVersion& sealed) {
+  vault::v1::PutSecretRequest request;
+  request.set_header(string_of(encode(sealed.header)));
+  request.set_share_table(string_of(encode(sealed.table)));
+  request.set_inner(string_of(sealed.inner));
+  return client_.put_secret(request);
+}
+
+void SecretVault::logout(const vault::LoginCert& cert) {
+  vault::v1::LogoutRequest request;
+  request.set_login_certificate(string_of(encode(cert)));
+  static_cast<void>(client_.logout(request));
+}
+
+}  // namespace conclave::fuse_fs

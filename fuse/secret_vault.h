@@ -1,0 +1,85 @@
+// The vault as this mount speaks to it: every answer is checked against the roster before it is believed. All calls
+// block on the vault; thread-safe.
+#pragma once
+
+#include <mutex>
+#include <string>
+
+#include "base/cluster_file.h"
+#include "vault/release_proof.h"
+#include "vault/roster_client.h"
+#include "vault/secret_seal.h"
+
+namespace conclave::fuse_fs {
+
+// A version of a secret as the vault has it, checked.
+struct SecretOnFile {
+  vault::SecretHeader header;
+  vault::ShareTable table;
+  vault::Policy policy;             // under which it was sealed
+  Bytes header_bytes, table_bytes, policy_bytes;
+};
+
+// A request of this mount, with what only this mount has: the key that the answer is sealed to.
+struct FiledRequest {
+  SecretOnFile secret;
+  vault::Request request;
+  Bytes bytes;
+  AgreementKey key;
+};
+
+// What came of a release, before the payload is opened.
+struct ReleasedKey {
+  vault::Case a_case;
+  std::vector<vault::Approval> approvals;
+  Bytes sealed_inner;
+};
+
+class SecretVault {
+ public:
+  SecretVault(vault::VaultClient& client, const ClusterFile& cluster, Clock& clock, Random& random)
+      : client_(client), cluster_(cluster), clock_(clock), random_(random) {}
+
+  [[nodiscard]] vault::SecretId id_of(InodeId inode) const;
+
+  // The newest version. kNotFound: none was ever put.
+  Result<SecretOnFile> newest(InodeId inode);
+  // The policy in force of a directory itself, not of those above. kNotFound.
+  Result<vault::Policy> policy(InodeId directory);
+  // A login as its device certifies it: kKeyRejected, kKeyRevoked, kKeyExpired, kAccess (a role is missing).
+  Status check_login(const vault::LoginCert& cert, std::uint32_t roles);
+
+  // Makes a request under a fresh key, and files it. `session` gets its events.
+  Result<FiledRequest> file(SecretOnFile secret, const vault::Login& login, const vault::Wish& wish,
+                            const std::string& path_now, SessionId session);
+  Result<vault::v1::State> state(const Hash& rd);
+  // The release of an approved request, its place in the log verified. kWouldBlock: votes are missing; kAccess, kTimedOut.
+  Result<ReleasedKey> release(const FiledRequest& filed);
+  // The plaintext. kCorrupt.
+  Result<SecretBytes> open(const FiledRequest& filed, const ReleasedKey& released, ByteView payload);
+  // Told to the log; a failure changes nothing here.
+  void record(const FiledRequest& filed, const vault::Login& login, vault::Happening happening);
+
+  // Seals under the policy and the newest roster; nothing is sent yet.
+  Result<vault::SealedVersion> seal(const SecretBytes& plaintext, const vault::SealPlace& place, const vault::Policy& policy,
+                                    const vault::Login& author);
+  // Makes the version current; its payload must be durable at the file servers. kStale: seal it again.
+  Status put(const vault::SealedVersion& sealed);
+
+  void logout(const vault::LoginCert& cert);
+  vault::VaultClient& client() { return client_; }
+
+ private:
+  // The roster now; fetched once, then what has come since.
+  Result<vault::RosterChain> roster();
+
+  vault::VaultClient& client_;
+  const ClusterFile& cluster_;
+  Clock& clock_;
+  Random& random_;
+  std::mutex mutex_;
+  std::optional<vault::RosterChain> roster_;   // guarded by mutex_
+  vault::Checkpoint seen_;                     // of the log, the newest verified; guarded by mutex_
+};
+
+}  // namespace conclave::fuse_fs
