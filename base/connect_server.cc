@@ -3,17 +3,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
-#include <boost/asio/write.hpp>
-#include <boost/beast/core/basic_stream.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <boost/beast/http/write.hpp>
 
 #include <array>
 #include <atomic>
@@ -22,195 +13,198 @@
 #include <unordered_set>
 
 #include "base/limits.h"
+#include "base/request_reader.h"
+
+// Asio tells when a socket is ready and on which thread of the pool; OpenSSL reads and writes it directly. (Measured:
+// asio::ssl's own buffers and Beast's timers cost 60% of the time of a 1 MiB body.)
 
 namespace conclave {
 namespace {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
 using Tcp = asio::ip::tcp;
-using Strand = asio::strand<asio::io_context::executor_type>;
-using Plain = beast::basic_stream<Tcp, Strand>;
+using Socket = asio::basic_stream_socket<Tcp, asio::io_context::executor_type>;
 using Ec = boost::system::error_code;
+using Step = TlsConnection::Step;
 
 constexpr std::size_t kMaxStreamQueueBytes = 1u << 20;  // what a stream's reader may lag behind in memory
-constexpr auto kLinger = 1s;                            // for the other end to read our last words
-constexpr auto kStopDeadline = 5s;
+constexpr std::size_t kJoinBytes = 16u << 10;           // a body up to this goes into one TLS record with its head
+constexpr Duration kLinger = 1s;                        // for the other end to read our last words
+constexpr Duration kStopDeadline = 5s;
+constexpr Duration kSweep = 1s;                         // how often deadlines and heartbeats are looked at
+constexpr Duration kStoppingSweep = 10ms;
 
 class Connection;
 
-// What all connections share. Everything above `io` outlives the connections, which io's handlers hold.
+// What all connections share; it outlives them: io's handlers hold them, and io goes before the rest.
 struct Shared {
-  Shared(const Router& r, Log& l, ClusterId c) : router(r), log(l), cluster(c) {}
+  Shared(const Router& r, Log& l, ClusterId c, TlsServer t) : router(r), log(l), cluster(c), tls(std::move(t)) {}
 
   const Router& router;
   Log& log;
   const ClusterId cluster;
+  const TlsServer tls;
   SystemClock clock;
   std::atomic<std::size_t> body_bytes{0};  // of requests being read or answered
+  std::atomic<bool> stopping{false};
   std::mutex mutex;
-  bool stopping = false;                          // guarded by mutex
-  std::unordered_set<Connection*> connections;    // guarded by mutex
-  asio::ssl::context tls{asio::ssl::context::tls_server};
+  std::unordered_set<Connection*> connections;  // guarded by mutex
   asio::io_context io;
-  Strand strand{asio::make_strand(io)};  // of these two
-  Tcp::acceptor acceptor{strand};
-  asio::steady_timer pause{strand};
 
-  void accept();
-  void stop();
   bool admit(Connection* connection);
   void gone(Connection* connection);
-  bool is_stopping() {
-    const std::lock_guard lock(mutex);
-    return stopping;
-  }
+  std::vector<std::shared_ptr<Connection>> all();
 };
 
-HttpRequest request_of(http::request<http::string_body>& from) {
-  HttpRequest out;
-  out.path = std::string(from.target());
-  for (const auto& field : from) {
-    std::string name(field.name_string());
-    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-    out.headers.emplace_back(std::move(name), field.value());
-  }
-  out.body = std::move(from.body());
-  return out;
-}
-
-bool is_http_error(const Ec& ec) {
-  return ec.category() == http::make_error_code(http::error::bad_method).category() &&
-         ec != http::error::end_of_stream && ec != http::error::partial_message;
-}
-
-Error error_of_parser(const Ec& ec) {
-  const bool too_big = ec == http::error::body_limit || ec == http::error::header_limit;
-  return Error(too_big ? Errc::kMessageTooBig : Errc::kInvalid, "not a request that is taken: " + ec.message());
-}
-
-// One client. All of it runs on its strand, but for send() and end(), which any thread may call. What holds it is
-// the operation it waits for: a connection that waits for nothing is gone.
+// One client. Between two waits for its socket one thread has it; as a stream, whoever holds mutex_. What holds it is
+// the wait: a connection that waits for nothing is gone.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Shared& shared, asio::basic_stream_socket<Tcp, Strand> socket)
-      : shared_(shared), stream_(Plain(std::move(socket)), shared.tls), heartbeat_(stream_.get_executor()) {}
+  Connection(Shared& shared, Socket socket)
+      : shared_(shared), socket_(std::move(socket)), tls_(shared.tls, socket_.native_handle()) {}
   ~Connection() {
     release_body();
     shared_.gone(this);
   }
   Connection(const Connection&) = delete;
 
-  void start() {
-    Ec ignored;
-    socket().set_option(Tcp::no_delay(true), ignored);
-    plain().expires_after(kHandshakeDeadline);
-    stream_.async_handshake(asio::ssl::stream_base::server,
-                            [self = shared_from_this()](Ec ec) { self->on_handshake(ec); });
-  }
-
-  // From any thread: closes it unless a request runs, which then is the last.
-  void stop() {
-    asio::post(stream_.get_executor(), [weak = weak_from_this()] {
-      const auto self = weak.lock();
-      if (self && (self->idle_ || self->in_stream_)) self->plain().close();
-    });
-  }
-
-  // Of an event stream; see event_hub.h.
+  void start();
+  // From any thread: ends what has lasted too long, and what is idle once the server stops; lets a stream show that
+  // it lives.
+  void look_after(MonoTime now);
+  // Of an event stream, from any thread; see event_hub.h.
   bool send(const std::string& envelope);
   void end();
 
  private:
-  Plain& plain() { return stream_.next_layer(); }
-  Plain::socket_type& socket() { return stream_.next_layer().socket(); }
+  using Next = void (Connection::*)();
+  void wait(Step for_what, Next next);
+  void allow(Duration time) { deadline_ = shared_.clock.now() + time; }
+  void break_off() { (void)::shutdown(socket_.native_handle(), SHUT_RDWR); }  // waits end; the number stays ours
 
-  void on_handshake(Ec ec);
+  void handshake();
+  void await_request();
   void read_request();
-  void on_header(Ec ec);
-  void on_request(Ec ec);
   std::optional<Error> objection();
   bool take_body_room(std::size_t bytes);
-  void release_body();
-  void reply(HttpReply reply);
+  void release_body() { shared_.body_bytes -= std::exchange(body_room_, 0); }
+  void answer();
   void refuse(const Error& error);
+  void reply(HttpReply reply);
+  void write_reply();
   void linger();
   void discard();
+
   void begin_stream(const HttpRequest& request);
   void watch_stream();
-  void beat();
-  void flush();
+  void continue_flush();
+  void flush();  // with mutex_
 
   Shared& shared_;
-  asio::ssl::stream<Plain> stream_;
-  beast::flat_buffer buffer_;
-  std::optional<http::request_parser<http::string_body>> parser_;
-  http::response<http::string_body> response_;
+  Socket socket_;
+  TlsConnection tls_;
+  std::atomic<MonoTime> deadline_{kNever};
+  std::atomic<bool> idle_{false};      // between requests, or a stream: the server's stop ends it
+  std::atomic<bool> in_stream_{false};
   std::optional<Result<TlsPeer>> peer_;
-  std::size_t body_room_ = 0;   // our part of shared_.body_bytes
-  bool idle_ = false;           // between requests
+  RequestReader reader_;
+  std::size_t body_room_ = 0;          // our part of shared_.body_bytes
   bool keep_alive_ = false;
-  bool in_stream_ = false;
-  std::array<char, 4096> discarded_{};
+  std::string head_, body_;            // of the reply being written
+  std::string_view unwritten_;         // in head_, then in body_
 
-  // Event streams.
-  asio::steady_timer heartbeat_;
-  std::string writing_;         // being written
-  std::mutex outbox_mutex_;
-  std::string outbox_;          // guarded by outbox_mutex_, as all below: HTTP chunks to be written
+  // Event streams. Guarded by mutex_, as is tls_ then.
+  std::mutex mutex_;
+  std::string outbox_;                 // HTTP chunks to be written
+  std::size_t outbox_written_ = 0;
   bool open_ = false;
-  bool flushing_ = false;       // flush() runs, or was posted
-  std::optional<Status> end_;   // why the stream ends
+  bool waits_to_write_ = false;
+  std::optional<Status> end_;          // why the stream ends
+  MonoTime last_sent_{};
 };
 
-void Connection::on_handshake(Ec ec) {
-  if (ec) {
-    Ec ignored;
-    shared_.log.info("a connection was refused",
-                     {{"from", socket().remote_endpoint(ignored).address().to_string()}, {"reason", ec.message()}});
-    return linger();  // else the reset overtakes the alert that says why
+void Connection::wait(Step for_what, Next next) {
+  const auto what = for_what == Step::kWantWrite ? Socket::wait_write : Socket::wait_read;
+  socket_.async_wait(what, [self = shared_from_this(), next](Ec ec) {
+    if (!ec) ((*self).*next)();
+  });
+}
+
+void Connection::start() {
+  Ec ignored;
+  socket_.set_option(Tcp::no_delay(true), ignored);
+  socket_.non_blocking(true, ignored);
+  allow(kHandshakeDeadline);
+  handshake();
+}
+
+void Connection::look_after(MonoTime now) {
+  if (now >= deadline_.load() || (shared_.stopping && idle_)) return break_off();
+  if (!in_stream_) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (now - last_sent_ < kStreamHeartbeat) return;
   }
-  peer_ = peer_of(stream_.native_handle(), shared_.cluster);
+  (void)send(envelope_of(0, {}));  // an Event of number 0
+}
+
+void Connection::handshake() {
+  const Step step = tls_.handshake();
+  if (step == Step::kDone) {
+    peer_ = tls_.peer(shared_.cluster);
+    return await_request();
+  }
+  if (step != Step::kOver) return wait(step, &Connection::handshake);
+  Ec unknown;
+  const auto from = socket_.remote_endpoint(unknown);
+  shared_.log.info("a connection was refused", {{"from", from.address().to_string()}, {"reason", tls_.failure()}});
+  linger();
+}
+
+void Connection::await_request() {
+  allow(kIdleConnection);
+  idle_ = true;
   read_request();
 }
 
+// Reads and parses in turn until a request is whole. Only the first wait, before anything came, is idle.
 void Connection::read_request() {
-  parser_.emplace();
-  parser_->header_limit(static_cast<std::uint32_t>(kMaxHeaderBytes));
-  parser_->body_limit(std::max(kMaxUnaryBodyBytes, kMaxRawBodyBytes));  // which of the two, the path will tell
-  plain().expires_after(kIdleConnection);
-  idle_ = true;
-  http::async_read_header(stream_, buffer_, *parser_,
-                          [self = shared_from_this()](Ec ec, std::size_t) { self->on_header(ec); });
-}
-
-void Connection::on_header(Ec ec) {
-  idle_ = false;
-  if (is_http_error(ec)) return refuse(error_of_parser(ec));
-  if (ec) return;
-  if (const auto error = objection()) return refuse(*error);
-  plain().expires_after(kTransferDeadline);
-  http::async_read(stream_, buffer_, *parser_,
-                   [self = shared_from_this()](Ec read, std::size_t) { self->on_request(read); });
+  while (true) {
+    const auto progress = reader_.parse();
+    if (!progress) return refuse(progress.error());
+    if (*progress == RequestReader::Progress::kDone) return answer();
+    if (*progress == RequestReader::Progress::kHeader) {
+      if (const auto error = objection()) return refuse(*error);
+      continue;
+    }
+    std::size_t got = 0;
+    const Step step = tls_.read(reader_.room(), got);
+    if (step == Step::kOver) return;
+    if (step != Step::kDone) return wait(step, &Connection::read_request);
+    reader_.came(got);
+    if (idle_.exchange(false)) allow(kTransferDeadline);
+  }
 }
 
 // What is wrong with a request of which only the header was read.
 std::optional<Error> Connection::objection() {
-  const auto& request = parser_->get();
   if (!*peer_) return peer_->error();
   if (shared_.clock.wall() > (*peer_)->valid_until) {
     return Error(Errc::kKeyExpired, "the certificate of this connection has expired: log in again");
   }
-  if (request.method() != http::verb::post) return Error(Errc::kNotSupported, "calls are POST requests");
-  const std::size_t most = shared_.router.max_body_bytes(request.target());
-  const auto length = parser_->content_length();
+  if (!reader_.is_post()) return Error(Errc::kNotSupported, "calls are POST requests");
+  const std::size_t most = shared_.router.max_body_bytes(reader_.path());
+  const auto length = reader_.body_bytes();
   if (length && *length > most) {
     return Error(Errc::kMessageTooBig, "a body of more than " + std::to_string(most) + " bytes");
   }
-  parser_->body_limit(most);
+  reader_.limit_body(most);
   if (!take_body_room(length ? static_cast<std::size_t>(*length) : most)) {
     return Error(Errc::kOverloaded, "too many large requests at once");
+  }
+  if (reader_.wants_continue()) {  // if it does not fit into the socket's buffer, the client goes on without it
+    std::string_view line = "HTTP/1.1 100 Continue\r\n\r\n";
+    (void)tls_.write(line);
   }
   return std::nullopt;
 }
@@ -220,53 +214,58 @@ bool Connection::take_body_room(std::size_t bytes) {
   return shared_.body_bytes.fetch_add(bytes) + bytes <= kMaxBodiesInFlightBytes;
 }
 
-void Connection::release_body() { shared_.body_bytes -= std::exchange(body_room_, 0); }
-
-void Connection::on_request(Ec ec) {
-  if (is_http_error(ec)) return refuse(error_of_parser(ec));
-  if (ec) return;
-  keep_alive_ = parser_->get().keep_alive();
-  HttpRequest request = request_of(parser_->get());
+void Connection::answer() {
+  deadline_ = kNever;  // the handler has its own
+  keep_alive_ = reader_.keep_alive();
+  HttpRequest request = reader_.take();
   if (shared_.router.is_stream(request.path)) return begin_stream(request);
   reply(shared_.router.serve((*peer_)->peer, std::move(request)));
 }
 
-void Connection::reply(HttpReply from) {
-  keep_alive_ = keep_alive_ && !shared_.is_stopping();
-  response_ = {static_cast<http::status>(from.status), 11, std::move(from.body)};
-  for (const auto& [name, value] : from.headers) response_.set(name, value);
-  response_.keep_alive(keep_alive_);
-  response_.prepare_payload();
-  plain().expires_after(kTransferDeadline);
-  http::async_write(stream_, response_, [self = shared_from_this()](Ec ec, std::size_t) {
-    self->release_body();
-    self->response_.body() = {};
-    if (ec) return;
-    self->keep_alive_ ? self->read_request() : self->linger();
-  });
-}
-
 void Connection::refuse(const Error& error) {
+  idle_ = false;
   keep_alive_ = false;
   reply(reply_of(error));
+}
+
+void Connection::reply(HttpReply reply) {
+  keep_alive_ = keep_alive_ && !shared_.stopping;
+  head_ = head_of(reply, keep_alive_);
+  body_ = std::move(reply.body);
+  if (body_.size() <= kJoinBytes) head_ += std::exchange(body_, {});
+  unwritten_ = head_;
+  allow(kTransferDeadline);
+  write_reply();
+}
+
+void Connection::write_reply() {
+  while (!unwritten_.empty()) {
+    const Step step = tls_.write(unwritten_);
+    if (step == Step::kOver) return;
+    if (step != Step::kDone) return wait(step, &Connection::write_reply);
+    if (unwritten_.empty() && !std::exchange(head_, {}).empty()) unwritten_ = body_;
+  }
+  body_ = {};
+  release_body();
+  keep_alive_ ? await_request() : linger();
 }
 
 // Ends our side and reads away what the other still sends: closing with bytes unread would reset the connection, and
 // the reset would take our last words with it.
 void Connection::linger() {
-  Ec ignored;
-  socket().shutdown(Tcp::socket::shutdown_send, ignored);
-  plain().expires_after(kLinger);
+  (void)::shutdown(socket_.native_handle(), SHUT_WR);
+  allow(kLinger);
   discard();
 }
 
 void Connection::discard() {
-  plain().async_read_some(asio::buffer(discarded_), [self = shared_from_this()](Ec ec, std::size_t) {
-    if (!ec) self->discard();
-  });
+  std::array<char, 4096> discarded;
+  Ec ec;
+  while (!ec) (void)socket_.read_some(asio::buffer(discarded), ec);
+  if (ec == asio::error::would_block) wait(Step::kWantRead, &Connection::discard);
 }
 
-// A stream's sink: what the last copy's destruction ends.
+// What a stream's sink holds; its end is the stream's.
 class StreamEnd {
  public:
   explicit StreamEnd(std::weak_ptr<Connection> connection) : connection_(std::move(connection)) {}
@@ -274,7 +273,7 @@ class StreamEnd {
     if (const auto connection = connection_.lock()) connection->end();
   }
   StreamEnd(const StreamEnd&) = delete;
-  bool send(const std::string& envelope) const {
+  [[nodiscard]] bool send(const std::string& envelope) const {
     const auto connection = connection_.lock();
     return connection && connection->send(envelope);
   }
@@ -283,114 +282,85 @@ class StreamEnd {
   std::weak_ptr<Connection> connection_;
 };
 
-std::string chunk_of(std::string_view bytes) {
-  std::array<char, 20> size{};
-  const int length = std::snprintf(size.data(), size.size(), "%zx\r\n", bytes.size());
-  return std::string(size.data(), static_cast<std::size_t>(length)).append(bytes).append("\r\n");
-}
-
 void Connection::begin_stream(const HttpRequest& request) {
   release_body();
-  in_stream_ = true;
   {
-    const std::lock_guard lock(outbox_mutex_);
+    const std::lock_guard lock(mutex_);
     outbox_ = "HTTP/1.1 200 OK\r\nContent-Type: application/connect+proto\r\nTransfer-Encoding: chunked\r\n\r\n";
     open_ = true;
-    flushing_ = true;  // below
+    waits_to_write_ = true;  // until it is known whether the stream begins
   }
-  auto sink_end = std::make_shared<StreamEnd>(weak_from_this());
-  const auto sink = [end = std::move(sink_end)](std::uint64_t, const std::string& envelope) { return end->send(envelope); };
-  const Status begun = shared_.router.serve_events((*peer_)->peer, request, sink);
-  if (!begun) {
-    const std::lock_guard lock(outbox_mutex_);
-    end_ = begun;
+  Status begun;
+  {
+    const auto end = std::make_shared<const StreamEnd>(weak_from_this());
+    const auto sink = [end](std::uint64_t, const std::string& envelope) { return end->send(envelope); };
+    begun = shared_.router.serve_events((*peer_)->peer, request, sink);
   }
-  plain().expires_never();
-  watch_stream();
-  beat();
+  const std::lock_guard lock(mutex_);
+  if (!begun) end_ = begun;
+  in_stream_ = true;
+  idle_ = true;
+  waits_to_write_ = false;
   flush();
+  wait(Step::kWantRead, &Connection::watch_stream);
 }
 
 // A client has nothing more to say: whatever comes, most likely the end, ends the stream.
 void Connection::watch_stream() {
-  stream_.async_read_some(asio::buffer(discarded_), [self = shared_from_this()](Ec, std::size_t) {
-    {
-      const std::lock_guard lock(self->outbox_mutex_);
-      self->open_ = false;
-    }
-    self->heartbeat_.cancel();
-    self->plain().close();
-  });
-}
-
-void Connection::beat() {
-  heartbeat_.expires_after(kStreamHeartbeat);
-  heartbeat_.async_wait([self = shared_from_this()](Ec ec) {
-    if (!ec && self->send(envelope_of(0, {}))) self->beat();  // an Event of number 0
-  });
+  const std::lock_guard lock(mutex_);
+  open_ = false;
+  in_stream_ = false;
+  break_off();
 }
 
 bool Connection::send(const std::string& envelope) {
-  const std::lock_guard lock(outbox_mutex_);
+  const std::lock_guard lock(mutex_);
   if (!open_ || end_) return false;
-  if (outbox_.size() + envelope.size() > kMaxStreamQueueBytes) {
+  if (outbox_.size() - outbox_written_ + envelope.size() > kMaxStreamQueueBytes) {
     open_ = false;
-    asio::post(stream_.get_executor(), [self = shared_from_this()] { self->plain().close(); });
+    break_off();
     return false;
   }
   outbox_ += chunk_of(envelope);
-  if (!std::exchange(flushing_, true)) {
-    asio::post(stream_.get_executor(), [self = shared_from_this()] { self->flush(); });
-  }
+  if (!waits_to_write_) flush();
   return true;
 }
 
 void Connection::end() {
-  const std::lock_guard lock(outbox_mutex_);
+  const std::lock_guard lock(mutex_);
   if (!open_ || end_) return;
   end_ = Status();
-  if (!std::exchange(flushing_, true)) {
-    asio::post(stream_.get_executor(), [self = shared_from_this()] { self->flush(); });
-  }
+  if (!waits_to_write_) flush();
 }
 
-// Writes what is there, again and again until nothing is; then the end, if it was said.
+// Writes what is there, and the stream's end if it was said.
 void Connection::flush() {
-  {
-    const std::lock_guard lock(outbox_mutex_);
-    writing_.clear();
-    writing_.swap(outbox_);
-    if (open_ && end_) {
-      writing_ += chunk_of(end_of_stream(*end_)) + "0\r\n\r\n";
-      open_ = false;
-    }
-    flushing_ = !writing_.empty();
-    if (!flushing_) return;
+  if (open_ && end_) {
+    outbox_ += chunk_of(end_of_stream(*end_)) + chunk_of({});
+    open_ = false;
   }
-  plain().expires_after(kTransferDeadline);
-  asio::async_write(stream_, asio::buffer(writing_), [self = shared_from_this()](Ec ec, std::size_t) {
-    bool open = false;
-    {
-      const std::lock_guard lock(self->outbox_mutex_);
-      open = self->open_;
-    }
-    if (ec || !open) return self->plain().close();
-    self->flush();
-  });
+  std::string_view rest = std::string_view(outbox_).substr(outbox_written_);
+  Step step = Step::kDone;
+  while (!rest.empty() && step == Step::kDone) step = tls_.write(rest);
+  outbox_written_ = outbox_.size() - rest.size();
+  waits_to_write_ = step == Step::kWantRead || step == Step::kWantWrite;
+  if (step == Step::kOver) return break_off();
+  last_sent_ = shared_.clock.now();
+  if (waits_to_write_) {
+    allow(kTransferDeadline);
+    return wait(step, &Connection::continue_flush);
+  }
+  outbox_.clear();
+  outbox_written_ = 0;
+  deadline_ = kNever;
+  if (open_) return;
+  (void)::shutdown(socket_.native_handle(), SHUT_WR);  // watch_stream() sees the other end close
+  allow(kLinger);
 }
 
-void Shared::accept() {
-  acceptor.async_accept(asio::make_strand(io), [this](Ec ec, asio::basic_stream_socket<Tcp, Strand> socket) {
-    if (ec == asio::error::operation_aborted) return;
-    if (ec) {  // no descriptors: wait for some to be closed
-      log.warning("connections cannot be accepted", {{"reason", ec.message()}});
-      pause.expires_after(100ms);
-      return pause.async_wait([this](Ec waited) { if (!waited) accept(); });
-    }
-    const auto connection = std::make_shared<Connection>(*this, std::move(socket));
-    if (admit(connection.get())) connection->start();
-    accept();
-  });
+void Connection::continue_flush() {
+  const std::lock_guard lock(mutex_);
+  flush();
 }
 
 bool Shared::admit(Connection* connection) {
@@ -403,59 +373,97 @@ bool Shared::admit(Connection* connection) {
 void Shared::gone(Connection* connection) {
   const std::lock_guard lock(mutex);
   connections.erase(connection);
-  if (stopping && connections.empty()) asio::post(strand, [this] { pause.cancel(); });
 }
 
-void Shared::stop() {
-  asio::post(strand, [this] {
-    acceptor.close();
-    const std::lock_guard lock(mutex);
-    if (std::exchange(stopping, true)) return;
-    for (Connection* const connection : connections) connection->stop();
-    pause.cancel();  // no accept() any more
-    if (connections.empty()) return;
-    pause.expires_after(kStopDeadline);
-    pause.async_wait([this](Ec ec) { if (!ec) io.stop(); });
-  });
+std::vector<std::shared_ptr<Connection>> Shared::all() {
+  std::vector<std::shared_ptr<Connection>> out;
+  const std::lock_guard lock(mutex);
+  for (Connection* const connection : connections) {
+    if (auto alive = connection->weak_from_this().lock()) out.push_back(std::move(alive));
+  }
+  return out;
 }
 
 }  // namespace
 
+// Accepting, the sweep and the stop run on strand_.
 struct ConnectServer::Inside : Shared {
   using Shared::Shared;
-  ~Inside() { stopping = false; }  // nobody waits for the last connection any more
 
-  Status open(const Options& options, const TlsIdentity& identity) {
-    TRY(set_up_server(tls.native_handle(), identity));
-    const std::string place = options.address + ":" + std::to_string(options.port);
-    Ec ec;
-    const auto address = asio::ip::make_address(options.address, ec);
-    if (ec) return Error(Errc::kInvalid, "'" + options.address + "' is not an address");
-    const Tcp::endpoint endpoint(address, options.port);
-    acceptor.open(endpoint.protocol(), ec);
-    if (!ec) acceptor.set_option(Tcp::acceptor::reuse_address(true), ec);
-    if (!ec) acceptor.bind(endpoint, ec);
-    if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
-    if (ec == asio::error::address_in_use) return Error(Errc::kBusy, place + " is in use by another program");
-    if (ec) return Error(Errc::kInvalid, place + ": " + ec.message());
-    accept();
-    return {};
-  }
+  Status open(const Options& options);
+  void accept();
+  void sweep();
+  void stop();
+
+  asio::strand<asio::io_context::executor_type> strand_{asio::make_strand(io)};
+  asio::basic_socket_acceptor<Tcp, asio::strand<asio::io_context::executor_type>> acceptor_{strand_};
+  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
+                             asio::strand<asio::io_context::executor_type>> sweep_timer_{strand_};
+  bool accepting_ = false;
+  MonoTime stop_by_ = kNever;
 };
+
+Status ConnectServer::Inside::open(const Options& options) {
+  const std::string place = options.address + ":" + std::to_string(options.port);
+  Ec ec;
+  const auto address = asio::ip::make_address(options.address, ec);
+  if (ec) return Error(Errc::kInvalid, "'" + options.address + "' is not an address");
+  const Tcp::endpoint endpoint(address, options.port);
+  acceptor_.open(endpoint.protocol(), ec);
+  if (!ec) acceptor_.set_option(asio::socket_base::reuse_address(true), ec);
+  if (!ec) acceptor_.bind(endpoint, ec);
+  if (!ec) acceptor_.listen(asio::socket_base::max_listen_connections, ec);
+  if (ec == asio::error::address_in_use) return Error(Errc::kBusy, place + " is in use by another program");
+  if (ec) return Error(Errc::kInvalid, place + ": " + ec.message());
+  asio::post(strand_, [this] { sweep(); });
+  return {};
+}
+
+void ConnectServer::Inside::accept() {
+  accepting_ = true;
+  acceptor_.async_accept(io, [this](Ec ec, Socket socket) {
+    accepting_ = false;
+    if (stopping) return;
+    if (ec) return log.warning("connections cannot be accepted", {{"reason", ec.message()}});  // the sweep tries again
+    const auto connection = std::make_shared<Connection>(*this, std::move(socket));
+    if (admit(connection.get())) asio::post(io, [connection] { connection->start(); });
+    accept();
+  });
+}
+
+void ConnectServer::Inside::sweep() {
+  const MonoTime now = clock.now();
+  if (!stopping && !accepting_) accept();
+  const auto connections_now = all();
+  for (const auto& connection : connections_now) connection->look_after(now);
+  if (stopping && connections_now.empty()) return;  // nothing is left to wait for: run() returns
+  if (now >= stop_by_) return io.stop();
+  sweep_timer_.expires_after(stopping ? kStoppingSweep : kSweep);
+  sweep_timer_.async_wait([this](Ec) { sweep(); });
+}
+
+void ConnectServer::Inside::stop() {
+  asio::post(strand_, [this] {
+    if (stopping.exchange(true)) return;
+    acceptor_.close();
+    stop_by_ = clock.now() + kStopDeadline;
+    sweep_timer_.cancel();
+  });
+}
 
 ConnectServer::ConnectServer(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
 ConnectServer::~ConnectServer() = default;
 
 Result<std::unique_ptr<ConnectServer>> ConnectServer::listen(const Options& options, const TlsIdentity& identity,
                                                              const Router& router, Log& log) {
-  auto inside = std::make_unique<Inside>(router, log, identity.cluster);
-  TRY(inside->open(options, identity));
+  auto inside = std::make_unique<Inside>(router, log, identity.cluster, TRY(TlsServer::make(identity)));
+  TRY(inside->open(options));
   return std::unique_ptr<ConnectServer>(new ConnectServer(std::move(inside)));
 }
 
 std::uint16_t ConnectServer::port() const {
   Ec ignored;
-  return inside_->acceptor.local_endpoint(ignored).port();
+  return inside_->acceptor_.local_endpoint(ignored).port();
 }
 
 void ConnectServer::run() {
