@@ -35,12 +35,9 @@ int int_of(std::size_t size) {
 }
 
 Bytes labelled(std::string_view label, ByteView body) {
-  Bytes out;
-  out.reserve(kDomain.size() + label.size() + 1 + body.size());
-  out.insert(out.end(), kDomain.begin(), kDomain.end());
-  out.insert(out.end(), label.begin(), label.end());
-  out.push_back(0);
-  out.insert(out.end(), body.begin(), body.end());
+  Bytes out(kDomain.size() + label.size() + 1 + body.size());
+  const auto after_label = std::copy(label.begin(), label.end(), std::copy(kDomain.begin(), kDomain.end(), out.begin()));
+  std::copy(body.begin(), body.end(), after_label + 1);  // a zero lies between
   return out;
 }
 
