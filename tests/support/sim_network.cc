@@ -210,19 +210,20 @@ void SimNetwork::break_streams_of(const SimNode& node) {
   }
 }
 
-SimNode::SimNode(SimNetwork& network, std::string name, std::string dns_name, std::uint64_t disk_seed)
+SimNode::SimNode(SimNetwork& network, std::string name, std::string dns_name, SimFiles* disk)
     : network_(network),
       name_(std::move(name)),
       dns_name_(std::move(dns_name)),
-      files_(disk_seed),
+      disk_(disk),
       group_(network.scheduler_.new_group()) {
   if (!dns_name_.empty()) CHECK(network_.nodes_.emplace(dns_name_, this).second);
-  files_.before_sync([this] { network_.scheduler_.yield_through_c(); });
+  if (disk_) disk_->before_sync([this] { network_.scheduler_.yield_through_c(); });
 }
 
 SimNode::~SimNode() {
-  stop();
+  kill();
   if (!dns_name_.empty()) network_.nodes_.erase(dns_name_);
+  if (disk_) disk_->before_sync({});
 }
 
 SimScheduler::TaskId SimNode::spawn(const std::string& what, std::function<void()> body) {
@@ -242,7 +243,7 @@ SimScheduler::TaskId SimNode::run_duty(const std::string& what, Duty& duty) {
 
 void SimNode::stop() {
   alive_ = false;
-  files_.halt();
+  if (disk_) disk_->halt();
   network_.break_streams_of(*this);
   network_.scheduler_.kill(group_);
   routers_.clear();
@@ -251,13 +252,13 @@ void SimNode::stop() {
 void SimNode::kill() {
   network_.scheduler_.note("kill " + name_);
   stop();
-  files_.kill_process();
+  if (disk_) disk_->kill_process();
 }
 
 void SimNode::power_loss() {
   network_.scheduler_.note("power loss at " + name_);
   stop();
-  files_.crash();
+  if (disk_) disk_->crash();
 }
 
 void SimNode::start() {

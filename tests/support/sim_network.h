@@ -1,4 +1,4 @@
-// A network of processes in this one. A SimNode is a process with a disk, tasks and listening Routers; SimTransport
+// A network of processes in this one. A SimNode is a process with tasks, listening Routers and a disk; SimTransport
 // is its seam Transport. A request runs on a task of the serving node, as it would on a thread of its pool. Messages
 // take time; they, and their answers, get lost, and requests are repeated late, as often as SimFaults says.
 #pragma once
@@ -68,18 +68,18 @@ class SimNetwork {
   std::vector<std::weak_ptr<Stream>> streams_;
 };
 
-// A process. Declare it after what its routers and tasks refer to, or kill() it before that goes.
+// A process. Declare its disk first, then its objects, then the node: it ends the tasks that use them.
 class SimNode {
  public:
-  // `dns_name` is how others call it (Endpoint::name); empty for one that only calls.
-  SimNode(SimNetwork& network, std::string name, std::string dns_name = {}, std::uint64_t disk_seed = 1);
+  // `dns_name` is how others call it (Endpoint::name); empty for one that only calls. `disk`: what it writes to,
+  // and nobody else; null for one without.
+  SimNode(SimNetwork& network, std::string name, std::string dns_name = {}, SimFiles* disk = nullptr);
   ~SimNode();
   SimNode(const SimNode&) = delete;
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] Endpoint endpoint(std::uint16_t port) const { return {dns_name_, "sim", port}; }
   [[nodiscard]] bool alive() const { return alive_; }
-  SimFiles& files() { return files_; }
 
   void listen(std::uint16_t port, const Router& router) { routers_[port] = &router; }
   SimScheduler::TaskId spawn(const std::string& what, std::function<void()> body);
@@ -101,7 +101,7 @@ class SimNode {
   SimNetwork& network_;
   const std::string name_;
   const std::string dns_name_;
-  SimFiles files_;
+  SimFiles* const disk_;
   SimScheduler::Group group_;
   bool alive_ = true;
   std::map<std::uint16_t, const Router*> routers_;

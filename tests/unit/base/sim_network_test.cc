@@ -218,17 +218,17 @@ TEST(SimNetwork, PowerLossTakesUnsyncedBytesOfThatNodeOnly) {
   bool lost = false;
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     Simulation simulation(seed);
-    SimNode one(simulation.network, "1", {}, seed);
-    SimNode other(simulation.network, "2", {}, seed);
-    for (SimNode* node : {&one, &other}) {
-      ASSERT_TRUE(node->files().write_all("/a", "old"));
-      auto file = node->files().open("/a", OpenMode::kReadWrite);
+    SimFiles one(seed), other(seed);
+    SimNode first(simulation.network, "1", {}, &one);
+    SimNode second(simulation.network, "2", {}, &other);
+    for (SimFiles* disk : {&one, &other}) {
+      ASSERT_TRUE(disk->write_all("/a", "old"));
+      auto file = disk->open("/a", OpenMode::kReadWrite);
       ASSERT_TRUE((*file)->write_at(0, view_of("new")));
     }
-    one.power_loss();
-    one.start();
-    lost |= *one.files().read_all("/a", 10) == "old";
-    EXPECT_EQ(*other.files().read_all("/a", 10), "new");
+    first.power_loss();
+    lost |= *one.read_all("/a", 10) == "old";
+    EXPECT_EQ(*other.read_all("/a", 10), "new");
   }
   EXPECT_TRUE(lost);
 }

@@ -7,6 +7,7 @@
 #include "base/sqlite_page.h"
 #include "tests/support/crash_points.h"
 #include "tests/support/sim_files.h"
+#include "tests/support/simulation.h"
 
 namespace conclave {
 namespace {
@@ -334,6 +335,46 @@ TEST(Sqlite, PowerLossAtEverySyncKeepsWhatWasSyncedAndNoHoles) {
     ASSERT_TRUE(highest.step());
     EXPECT_EQ(highest.i64(0), *rows);  // no commit is there without all before it
   });
+}
+
+// A server's threads: one commits, one moves the WAL, one reads, and the process ends anywhere between.
+TEST(Sqlite, ProcessEndedAnywhereKeepsWhatItAnswered) {
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    SCOPED_TRACE(seed);
+    sim::Simulation simulation(seed);
+    std::int64_t answered = 0, answered_synced = 0;
+    SimFiles disk(seed);
+    auto opened = must_open(disk);
+    auto ticker = std::move(*Database::open(opened->vfs, kPath, Access::kReadWrite));
+    auto reader = std::move(*Database::open(opened->vfs, kPath, Access::kReadOnly));
+    sim::SimNode node(simulation.network, "d", {}, &disk);
+    node.spawn("writer", [&] {
+      for (std::int64_t i = 1; insert(*opened->database, i, i % 2 == 0); ++i) {
+        answered = i;
+        if (i % 2 == 0) answered_synced = i;
+        if (i % 5 == 0) simulation.scheduler.sleep_for(std::chrono::milliseconds(1));
+      }
+    });
+    node.spawn("ticker", [&] {
+      while (ticker->checkpoint()) simulation.scheduler.sleep_for(std::chrono::milliseconds(2));
+    });
+    node.spawn("reader", [&] {
+      for (auto rows = count(*reader); rows; rows = count(*reader)) {
+        EXPECT_GE(*rows, answered);
+        simulation.scheduler.sleep_for(std::chrono::milliseconds(1));
+      }
+    });
+    simulation.scheduler.sleep_for(std::chrono::milliseconds(1 + simulation.random.below(30)));
+    for (std::uint64_t i = simulation.random.below(8); i > 0; --i) simulation.scheduler.yield();
+    const bool power_lost = simulation.random.chance(0.5);
+    power_lost ? node.power_loss() : node.kill();
+    ticker.reset();
+    reader.reset();
+    opened.reset();
+    opened = must_open(disk);
+    EXPECT_GT(answered, 1);
+    EXPECT_GE(*count(*opened->database), power_lost ? answered_synced : answered);
+  }
 }
 
 TEST(Sqlite, WorksOnARealDiskToo) {
