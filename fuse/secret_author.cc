@@ -1,0 +1,132 @@
+#include "fuse/secret_author.h"
+
+#include <algorithm>
+
+namespace conclave::fuse_fs {
+
+// The policy of the nearest folder above that has one.
+Result<SecretAuthor::Place> SecretAuthor::place_of(InodeId inode) {
+  const auto seen = fs_.parts().inodes.seen(inode);
+  if (!seen || seen->path.empty()) return Error(Errc::kStale, "the secret's path is not known here; look it up again");
+  Place place{.policy = {}, .path = seen->path};
+  for (InodeId folder = seen->parent;;) {
+    auto policy = vault_.policy(folder);
+    if (policy) {
+      place.policy = std::move(*policy);
+      return place;
+    }
+    if (policy.error().code != Errc::kNotFound) return std::move(policy).error();
+    const auto above = fs_.parts().inodes.seen(folder);
+    if (!above) break;
+    folder = above->parent;
+  }
+  return Error(Errc::kAccess, "no policy covers " + seen->path + "; an admin sets one with `conclave policy set`");
+}
+
+Result<OpenDraftPtr> SecretAuthor::open(const Caller& caller, const InodePtr& inode, bool truncated) {
+  const LoginPtr login = TRY(logins_.find(caller.uid, clock_.wall()));
+  TRY(vault_.check_login(login->cert, vault::kAuthor));
+  TRY(place_of(inode->id));
+  const std::lock_guard lock(mutex_);
+  std::erase_if(drafts_, [](const auto& entry) { return entry.second.expired(); });
+  if (OpenDraftPtr shared = drafts_[inode->id].lock()) {
+    const std::lock_guard inner(shared->mutex);
+    if (truncated) TRY(shared->draft.resize(0));
+    return shared;
+  }
+  auto draft = std::make_shared<OpenDraft>(truncated);
+  drafts_[inode->id] = draft;
+  return draft;
+}
+
+Result<std::size_t> SecretAuthor::write(OpenDraft& draft, const WriteRequest& request, bool append) {
+  if (request.from_page_cache) return Error(Errc::kNotSupported, "a secret cannot be written through a mapping");
+  const std::lock_guard lock(draft.mutex);
+  TRY(draft.draft.write(append ? draft.draft.size() : request.offset, request.bytes));
+  return request.bytes.size();
+}
+
+Status SecretAuthor::resize(const Caller& caller, const InodePtr& inode, std::uint64_t size) {
+  OpenDraftPtr draft;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = drafts_.find(inode->id);
+    if (at != drafts_.end()) draft = at->second.lock();
+  }
+  if (!draft) {  // truncate(2) by name: an empty version
+    if (size != 0) return Error(Errc::kNotSupported, "a secret is replaced whole, not cut");
+    draft = TRY(open(caller, inode, true));
+    return seal(caller.uid, inode, *draft, true);
+  }
+  const std::lock_guard lock(draft->mutex);
+  return draft->draft.resize(size);
+}
+
+Status SecretAuthor::seal(std::uint32_t uid, const InodePtr& inode, OpenDraft& draft, bool last_close) {
+  SecretBytes content;
+  for (;;) {  // one seal of an inode at a time
+    const auto seen = waiter_.observe(&draft);
+    {
+      const std::lock_guard lock(draft.mutex);
+      if (!draft.draft.needs_seal(last_close)) return {};
+      if (!draft.sealing) {
+        draft.sealing = true;
+        content = draft.draft.content();
+        draft.draft.sealed();
+        break;
+      }
+    }
+    waiter_.wait(&draft, seen, kNever);
+  }
+  Status status;
+  for (int attempt = 1; attempt <= kAttempts; ++attempt) {
+    status = seal_once(uid, inode, content);
+    if (status || status.error().code != Errc::kStale) break;
+  }
+  {
+    const std::lock_guard lock(draft.mutex);
+    draft.sealing = false;
+    if (!status) draft.draft.not_sealed();
+  }
+  waiter_.wake(&draft);
+  return status;
+}
+
+Status SecretAuthor::seal_once(std::uint32_t uid, const InodePtr& inode, const SecretBytes& content) {
+  const LoginPtr login = TRY(logins_.find(uid, clock_.wall()));
+  const Place place = TRY(place_of(inode->id));
+  std::uint64_t version = 1;
+  const auto newest = vault_.newest(inode->id);
+  if (newest) version = newest->header.core.version + 1;
+  if (!newest && newest.error().code != Errc::kNotFound) return newest.error();
+  const auto sealed = TRY(vault_.seal(content, {.secret = vault_.id_of(inode->id), .version = version,
+                                                .directory = place.policy.directory, .path = place.path},
+                                      place.policy, *login));
+  TRY(store_payload(inode, version, sealed.payload));
+  return vault_.put(sealed);
+}
+
+Status SecretAuthor::store_payload(const InodePtr& inode, std::uint64_t version, ByteView payload) {
+  const auto use = TRY(fs_.lease(inode, LeaseMode::kWrite));
+  const Held held = Fs::held_of(use);
+  ChunkIo& chunks = fs_.parts().chunks;
+  std::uint64_t boot = 0;
+  for (std::size_t done = 0; done < payload.size();) {
+    const ByteView piece = payload.subspan(done, std::min(kMaxIoBytes, payload.size() - done));
+    boot = TRY(chunks.write(*inode, held, payload_offset(version) + done, piece));
+    done += piece.size();
+  }
+  return chunks.commit(*inode, held, {{version, boot}});
+}
+
+std::optional<std::uint64_t> SecretAuthor::draft_size(InodeId inode) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = drafts_.find(inode);
+  if (at == drafts_.end()) return std::nullopt;
+  const OpenDraftPtr draft = at->second.lock();
+  if (!draft) return std::nullopt;
+  const std::lock_guard inner(draft->mutex);
+  return draft->draft.begun() ? std::optional(draft->draft.size()) : std::nullopt;
+}
+
+}  // namespace conclave::fuse_fs

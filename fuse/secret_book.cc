@@ -1,0 +1,235 @@
+#include "fuse/secret_book.h"
+
+#include <utility>
+
+namespace conclave::fuse_fs {
+namespace {
+
+Errc verdict_of(vault::v1::State state) { return state == vault::v1::TIMED_OUT ? Errc::kTimedOut : Errc::kAccess; }
+
+}  // namespace
+
+SecretBook::Found SecretBook::look(const SecretKey& key, std::uint64_t version, MonoTime now, bool may_file) {
+  const std::lock_guard lock(mutex_);
+  if (const auto at = grants_.find(key); at != grants_.end()) {
+    Grant& grant = *at->second;
+    const std::lock_guard inner(grant.mutex);
+    if (!grant.over && grant.version == version && now < grant.expires && grant.openings_left > 0) {
+      --grant.openings_left;
+      ++grant.open_now;
+      return {.stand = Stand::kGranted, .grant = at->second};
+    }
+  }
+  auto at = asked_.find(key);
+  const bool stale = at != asked_.end() && at->second.version != version &&
+                     at->second.phase != Asked::Phase::kFiling && at->second.phase != Asked::Phase::kClaiming;
+  if (stale) {
+    for (const ParkKey waiting : at->second.keys) parking_.deliver(waiting);
+    asked_.erase(at);
+    at = asked_.end();
+  }
+  if (at == asked_.end()) {
+    if (may_file) asked_[key].version = version;
+    return {.stand = Stand::kMine};
+  }
+  Asked& asked = at->second;
+  switch (asked.phase) {
+    case Asked::Phase::kApproved:
+      asked.phase = Asked::Phase::kClaiming;
+      return {.stand = Stand::kClaim, .request = asked.request};
+    case Asked::Phase::kEnded: return {.stand = Stand::kEnded, .verdict = asked.verdict};
+    default: break;
+  }
+  const ParkKey waiting = parking_.expect();
+  asked.keys.push_back(waiting);
+  return {.stand = Stand::kWait, .key = waiting, .request = asked.request};
+}
+
+void SecretBook::filed(const SecretKey& key, FiledRequest request, LoginPtr login) {
+  Wakes wakes;
+  {
+    const std::lock_guard lock(mutex_);
+    Asked& asked = asked_[key];
+    asked.version = request.secret.header.core.version;
+    asked.request = std::make_shared<const FiledRequest>(std::move(request));
+    asked.login = std::move(login);
+    asked.phase = Asked::Phase::kPending;
+    asked.state = vault::v1::PENDING;
+    wakes = take_wakes(asked);
+  }
+  wake(wakes);
+}
+
+void SecretBook::not_filed(const SecretKey& key) {
+  Wakes wakes;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = asked_.find(key);
+    if (at == asked_.end()) return;
+    wakes = take_wakes(at->second);
+    asked_.erase(at);
+  }
+  wake(wakes);
+}
+
+GrantPtr SecretBook::granted(const SecretKey& key, SecretBytes plaintext, MonoTime now) {
+  auto grant = std::make_shared<Grant>();
+  Wakes wakes;
+  {
+    const std::lock_guard lock(mutex_);
+    Asked& asked = asked_[key];
+    const vault::Request& request = asked.request->request;
+    grant->plaintext = std::move(plaintext);
+    grant->expires = now + request.grant;
+    grant->openings_left = request.openings - 1;
+    grant->open_now = 1;
+    grant->version = asked.version;
+    grant->request = asked.request;
+    grant->login = asked.login;
+    if (const auto old = grants_.find(key); old != grants_.end()) {
+      const std::lock_guard inner(old->second->mutex);
+      end(*old->second);
+    }
+    grants_[key] = grant;
+    wakes = take_wakes(asked);
+    asked_.erase(key);
+  }
+  wake(wakes);
+  return grant;
+}
+
+void SecretBook::not_claimed(const SecretKey& key, Errc why, MonoTime now) {
+  Wakes wakes;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = asked_.find(key);
+    if (at == asked_.end()) return;
+    Asked& asked = at->second;
+    const bool try_again = retry_of(why) != Retry::kNo;
+    asked.phase = try_again ? Asked::Phase::kApproved : Asked::Phase::kEnded;
+    asked.verdict = why;
+    asked.ended = now;
+    wakes = take_wakes(asked);
+  }
+  wake(wakes);
+}
+
+void SecretBook::decided(const Hash& rd, vault::v1::State state, MonoTime now) {
+  Wakes wakes;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [key, asked] : asked_) {
+      if (!asked.request || asked.request->request.rd() != rd || asked.phase != Asked::Phase::kPending) continue;
+      if (state == vault::v1::FILED || state == vault::v1::PENDING) return;
+      asked.state = state;
+      const bool approved = state == vault::v1::APPROVED || state == vault::v1::RELEASED;
+      asked.phase = approved ? Asked::Phase::kApproved : Asked::Phase::kEnded;
+      asked.verdict = verdict_of(state);
+      asked.ended = now;
+      wakes = take_wakes(asked);
+      break;
+    }
+  }
+  wake(wakes);
+}
+
+void SecretBook::on_change(const SecretKey& key, std::function<void()> wake_up) {
+  const std::lock_guard lock(mutex_);
+  if (const auto at = asked_.find(key); at != asked_.end()) at->second.wakes.push_back(std::move(wake_up));
+}
+
+void SecretBook::give_back(const GrantPtr& grant) {
+  const std::lock_guard lock(grant->mutex);
+  ++grant->openings_left;
+  --grant->open_now;
+}
+
+void SecretBook::closed(const GrantPtr& grant) {
+  const std::lock_guard lock(grant->mutex);
+  --grant->open_now;
+}
+
+GrantPtr SecretBook::grant_of(const SecretKey& key, MonoTime now) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = grants_.find(key);
+  if (at == grants_.end()) return nullptr;
+  const std::lock_guard inner(at->second->mutex);
+  return !at->second->over && now < at->second->expires ? at->second : nullptr;
+}
+
+std::vector<GrantPtr> SecretBook::expire(MonoTime now, WallTime wall) {
+  std::vector<GrantPtr> ended;
+  std::vector<Wakes> wakes;
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(grants_, [&](const auto& entry) {
+      Grant& grant = *entry.second;
+      const std::lock_guard inner(grant.mutex);
+      const bool used_up = grant.openings_left == 0 && grant.open_now == 0;
+      if (now < grant.expires && !used_up && !grant.over) return false;
+      if (end(grant)) ended.push_back(entry.second);
+      return true;
+    });
+    for (auto at = asked_.begin(); at != asked_.end();) {
+      Asked& asked = at->second;
+      if (asked.phase == Asked::Phase::kPending && asked.request->request.expires < wall) {
+        asked.phase = Asked::Phase::kEnded;  // the vault says the same, if it can be heard
+        asked.verdict = Errc::kTimedOut;
+        asked.state = vault::v1::TIMED_OUT;
+        asked.ended = now;
+        wakes.push_back(take_wakes(asked));
+      }
+      const bool forgotten = asked.phase == Asked::Phase::kEnded && asked.ended + kVerdictLingers < now;
+      at = forgotten ? asked_.erase(at) : std::next(at);
+    }
+  }
+  for (const Wakes& some : wakes) wake(some);
+  return ended;
+}
+
+std::vector<GrantPtr> SecretBook::end_all_of(std::uint32_t uid) {
+  std::vector<GrantPtr> ended;
+  const std::lock_guard lock(mutex_);
+  std::erase_if(grants_, [&](const auto& entry) {
+    if (entry.first.uid != uid) return false;
+    const std::lock_guard inner(entry.second->mutex);
+    if (end(*entry.second)) ended.push_back(entry.second);
+    return true;
+  });
+  return ended;
+}
+
+void SecretBook::end_all() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [key, grant] : grants_) {
+    const std::lock_guard inner(grant->mutex);
+    end(*grant);
+  }
+  grants_.clear();
+}
+
+std::vector<SecretBook::Listed> SecretBook::list() const {
+  std::vector<Listed> out;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, asked] : asked_) {
+    if (asked.request) out.push_back({key, asked.request, asked.state});
+  }
+  return out;
+}
+
+// With the grant's mutex. True if it was live.
+bool SecretBook::end(Grant& grant) {
+  grant.plaintext.clear();
+  return !std::exchange(grant.over, true);
+}
+
+SecretBook::Wakes SecretBook::take_wakes(Asked& asked) {
+  return {std::exchange(asked.keys, {}), std::exchange(asked.wakes, {})};
+}
+
+void SecretBook::wake(const Wakes& wakes) {
+  for (const ParkKey key : wakes.first) parking_.deliver(key);
+  for (const auto& wake_up : wakes.second) wake_up();
+}
+
+}  // namespace conclave::fuse_fs

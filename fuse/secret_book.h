@@ -1,0 +1,117 @@
+// Rule: the requests and grants of one mount, by uid and inode. One request per (uid, secret) however many programs
+// wait; a grant is a plaintext with a time limit and a number of openings. Takes `now`, calls nobody but Parking.
+// Thread-safe; blocks nowhere.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "fuse/login_table.h"
+#include "fuse/parking.h"
+#include "fuse/secret_vault.h"
+
+namespace conclave::fuse_fs {
+
+struct SecretKey {
+  std::uint32_t uid = 0;
+  InodeId inode{};
+  friend auto operator<=>(const SecretKey&, const SecretKey&) = default;
+};
+
+// An opened secret. The plaintext is wiped when the grant ends, whoever still holds the pointer.
+struct Grant {
+  std::mutex mutex;
+  SecretBytes plaintext;              // guarded by mutex, as all below
+  bool over = false;
+  MonoTime expires;
+  std::uint32_t openings_left = 0;
+  std::uint32_t open_now = 0;
+  std::uint64_t version = 0;
+  std::shared_ptr<const FiledRequest> request;
+  LoginPtr login;
+};
+using GrantPtr = std::shared_ptr<Grant>;
+
+class SecretBook {
+ public:
+  // How long the end of a request is told to those who ask: its waiting opens and those just behind them.
+  static constexpr auto kVerdictLingers = std::chrono::seconds(2);
+
+  explicit SecretBook(Parking& parking) : parking_(parking) {}
+
+  // What an open finds.
+  enum class Stand : std::uint8_t {
+    kGranted,    // grant: one opening was taken
+    kMine,       // nobody has asked: the caller files, and must call filed() or not_filed()
+    kWait,       // key: park under it
+    kClaim,      // approved: the caller claims, and must call granted() or not_claimed()
+    kEnded,      // verdict
+  };
+  struct Found {
+    Stand stand = Stand::kMine;
+    GrantPtr grant;
+    ParkKey key = 0;
+    std::shared_ptr<const FiledRequest> request;
+    Errc verdict = Errc::kAccess;
+  };
+  // `version`: the newest; a grant or a request of an older one does not serve. With `may_file` false, kMine is not
+  // taken: it is only told.
+  Found look(const SecretKey& key, std::uint64_t version, MonoTime now, bool may_file);
+
+  void filed(const SecretKey& key, FiledRequest request, LoginPtr login);
+  void not_filed(const SecretKey& key);
+  // The claimed plaintext becomes a grant with one opening taken.
+  GrantPtr granted(const SecretKey& key, SecretBytes plaintext, MonoTime now);
+  void not_claimed(const SecretKey& key, Errc why, MonoTime now);
+  // From the vault's stream or from asking: what became of a request. Wakes who waits.
+  void decided(const Hash& rd, vault::v1::State state, MonoTime now);
+  // When the one who waits is woken: poll(2).
+  void on_change(const SecretKey& key, std::function<void()> wake);
+
+  // An open that was not taken, and a close.
+  void give_back(const GrantPtr& grant);
+  void closed(const GrantPtr& grant);
+
+  // The live grant of this version, without taking an opening; null if there is none.
+  [[nodiscard]] GrantPtr grant_of(const SecretKey& key, MonoTime now) const;
+  // Ends what is past its time and forgets verdicts. Returns the grants that ended: the log is to be told.
+  std::vector<GrantPtr> expire(MonoTime now, WallTime wall);
+  // The uid has logged out, or the mount ends: grants are wiped.
+  std::vector<GrantPtr> end_all_of(std::uint32_t uid);
+  void end_all();
+
+  // What waits, for status and for asking the vault again.
+  struct Listed {
+    SecretKey key;
+    std::shared_ptr<const FiledRequest> request;
+    vault::v1::State state = vault::v1::PENDING;
+  };
+  [[nodiscard]] std::vector<Listed> list() const;
+
+ private:
+  struct Asked {
+    enum class Phase : std::uint8_t { kFiling, kPending, kApproved, kClaiming, kEnded } phase = Phase::kFiling;
+    std::shared_ptr<const FiledRequest> request;   // null while kFiling
+    LoginPtr login;
+    std::uint64_t version = 0;
+    vault::v1::State state = vault::v1::FILED;
+    Errc verdict = Errc::kAccess;
+    MonoTime ended;
+    std::vector<ParkKey> keys;
+    std::vector<std::function<void()>> wakes;
+  };
+  using Wakes = std::pair<std::vector<ParkKey>, std::vector<std::function<void()>>>;
+  static Wakes take_wakes(Asked& asked);
+  void wake(const Wakes& wakes);
+  static bool end(Grant& grant);
+
+  Parking& parking_;
+  mutable std::mutex mutex_;
+  std::map<SecretKey, Asked> asked_;      // guarded by mutex_
+  std::map<SecretKey, GrantPtr> grants_;  // guarded by mutex_; before a Grant's mutex
+};
+
+}  // namespace conclave::fuse_fs

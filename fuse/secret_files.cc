@@ -1,0 +1,355 @@
+#include "fuse/secret_files.h"
+
+#include <fcntl.h>
+#include <poll.h>
+
+#include <algorithm>
+
+#include "fuse/program_info.h"
+#include "vault/fields.h"
+#include "vault/login_handover.h"
+
+namespace conclave::fuse_fs {
+namespace {
+
+constexpr auto kTick = std::chrono::seconds(1);
+constexpr unsigned kTicksPerAsking = 5;
+constexpr std::uint32_t kSuperuser = 0;
+
+std::string_view state_name(vault::v1::State state) {
+  switch (state) {
+    case vault::v1::FILED:
+    case vault::v1::PENDING: return "pending";
+    case vault::v1::APPROVED:
+    case vault::v1::RELEASED: return "approved";
+    case vault::v1::DENIED: return "denied";
+    case vault::v1::TIMED_OUT: return "timed-out";
+    default: return "over";
+  }
+}
+
+bool writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
+
+Error verdict(Errc code) {
+  return {code, code == Errc::kTimedOut ? "nobody decided the request in time" : "the request was denied"};
+}
+
+}  // namespace
+
+// What a descriptor of a secret is: a grant, or (O_NONBLOCK) none yet, or a draft.
+struct SecretFiles::OpenSecret {
+  std::mutex mutex;
+  GrantPtr grant;        // guarded by mutex
+  OpenDraftPtr draft;    // constant
+};
+
+SecretFiles::SecretFiles(Parts parts) : parts_(std::move(parts)), next_tick_(parts_.clock.now()) {}
+
+FileClass SecretFiles::row() {
+  FileClass row;
+  row.attributes = [this](const Caller& caller, const InodePtr& inode) { return attributes(caller, inode); };
+  row.open = [this](const Caller& caller, OpenFile& file) { return open(caller, file); };
+  row.unopened = [this](OpenFile& file) { release(file, false); };
+  row.read = [this](const Caller& caller, OpenFile& file, const ReadRequest& request) { return read(caller, file, request); };
+  row.write = [this](const Caller&, OpenFile& file, const WriteRequest& request) -> Result<std::size_t> {
+    const auto own = std::static_pointer_cast<OpenSecret>(file.own);
+    if (!own || !own->draft) return Errc::kBadDescriptor;
+    return parts_.author.write(*own->draft, request, file.append);
+  };
+  row.resize = [this](const Caller& caller, const InodePtr& inode, std::uint64_t size) {
+    return parts_.author.resize(caller, inode, size);
+  };
+  row.flush = [this](OpenFile& file) { return flush(file); };
+  row.release = [this](OpenFile& file) { release(file, true); };
+  row.sync = [this](OpenFile& file) { return flush(file); };
+  row.poll = [this](OpenFile& file, const PollRequest& request) { return poll(file, request); };
+  row.may_copy = false;
+  row.may_link = false;
+  row.cached_entries = false;
+  return row;
+}
+
+// No size is told while a secret is sealed: only to who is writing it or has it open.
+Result<AttrAnswer> SecretFiles::attributes(const Caller& caller, const InodePtr& inode) {
+  const auto use = TRY(parts_.fs.lease_with_attributes(inode, LeaseMode::kRead));
+  AttrAnswer out;
+  {
+    const std::lock_guard lock(inode->mutex);
+    out.attr = inode->attr;
+  }
+  std::uint64_t size = 0;
+  if (const auto draft = parts_.author.draft_size(inode->id)) {
+    size = *draft;
+  } else if (const GrantPtr grant = parts_.book.grant_of({caller.uid, inode->id}, parts_.clock.now())) {
+    const std::lock_guard lock(grant->mutex);
+    size = grant->plaintext.size();
+  }
+  out.attr.set_size_bytes(size);
+  out.attr.set_allocated_bytes(0);
+  return out;
+}
+
+Result<OpenAnswer> SecretFiles::open(const Caller& caller, OpenFile& file) {
+  if (!served_) return Error(Errc::kNotSupported, "this kernel keeps pages of secrets: none is served here");
+  OpenAnswer answer;
+  answer.direct_io = true;
+  auto own = std::make_shared<OpenSecret>();
+  if (writes(file.flags)) {
+    const bool truncated = (file.flags & O_TRUNC) != 0;
+    const auto newest = parts_.vault.newest(file.inode->id);
+    if (!newest && newest.error().code != Errc::kNotFound) return newest.error();
+    own->draft = TRY(parts_.author.open(caller, file.inode, truncated || !newest));
+  } else if ((file.flags & O_NONBLOCK) == 0) {
+    own->grant = TRY(obtain(caller, file.inode, false, ""));
+  } else {
+    TRY(parts_.logins.find(caller.uid, parts_.clock.wall()));
+  }
+  file.own = std::move(own);
+  return answer;
+}
+
+// The grant of this caller for the newest version: there already, claimed now, or after the vote (kPending).
+Result<GrantPtr> SecretFiles::obtain(const Caller& caller, const InodePtr& inode, bool explicitly, const std::string& reason) {
+  const LoginPtr login = TRY(parts_.logins.find(caller.uid, parts_.clock.wall()));
+  SecretOnFile secret = TRY(parts_.vault.newest(inode->id));
+  const SecretKey key{caller.uid, inode->id};
+  const bool may_file = explicitly || secret.policy.auto_request;
+  const auto found = parts_.book.look(key, secret.header.core.version, parts_.clock.now(), may_file);
+  switch (found.stand) {
+    case SecretBook::Stand::kGranted: return found.grant;
+    case SecretBook::Stand::kEnded: return verdict(found.verdict);
+    case SecretBook::Stand::kWait: return Error(Errc::kPending, "waiting for the vote", found.key);
+    case SecretBook::Stand::kClaim: return claim(key, inode, *found.request);
+    case SecretBook::Stand::kMine: break;
+  }
+  if (!may_file) return Error(Errc::kAccess, "the policy wants `conclave request PATH --reason …` first");
+  const std::uint64_t version = secret.header.core.version;
+  TRY(file_request(key, caller, std::move(secret), explicitly, reason));
+  const auto waiting = parts_.book.look(key, version, parts_.clock.now(), false);
+  if (waiting.stand == SecretBook::Stand::kWait) return Error(Errc::kPending, "waiting for the vote", waiting.key);
+  return Error(Errc::kWouldBlock, "the request was decided at once; try again");
+}
+
+Status SecretFiles::file_request(const SecretKey& key, const Caller& caller, SecretOnFile secret, bool explicitly,
+                                 const std::string& reason) {
+  const auto run = [&]() -> Status {
+    const LoginPtr login = TRY(parts_.logins.find(caller.uid, parts_.clock.wall()));
+    const ProgramInfo program = program_info(parts_.proc, caller.pid);
+    vault::Wish wish;
+    wish.host = parts_.host;
+    wish.uid = caller.uid;
+    wish.program = program.command;
+    wish.reason = explicitly ? reason : program.reason;
+    const auto seen = parts_.fs.parts().inodes.seen(key.inode);
+    FiledRequest filed = TRY(parts_.vault.file(std::move(secret), *login, wish, seen ? seen->path : "",
+                                               parts_.fs.parts().session()));
+    parts_.log.info("request filed", {{"id", vault::short_id(filed.request.rd())}, {"uid", caller.uid},
+                                      {"person", login->cert.person}});
+    parts_.book.filed(key, std::move(filed), login);
+    return {};
+  };
+  const Status status = run();
+  if (!status) parts_.book.not_filed(key);
+  return status;
+}
+
+Result<GrantPtr> SecretFiles::claim(const SecretKey& key, const InodePtr& inode, const FiledRequest& request) {
+  const auto run = [&]() -> Result<SecretBytes> {
+    const auto use = TRY(parts_.fs.lease(inode, LeaseMode::kRead));
+    const ReleasedKey released = TRY(parts_.vault.release(request));
+    const vault::IdCore& core = request.secret.header.core;
+    Bytes payload(vault::payload_size(core.padded_bytes));
+    TRY(parts_.fs.parts().chunks.read(*inode, Fs::held_of(use), payload_offset(core.version), payload));
+    return parts_.vault.open(request, released, payload);
+  };
+  auto plaintext = run();
+  if (!plaintext) {
+    parts_.book.not_claimed(key, plaintext.error().code, parts_.clock.now());
+    return std::move(plaintext).error();
+  }
+  const GrantPtr grant = parts_.book.granted(key, std::move(*plaintext), parts_.clock.now());
+  parts_.vault.record(*grant->request, *grant->login, vault::Happening::kOpened);
+  return grant;
+}
+
+Result<ReadAnswer> SecretFiles::read(const Caller& caller, OpenFile& file, const ReadRequest& request) {
+  // Reads that fill the page cache (mmap, readahead, splice) come without a lock owner.
+  if (request.lock_owner == 0) return Error(Errc::kInvalid, "a secret is read with read(2) only");
+  if (caller.uid != file.uid) return Error(Errc::kAccess, "this descriptor was opened by another user");
+  const auto own = std::static_pointer_cast<OpenSecret>(file.own);
+  if (own->draft) return Error(Errc::kBadDescriptor, "opened for writing");
+  GrantPtr grant;
+  {
+    const std::lock_guard lock(own->mutex);
+    grant = own->grant;
+  }
+  if (!grant) {  // O_NONBLOCK: what is decided is taken, nothing is asked
+    auto obtained = obtain(caller, file.inode, false, "");
+    if (!obtained && obtained.error().code == Errc::kPending) return Errc::kWouldBlock;
+    grant = TRY(std::move(obtained));
+    const std::lock_guard lock(own->mutex);
+    own->grant = grant;
+  }
+  ReadAnswer answer;
+  const std::lock_guard lock(grant->mutex);
+  if (grant->over || grant->expires <= parts_.clock.now()) return Error(Errc::kKeyExpired, "the grant is over");
+  const ByteView all = grant->plaintext.view();
+  if (request.offset >= all.size()) return answer;
+  answer.secret = SecretBytes::copy_of(all.subspan(request.offset, std::min<std::size_t>(request.length, all.size() - request.offset)));
+  return answer;
+}
+
+// POLLIN once it can be read, POLLERR after a denial; the first poll files the request.
+Result<unsigned> SecretFiles::poll(OpenFile& file, const PollRequest& request) {
+  const auto own = std::static_pointer_cast<OpenSecret>(file.own);
+  if (own->draft) return POLLOUT;
+  {
+    const std::lock_guard lock(own->mutex);
+    if (own->grant) return POLLIN;
+  }
+  auto obtained = obtain({.uid = file.uid, .gid = 0, .pid = 0}, file.inode, false, "");
+  if (!obtained) {
+    if (obtained.error().code != Errc::kPending) return POLLERR;
+    if (request.wake) parts_.book.on_change({file.uid, file.inode->id}, request.wake);
+    return 0u;
+  }
+  const std::lock_guard lock(own->mutex);
+  own->grant = std::move(*obtained);
+  return POLLIN;
+}
+
+Status SecretFiles::flush(OpenFile& file) {
+  const auto own = std::static_pointer_cast<OpenSecret>(file.own);
+  if (!own || !own->draft) return {};
+  return parts_.author.seal(file.uid, file.inode, *own->draft, false);
+}
+
+void SecretFiles::release(OpenFile& file, bool taken) {
+  const auto own = std::static_pointer_cast<OpenSecret>(file.own);
+  if (!own) return;
+  if (own->draft) {
+    const Status sealed = parts_.author.seal(file.uid, file.inode, *own->draft, true);
+    if (!sealed) parts_.log.error("a secret was not stored at its last close", {{"inode", raw(file.inode->id)}, {"why", sealed.error()}});
+  }
+  const std::lock_guard lock(own->mutex);
+  if (!own->grant) return;
+  if (taken) {
+    parts_.book.closed(own->grant);
+  } else {
+    parts_.book.give_back(own->grant);
+  }
+}
+
+// --- Control files -----------------------------------------------------------------------------------------------
+
+Status SecretFiles::take_login(const Caller& caller, std::string_view message) {
+  vault::Login login = TRY(vault::parse_handover(view_of(message)));
+  TRY(parts_.vault.check_login(login.cert, 0));
+  parts_.log.info("login", {{"uid", caller.uid}, {"person", login.cert.person}});
+  tell_ended(parts_.book.end_all_of(caller.uid));  // what the one before had open is not the next one's
+  parts_.logins.set(caller.uid, std::move(login));
+  return {};
+}
+
+Status SecretFiles::take_logout(const Caller& caller, std::string_view) {
+  const LoginPtr login = parts_.logins.clear(caller.uid);
+  tell_ended(parts_.book.end_all_of(caller.uid));
+  if (!login) return {};
+  parts_.vault.logout(login->cert);
+  parts_.log.info("logout", {{"uid", caller.uid}, {"person", login->cert.person}});
+  return {};
+}
+
+Result<InodePtr> SecretFiles::walk(const Caller& caller, const std::string& path) {
+  InodeId at = kRootInode;
+  for (std::size_t begin = 0; begin < path.size();) {
+    const std::size_t slash = std::min(path.find('/', begin), path.size());
+    const std::string name = path.substr(begin, slash - begin);
+    begin = slash + 1;
+    if (name.empty()) continue;
+    const auto entry = TRY(parts_.fs.lookup(caller, at, name));
+    if (entry.attr.inode() == 0) return Error(Errc::kNotFound, path + " does not exist");
+    const InodeId child{entry.attr.inode()};
+    parts_.fs.forget(child, 1);  // the kernel did not ask
+    at = child;
+  }
+  InodePtr inode = parts_.fs.parts().inodes.find(at);
+  if (!inode) return Error(Errc::kNotFound, path + " does not exist");
+  return inode;
+}
+
+Status SecretFiles::take_request(const Caller& caller, std::string_view message) {
+  const auto nul = message.find('\0');
+  if (nul == std::string_view::npos) return Error(Errc::kInvalid, "a request is PATH NUL REASON");
+  const InodePtr inode = TRY(walk(caller, std::string(message.substr(0, nul))));
+  {
+    const std::lock_guard lock(inode->mutex);
+    if (inode->attr.class_() != dir::v1::SECRET || inode->is_dir()) return Error(Errc::kInvalid, "that is no secret");
+  }
+  auto obtained = obtain(caller, inode, true, std::string(message.substr(nul + 1)));
+  if (obtained) {
+    parts_.book.give_back(*obtained);  // asked for, not opened
+    return {};
+  }
+  if (obtained.error().code == Errc::kPending) return {};
+  return std::move(obtained).error();
+}
+
+Result<std::string> SecretFiles::requests(const Caller& caller) const {
+  std::string out;
+  for (const auto& one : parts_.book.list()) {
+    if (caller.uid != kSuperuser && caller.uid != one.key.uid) continue;
+    out += vault::short_id(one.request->request.rd()) + " " + std::string(state_name(one.state)) + " " +
+           one.request->secret.header.path + "\n";
+  }
+  return out;
+}
+
+// --- Events and time ---------------------------------------------------------------------------------------------
+
+void SecretFiles::run_events() {
+  SessionId listening{};
+  while (!stopping_) {
+    const SessionId session = parts_.fs.parts().session();
+    if (session != listening) {
+      listening = session;
+      events_seen_ = 0;
+    }
+    if (raw(session) != 0) {
+      static_cast<void>(parts_.vault.client().events(session, events_seen_, [&](std::uint64_t number, std::string_view bytes) {
+        vault::v1::Event event;
+        if (number != 0 && event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) && event.rd().size() == sizeof(Hash)) {
+          Hash rd{};
+          std::copy(event.rd().begin(), event.rd().end(), rd.begin());
+          parts_.book.decided(rd, event.state(), parts_.clock.now());
+          events_seen_ = number;
+        }
+        return !stopping_ && parts_.fs.parts().session() == session;
+      }));
+    }
+    if (!stopping_) parts_.clock.sleep_until(parts_.clock.now() + kTick);
+  }
+}
+
+void SecretFiles::stop() { stopping_ = true; }
+
+void SecretFiles::tick(MonoTime now) {
+  next_tick_ = now + kTick;
+  tell_ended(parts_.book.expire(now, parts_.clock.wall()));
+  if (++ticks_ % kTicksPerAsking != 0) return;
+  for (const auto& one : parts_.book.list()) {
+    if (one.state != vault::v1::PENDING) continue;
+    const Hash rd = one.request->request.rd();
+    const auto state = parts_.vault.state(rd);
+    if (state) parts_.book.decided(rd, *state, parts_.clock.now());
+  }
+}
+
+void SecretFiles::tell_ended(const std::vector<GrantPtr>& grants) {
+  for (const GrantPtr& grant : grants) {
+    const bool late = grant->expires <= parts_.clock.now();
+    parts_.vault.record(*grant->request, *grant->login, late ? vault::Happening::kExpired : vault::Happening::kClosed);
+  }
+}
+
+}  // namespace conclave::fuse_fs

@@ -1,0 +1,72 @@
+// The secret class: open(2) waits for the vote. Fills its row of the table of classes, takes the control messages and
+// the vault's events, and ends grants in time.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "base/daemon.h"
+#include "base/log.h"
+#include "fuse/secret_author.h"
+#include "fuse/secret_book.h"
+
+namespace conclave::fuse_fs {
+
+class SecretFiles final : public Duty {
+ public:
+  struct Parts {
+    Fs& fs;
+    SecretVault& vault;
+    SecretBook& book;
+    SecretAuthor& author;
+    LoginTable& logins;
+    Files& proc;             // for /proc of the programs that ask
+    std::string host;        // shown to approvers
+    std::string mount;       // where this is mounted: cut off the paths that programs give
+    Clock& clock;
+    Log& log;
+  };
+  explicit SecretFiles(Parts parts);
+
+  // The class's row. `served` false: the page-cache guard does not hold on this kernel, and every open is refused.
+  FileClass row();
+  void refuse_all() { served_ = false; }
+
+  // Control files: a login as vault/login_handover.h writes it, any message, "PATH NUL REASON".
+  Status take_login(const Caller& caller, std::string_view message);
+  Status take_logout(const Caller& caller, std::string_view message);
+  Status take_request(const Caller& caller, std::string_view message);
+  // What this mount has asked for the caller: lines "ID STATE PATH"; root sees all.
+  Result<std::string> requests(const Caller& caller) const;
+
+  // One thread of main until stop(): the vault's events for this session.
+  void run_events();
+  void stop();
+
+  // Once a second: expiries; every fifth, pending requests are asked for: an event may have been lost with its stream.
+  MonoTime next_tick() override { return next_tick_; }
+  void tick(MonoTime now) override;
+
+ private:
+  struct OpenSecret;
+  Result<AttrAnswer> attributes(const Caller& caller, const InodePtr& inode);
+  Result<OpenAnswer> open(const Caller& caller, OpenFile& file);
+  Result<GrantPtr> obtain(const Caller& caller, const InodePtr& inode, bool explicitly, const std::string& reason);
+  Status file_request(const SecretKey& key, const Caller& caller, SecretOnFile secret, bool explicitly, const std::string& reason);
+  Result<GrantPtr> claim(const SecretKey& key, const InodePtr& inode, const FiledRequest& request);
+  Result<ReadAnswer> read(const Caller& caller, OpenFile& file, const ReadRequest& request);
+  Result<unsigned> poll(OpenFile& file, const PollRequest& request);
+  Status flush(OpenFile& file);
+  void release(OpenFile& file, bool taken);
+  Result<InodePtr> walk(const Caller& caller, const std::string& path);
+  void tell_ended(const std::vector<GrantPtr>& grants);
+
+  Parts parts_;
+  std::atomic<bool> served_ = true;
+  std::atomic<bool> stopping_ = false;
+  std::uint64_t events_seen_ = 0;       // by the events thread only
+  MonoTime next_tick_;
+  unsigned ticks_ = 0;
+};
+
+}  // namespace conclave::fuse_fs
