@@ -11,8 +11,6 @@
 namespace conclave::cli {
 namespace {
 
-constexpr std::size_t kMaxAnswerBytes = 4096;
-
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
@@ -42,23 +40,13 @@ std::vector<std::string> mounts_of(const ClusterId& cluster) {
 }
 
 Status write_control(const std::string& mount, const std::string& name, ByteView message) {
-  const auto answer = ask_control(mount, name, message);
-  if (!answer) return answer.error();
-  return {};
-}
-
-Result<std::string> ask_control(const std::string& mount, const std::string& name, ByteView message) {
   const std::string path = mount + "/.conclave/" + name;
-  const Descriptor fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
+  const Descriptor fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (fd.get() < 0) return control_error(path);
   const ssize_t written = write(fd.get(), message.data(), message.size());
   if (written < 0) return control_error(path);
   if (static_cast<std::size_t>(written) != message.size()) return Error(Errc::kIo, path + " took only a part of the message");
-  std::string answer(kMaxAnswerBytes, '\0');
-  const ssize_t got = pread(fd.get(), answer.data(), answer.size(), 0);
-  if (got < 0) return control_error(path);
-  answer.resize(static_cast<std::size_t>(got));
-  return answer;
+  return {};
 }
 
 std::string cluster_path(const std::string& path, const std::vector<std::string>& mounts) {

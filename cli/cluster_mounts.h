@@ -15,8 +15,6 @@ std::vector<std::string> mounts_of(const ClusterId& cluster);
 
 // One write(2) of `message` to MOUNT/.conclave/NAME; the daemon acts for our uid and refuses with an errno's error.
 Status write_control(const std::string& mount, const std::string& name, ByteView message);
-// The same, and then what the file says in return.
-Result<std::string> ask_control(const std::string& mount, const std::string& name, ByteView message);
 
 // A path of the cluster ("/secrets/prod/db") from what a person gives: that, or a path below one of `mounts`.
 std::string cluster_path(const std::string& path, const std::vector<std::string>& mounts);

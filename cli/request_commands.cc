@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "cli/cluster_mounts.h"
@@ -13,26 +14,39 @@
 namespace conclave::cli {
 namespace {
 
+constexpr std::size_t kMaxRequestsBytes = 1 << 20;
 constexpr auto kPoll = std::chrono::milliseconds(250);  // of `request --wait`
 
-// `PATH NUL REASON` to the mount's control file; the answer is "ID STATE\n".
-Status request(Context& context, const std::string& path, const std::string& reason, bool wait) {
+// The newest line of /.conclave/requests ("ID STATE PATH") for a secret; empty if there is none.
+Result<std::string> request_line(Context& context, const std::string& mount, const std::string& path) {
+  const std::string all = TRY(context.files().read_all(mount + "/.conclave/requests", kMaxRequestsBytes));
+  std::string found;
+  for (std::size_t begin = 0; begin < all.size();) {
+    const std::size_t end = std::min(all.find('\n', begin), all.size());
+    const std::string line = all.substr(begin, end - begin);
+    if (line.ends_with(" " + path)) found = line;
+    begin = end + 1;
+  }
+  return found;
+}
+
+// `PATH NUL REASON` to the mount's control file, and then what became of it.
+Status request(Context& context, const std::string& given, const std::string& reason, bool wait) {
   const ClusterFile cluster = TRY(context.cluster());
   const auto mounts = mounts_of(cluster.id);
   if (mounts.empty()) {
     return Error(Errc::kNotFound, "the cluster is mounted nowhere on this machine: only a mount can ask, since it keeps the key "
                                   "that the answer is sealed to; `conclave mount DIR` mounts it");
   }
-  const std::string message = cluster_path(path, mounts) + '\0' + reason;
+  const std::string path = cluster_path(given, mounts);
+  TRY(write_control(mounts.front(), "request", view_of(path + '\0' + reason)));
   for (;;) {
-    std::string answer = TRY(ask_control(mounts.front(), "request", view_of(message)));
-    while (!answer.empty() && answer.back() == '\n') answer.pop_back();
-    const auto space = answer.find(' ');
-    const std::string state = space == std::string::npos ? "" : answer.substr(space + 1);
-    if (state == "denied") return Error(Errc::kAccess, "request " + answer);
-    if (state == "timed out" || state == "cancelled") return Error(Errc::kTimedOut, "request " + answer);
-    if (!wait || state != "pending") {
-      std::cout << answer << "\n";
+    const std::string line = TRY(request_line(context, mounts.front(), path));
+    const bool pending = line.find(" pending ") != std::string::npos;
+    if (line.find(" denied ") != std::string::npos) return Error(Errc::kAccess, "denied: request " + line.substr(0, 8));
+    if (line.find(" timed-out ") != std::string::npos) return Error(Errc::kTimedOut, "nobody decided request " + line.substr(0, 8) + " in time");
+    if (!wait || !pending) {
+      std::cout << (line.empty() ? path + " is open to you already" : line) << "\n";
       return {};
     }
     context.clock().sleep_until(context.clock().now() + kPoll);
