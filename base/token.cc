@@ -21,7 +21,7 @@ Mac mac_of(const EpochKeys::Key& key, std::string_view label, const ClusterId& c
   return hmac_sha256(key.bytes.view(), message.bytes());
 }
 
-bool is_lease_mode(std::uint8_t mode) { return mode <= static_cast<std::uint8_t>(LeaseMode::kDirWrite); }
+bool is_lease_mode(std::uint8_t mode) { return mode <= static_cast<std::uint8_t>(LeaseMode::kSharedRead); }
 
 }  // namespace
 
@@ -43,7 +43,8 @@ Result<ByteView> EpochKeys::checked(std::string_view label, ByteView sealed) con
   const Key* key = nullptr;
   if (previous_ && previous_->epoch == epoch) key = &*previous_;
   if (current_.epoch == epoch) key = &current_;
-  if (key == nullptr) return Error(Errc::kStale, name + ": of epoch " + std::to_string(epoch) + ", which is not current");
+  if (key == nullptr)
+    return Error(Errc::kStale, name + ": of epoch " + std::to_string(epoch) + ", which is not current");
   if (!equal_in_constant_time(mac_of(*key, label, cluster_, body), sealed.last(sizeof(Mac)))) {
     return Error(Errc::kAccess, name + ": its MAC does not fit");
   }

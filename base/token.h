@@ -17,7 +17,8 @@ enum class LeaseMode : std::uint8_t {
   kWrite = 2,     // W: write back; owns size and mtime
   kShared = 3,    // S: shared append; nobody caches
   kDirRead = 4,   // DR: cache a directory's names
-  kDirWrite = 5,  // DW: directory delegation (its place; not granted yet)
+  kDirWrite = 5,  // DW: the exclusive right to change a directory's names
+  kSharedRead = 6,  // SR: read what others append; nobody caches
 };
 
 // From L with every grant. seq = epoch · 2³² + counter, rising for ever.

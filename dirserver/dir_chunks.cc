@@ -25,7 +25,7 @@ Status check_place(const Call& call, const v1::PlaceRequest& request) {
   if (std::any_of(request.indexes().begin(), request.indexes().end(), too_far)) return Error(Errc::kFileTooBig);
   const InodeId inode{request.inode()};
   if (request.create()) return require_lease(call, request.token(), inode, {LeaseMode::kWrite, LeaseMode::kShared});
-  return require_lease(call, request.token(), inode, {LeaseMode::kRead, LeaseMode::kWrite, LeaseMode::kShared});
+  return require_lease(call, request.token(), inode, {LeaseMode::kRead, LeaseMode::kWrite, LeaseMode::kShared, LeaseMode::kSharedRead});
 }
 
 // What stands behind the indexes in a response.

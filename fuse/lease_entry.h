@@ -16,8 +16,11 @@ namespace conclave::fuse_fs {
 
 inline bool lease_covers(LeaseMode held, LeaseMode wanted) {
   return held == wanted || (held == LeaseMode::kWrite && wanted == LeaseMode::kRead) ||
+         (held == LeaseMode::kShared && wanted == LeaseMode::kSharedRead) ||
          (held == LeaseMode::kDirWrite && wanted == LeaseMode::kDirRead);
 }
+
+inline constexpr unsigned kModes = static_cast<unsigned>(LeaseMode::kSharedRead);
 
 struct HeldLease {
   LeaseMode mode = LeaseMode::kNone;
@@ -50,6 +53,7 @@ struct LeaseEntry {
   LeaseMode keep = LeaseMode::kNone;
   std::uint64_t early_seq = 0;              // a recall that overtook its grant
   LeaseMode early_keep = LeaseMode::kNone;
+  bool wanted_here = false;                 // used since it was to be released
   bool queued = false;                      // a job will look at it, or does
   bool closed = false;                      // what arrives is parked
 
@@ -61,13 +65,13 @@ struct LeaseEntry {
   }
   static std::uint8_t bit(LeaseMode mode) { return static_cast<std::uint8_t>(1u << static_cast<unsigned>(mode)); }
   [[nodiscard]] bool asked_at_least(LeaseMode mode) const {
-    for (unsigned m = 1; m <= 5; ++m) {
+    for (unsigned m = 1; m <= kModes; ++m) {
       if ((asked & 1u << m) != 0 && lease_covers(static_cast<LeaseMode>(m), mode)) return true;
     }
     return false;
   }
   void no_longer_asked(LeaseMode granted) {
-    for (unsigned m = 1; m <= 5; ++m) {
+    for (unsigned m = 1; m <= kModes; ++m) {
       if (lease_covers(granted, static_cast<LeaseMode>(m))) asked &= static_cast<std::uint8_t>(~(1u << m));
     }
   }

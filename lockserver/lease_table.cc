@@ -7,11 +7,13 @@
 namespace conclave::lock {
 
 bool compatible(LeaseMode a, LeaseMode b) {
-  return a == b && (a == LeaseMode::kRead || a == LeaseMode::kShared || a == LeaseMode::kDirRead);
+  const auto appends = [](LeaseMode mode) { return mode == LeaseMode::kShared || mode == LeaseMode::kSharedRead; };
+  return (a == b && (a == LeaseMode::kRead || a == LeaseMode::kDirRead)) || (appends(a) && appends(b));
 }
 
 bool covers(LeaseMode held, LeaseMode wanted) {
   return held == wanted || (held == LeaseMode::kWrite && wanted == LeaseMode::kRead) ||
+         (held == LeaseMode::kShared && wanted == LeaseMode::kSharedRead) ||
          (held == LeaseMode::kDirWrite && wanted == LeaseMode::kDirRead);
 }
 

@@ -2,12 +2,13 @@
 // seals tokens and sends what the calls return.
 //
 // An inode's holders are compatible with each other, always:
-//          R    W    S    DR   DW
-//     R    yes  –    –    –    –
-//     W    –    –    –    –    –
-//     S    –    –    yes  –    –       one session holds one mode on an inode; a grant of another mode
-//     DR   –    –    –    yes  –       replaces it (R becomes W without a gap)
-//     DW   –    –    –    –    –
+//          R    W    S    SR   DR   DW
+//     R    yes  –    –    –    –    –
+//     W    –    –    –    –    –    –
+//     S    –    –    yes  yes  –    –       one session holds one mode on an inode; a grant of another mode
+//     SR   –    –    yes  yes  –    –       replaces it (R becomes W without a gap)
+//     DR   –    –    –    –    yes  –
+//     DW   –    –    –    –    –    –
 // Waiters are served first come, first served: a want behind a waiter waits too, even if it would fit the holders.
 // S and DW have their place here; what makes them more than locks (tail masters, delegation) lives elsewhere.
 #pragma once
@@ -27,7 +28,7 @@
 namespace conclave::lock {
 
 bool compatible(LeaseMode a, LeaseMode b);
-// `held` allows all that `wanted` allows: equal, or W for R, DW for DR.
+// `held` allows all that `wanted` allows: equal, or W for R, S for SR, DW for DR.
 bool covers(LeaseMode held, LeaseMode wanted);
 // What a holder of `held` may keep when somebody wants `wanted`: R of W, DR of DW, else nothing.
 LeaseMode keep_beside(LeaseMode held, LeaseMode wanted);

@@ -32,7 +32,7 @@ std::string text_of_session(SessionId session) {
 }
 
 std::uint8_t right_for(LeaseMode mode) {
-  return mode == LeaseMode::kRead || mode == LeaseMode::kDirRead ? kTicketRead : kTicketWrite;
+  return mode == LeaseMode::kRead || mode == LeaseMode::kDirRead || mode == LeaseMode::kSharedRead ? kTicketRead : kTicketWrite;
 }
 
 LockRange range_of(const v1::Range& range) { return {range.start(), std::min(range.end(), kLockEnd)}; }

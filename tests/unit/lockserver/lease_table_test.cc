@@ -39,10 +39,12 @@ struct LeaseTableTest : testing::Test {
 };
 
 TEST(LeaseModes, FitTogetherAsTheTableSays) {
-  for (const LeaseMode a : {kRead, kWrite, kShared, kDirRead, kDirWrite}) {
-    for (const LeaseMode b : {kRead, kWrite, kShared, kDirRead, kDirWrite}) {
-      EXPECT_EQ(compatible(a, b), a == b && a != kWrite && a != kDirWrite);
-      EXPECT_EQ(covers(a, b), a == b || (a == kWrite && b == kRead) || (a == kDirWrite && b == kDirRead));
+  for (const LeaseMode a : {kRead, kWrite, kShared, kSharedRead, kDirRead, kDirWrite}) {
+    for (const LeaseMode b : {kRead, kWrite, kShared, kSharedRead, kDirRead, kDirWrite}) {
+      const bool both_append = (a == kShared || a == kSharedRead) && (b == kShared || b == kSharedRead);
+      EXPECT_EQ(compatible(a, b), both_append || (a == b && a != kWrite && a != kDirWrite));
+      EXPECT_EQ(covers(a, b), a == b || (a == kWrite && b == kRead) || (a == kShared && b == kSharedRead) ||
+                                  (a == kDirWrite && b == kDirRead));
     }
   }
   EXPECT_EQ(keep_beside(kWrite, kRead), kRead);
