@@ -19,6 +19,7 @@ namespace conclave::cli {
 namespace {
 
 constexpr int kReadyDescriptor = 3;
+constexpr auto kEndLimit = std::chrono::seconds(2);
 constexpr std::uintmax_t kMaxLogBytes = 16u << 20;  // then it becomes .old: a disk is not filled by a chatty server
 
 Error system_error(const std::string& what, int error) {
@@ -163,6 +164,14 @@ bool read_ready(int descriptor, Duration limit) {
   return ready > 0 && read(descriptor, &first, 1) == 1;
 }
 
+// A process that fails closes its end of the pipe a moment before it has ended.
+bool ends_soon(pid_t child) {
+  const auto mark = ProcessMark::of(child);
+  if (!mark) return true;
+  auto process = Process::open(*mark);
+  return !process || process->wait(kEndLimit);
+}
+
 void keep_log_small(const std::string& path) {
   std::ifstream log(path, std::ios::binary | std::ios::ate);
   if (log && static_cast<std::uintmax_t>(log.tellg()) > kMaxLogBytes) {
@@ -182,11 +191,11 @@ Result<ProcessMark> launch(const Launch& launch) {
   close(ends[0]);
   if (!pid) return std::move(pid).error();
   if (ready) return ProcessMark::of(*pid);
-  const bool ended = waitpid(*pid, nullptr, WNOHANG) == *pid;
+  const bool ended = ends_soon(*pid);
   if (!ended) {
     kill(*pid, SIGKILL);  // our child and not waited for yet: the number is still its own
-    waitpid(*pid, nullptr, 0);
   }
+  waitpid(*pid, nullptr, 0);
   return Error(Errc::kUnavailable, "conclave " + launch.arguments.front() + (ended ? " did not start" : " was not ready in time") +
                                        "; " + launch.log_path + " ends with:\n" + last_lines(launch.log_path, 5));
 }
