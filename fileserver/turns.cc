@@ -1,0 +1,24 @@
+#include "fileserver/turns.h"
+
+namespace conclave::file {
+
+Turns::Turn Turns::take(std::uint64_t key) {
+  for (;;) {
+    const auto seen = waiter_.observe(place_of(key));
+    {
+      const std::lock_guard lock(mutex_);
+      if (taken_.insert(key).second) return {this, key};
+    }
+    waiter_.wait(place_of(key), seen, kNever);
+  }
+}
+
+void Turns::end(std::uint64_t key) {
+  {
+    const std::lock_guard lock(mutex_);
+    taken_.erase(key);
+  }
+  waiter_.wake(place_of(key));
+}
+
+}  // namespace conclave::file
