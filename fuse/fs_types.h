@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/bytes.h"
+#include "base/secret_bytes.h"
 #include "conclave/dir/v1/dir.pb.h"
 #include "fuse/inode_table.h"
 #include "fuse/lease_cache.h"
@@ -66,6 +67,7 @@ struct ReadRequest {
 struct ReadAnswer {
   std::string bytes;
   LeaseCache::Use use;
+  SecretBytes secret;             // a secret's bytes stand here instead: wiped once answered
 };
 struct WriteRequest {
   std::uint64_t offset = 0;

@@ -1,5 +1,7 @@
 #include "fuse/inode_table.h"
 
+#include "base/limits.h"
+
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -128,6 +130,23 @@ std::optional<InodeTable::Known> InodeTable::name(InodeId parent, const std::str
   const auto known = names_.find({parent, name});
   if (known == names_.end()) return std::nullopt;
   return known->second;
+}
+
+std::optional<InodeTable::Seen> InodeTable::seen(InodeId inode) const {
+  const std::lock_guard lock(mutex_);
+  std::optional<Seen> out;
+  std::string path;
+  for (InodeId at = inode; at != kRootInode;) {
+    const auto slot = inodes_.find(at);
+    if (slot == inodes_.end() || !slot->second.name) return out;
+    const NameKey& name = *slot->second.name;
+    if (!out) out = Seen{name.parent, ""};
+    path.insert(0, "/" + name.name);
+    if (path.size() > kMaxLinkTargetBytes) return out;  // a name that leads back to itself: hints may be stale
+    at = name.parent;
+  }
+  if (out) out->path = std::move(path);
+  return out;
 }
 
 std::size_t InodeTable::size() const {

@@ -97,6 +97,13 @@ class InodeTable {
     std::uint64_t since = 0;
   };
   [[nodiscard]] std::optional<Known> name(InodeId parent, const std::string& name) const;
+  // Where an inode was seen last: a name that led to it, and the path of it as far as names are kept ("/a/b"; empty if
+  // some part is not). Hints, as names are.
+  struct Seen {
+    InodeId parent{};
+    std::string path;
+  };
+  [[nodiscard]] std::optional<Seen> seen(InodeId inode) const;
 
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::vector<InodePtr> all() const;
