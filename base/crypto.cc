@@ -36,7 +36,8 @@ int int_of(std::size_t size) {
 
 Bytes labelled(std::string_view label, ByteView body) {
   Bytes out(kDomain.size() + label.size() + 1 + body.size());
-  const auto after_label = std::copy(label.begin(), label.end(), std::copy(kDomain.begin(), kDomain.end(), out.begin()));
+  const auto after_label =
+      std::copy(label.begin(), label.end(), std::copy(kDomain.begin(), kDomain.end(), out.begin()));
   std::copy(body.begin(), body.end(), after_label + 1);  // a zero lies between
   return out;
 }
@@ -217,8 +218,8 @@ Result<SecretBytes> scrypt(ByteView passphrase, ByteView salt, unsigned cost_log
   const std::uint64_t cost = 1ull << cost_log2;
   const std::uint64_t memory_bytes = 128 * r * cost + (1u << 20);
   SecretBytes out(size_bytes);
-  if (EVP_PBE_scrypt(reinterpret_cast<const char*>(not_null(passphrase)), passphrase.size(), not_null(salt), salt.size(),
-                     cost, r, 1, memory_bytes, out.span().data(), out.size()) != 1) {
+  if (EVP_PBE_scrypt(reinterpret_cast<const char*>(not_null(passphrase)), passphrase.size(), not_null(salt),
+                     salt.size(), cost, r, 1, memory_bytes, out.span().data(), out.size()) != 1) {
     return Error(Errc::kNoSpace, "no memory for scrypt (" + std::to_string(memory_bytes >> 20) + " MiB)");
   }
   return out;

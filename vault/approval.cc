@@ -49,7 +49,8 @@ Result<const Person*> voter(const Case& a_case, const Kid& kid, const RosterChai
     return Error(Errc::kAccess, person->name + "'s device " + to_hex(kid) + " holds no share of this secret");
   }
   if (at > a_case.request.expires) {
-    return Error(Errc::kTimedOut, person->name + " voted after the request expired at " + time_text(a_case.request.expires));
+    return Error(Errc::kTimedOut,
+                 person->name + " voted after the request expired at " + time_text(a_case.request.expires));
   }
   if (at + skew < a_case.request.filed) {
     return Error(Errc::kKeyRejected, person->name + " voted before the request was filed");

@@ -194,7 +194,8 @@ Status check_next(const Policy& current, const Policy& next, const RosterChain& 
 Status check_put(const Policy& next, const Policy* current, const RosterChain& chain) {
   if (next.roster_version != chain.current().version) {
     return Error(Errc::kStale, "the policy was signed under roster version " + std::to_string(next.roster_version) +
-                                   "; version " + std::to_string(chain.current().version) + " holds now: sign it again");
+                                   "; version " + std::to_string(chain.current().version) +
+                                   " holds now: sign it again");
   }
   if (current != nullptr) return check_next(*current, next, chain);
   if (next.version != 1) return Error(Errc::kStale, "a directory's first policy has version 1");

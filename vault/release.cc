@@ -23,7 +23,8 @@ Bytes inner_aad(const Case& a_case) {
 std::string counts_text(const Tally& tally) {
   std::string out;
   for (const GroupCount& group : tally.groups) {
-    out += (out.empty() ? "" : ", ") + std::to_string(group.have) + " of " + std::to_string(group.need) + " in " + group.name;
+    out += (out.empty() ? "" : ", ") + std::to_string(group.have) + " of " + std::to_string(group.need) + " in " +
+           group.name;
   }
   return out;
 }

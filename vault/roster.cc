@@ -193,7 +193,8 @@ Result<const Person*> standing(const RosterVersion& roster, const Kid& kid, std:
     return Error(Errc::kKeyRejected, "no device " + to_hex(kid) + " in " + version_text(roster));
   }
   if (device->revoked) {
-    return Error(Errc::kKeyRevoked, person->name + "'s device " + to_hex(kid) + " was revoked in " + version_text(roster));
+    return Error(Errc::kKeyRevoked,
+                 person->name + "'s device " + to_hex(kid) + " was revoked in " + version_text(roster));
   }
   TRY(check_person(roster, *person, roles, at));
   return person;
@@ -201,12 +202,14 @@ Result<const Person*> standing(const RosterVersion& roster, const Kid& kid, std:
 
 Result<const Person*> standing(const RosterVersion& roster, std::string_view name, std::uint32_t roles, WallTime at) {
   const Person* person = roster.find(name);
-  if (person == nullptr) return Error(Errc::kNotFound, "nobody named " + std::string(name) + " in " + version_text(roster));
+  if (person == nullptr)
+    return Error(Errc::kNotFound, "nobody named " + std::string(name) + " in " + version_text(roster));
   TRY(check_person(roster, *person, roles, at));
   return person;
 }
 
-Result<const Person*> check_login(const RosterVersion& roster, const LoginCert& cert, std::uint32_t roles, WallTime at) {
+Result<const Person*> check_login(const RosterVersion& roster, const LoginCert& cert, std::uint32_t roles,
+                                  WallTime at) {
   if (cert.cluster != roster.cluster) return Error(Errc::kKeyRejected, "a login of another cluster");
   const auto [owner, device] = roster.find(cert.kid);
   if (owner != nullptr) TRY(verify_signature(cert, device->keys));
@@ -271,7 +274,8 @@ void add_signature(std::vector<AdminSignature>& signatures, const Device& admin,
 }
 
 Status check_first(const RosterVersion& first, const Hash& pinned) {
-  if (first.hash() != pinned) return Error(Errc::kKeyRejected, "roster version 1 is not the one this cluster began with");
+  if (first.hash() != pinned)
+    return Error(Errc::kKeyRejected, "roster version 1 is not the one this cluster began with");
   if (first.version != 1) return Error(Errc::kInvalid, "the roster does not begin with version 1");
   return check_alone(first);
 }
@@ -282,9 +286,11 @@ Status check_next(const RosterVersion& current, const RosterVersion& next) {
     return Error(Errc::kInvalid, version_text(next) + " cannot follow version " + std::to_string(current.version));
   }
   if (next.previous != current.hash()) {
-    return Error(Errc::kKeyRejected, version_text(next) + " does not continue version " + std::to_string(current.version));
+    return Error(Errc::kKeyRejected,
+                 version_text(next) + " does not continue version " + std::to_string(current.version));
   }
-  if (next.issued < current.issued) return Error(Errc::kInvalid, version_text(next) + " is older than the one before it");
+  if (next.issued < current.issued)
+    return Error(Errc::kInvalid, version_text(next) + " is older than the one before it");
   TRY(check_admins(current, "roster", body_of(next), next.signatures, next.issued));
   return check_alone(next);
 }

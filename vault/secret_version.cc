@@ -118,7 +118,9 @@ Result<SecretHeader> parse_header(ByteView bytes) {
   return out;
 }
 
-void sign_header(SecretHeader& header, const Login& author) { header.signature = sign(author.key, "header", body_of(header)); }
+void sign_header(SecretHeader& header, const Login& author) {
+  header.signature = sign(author.key, "header", body_of(header));
+}
 
 const ShareEntry* ShareTable::find(const Kid& kid) const {
   const auto at = std::find_if(entries.begin(), entries.end(), [&](const ShareEntry& e) { return e.kid == kid; });
@@ -213,7 +215,8 @@ Status check_share_table(const ShareTable& table, const SecretHeader& header, co
   for (std::size_t g = 0; g < has_share.size(); ++g) {
     const auto without = std::find(has_share[g].begin(), has_share[g].end(), false);
     if (without == has_share[g].end()) continue;
-    return bad_table("no share for " + policy.groups[g].approvers[static_cast<std::size_t>(without - has_share[g].begin())]);
+    return bad_table("no share for " +
+                     policy.groups[g].approvers[static_cast<std::size_t>(without - has_share[g].begin())]);
   }
   return check_one_commitment_a_person(table);
 }
@@ -224,7 +227,8 @@ Status check_put(const SecretHeader& header, const ShareTable& table, const Poli
   if (header.roster_version != newest || table.roster_version != newest) {
     return Error(Errc::kStale, "roster version " + std::to_string(newest) + " holds now: seal the secret again");
   }
-  if (table.policy != current_policy.hash()) return Error(Errc::kStale, "the policy has changed: seal the secret again");
+  if (table.policy != current_policy.hash())
+    return Error(Errc::kStale, "the policy has changed: seal the secret again");
   const std::chrono::seconds skew = kCertificateSkew;
   if (header.written + skew < now || now + skew < header.written) {
     return Error(Errc::kInvalid, "the secret says it was written at " + time_text(header.written) + ", not now");

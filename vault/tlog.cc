@@ -66,7 +66,8 @@ std::string_view next_line(std::string_view& text) {
 }
 
 // Whether a signature line is this key's and fits. kCorrupt for no signature line.
-Result<bool> is_signed_by(std::string_view line, std::string_view text, std::string_view name, const SigningPublic& key) {
+Result<bool> is_signed_by(std::string_view line, std::string_view text, std::string_view name,
+                          const SigningPublic& key) {
   if (!line.starts_with(kDash)) return no_note("a line after the text that is no signature");
   line.remove_prefix(kDash.size());
   const std::size_t space = line.find(' ');
@@ -79,7 +80,8 @@ Result<bool> is_signed_by(std::string_view line, std::string_view text, std::str
   Signature signature{};
   if (blob->size() != kKeyIdBytes + signature.size()) return no_note("a signature of a wrong length");
   std::copy(blob->begin() + kKeyIdBytes, blob->end(), signature.begin());
-  if (!verify_raw(key, view_of(text), signature)) return Error(Errc::kKeyRejected, "the checkpoint's signature does not fit");
+  if (!verify_raw(key, view_of(text), signature))
+    return Error(Errc::kKeyRejected, "the checkpoint's signature does not fit");
   return true;
 }
 

@@ -169,14 +169,16 @@ TEST(Ed25519, AKeyThatIsNoPointIsRefusedWithoutAborting) {
 
 // RFC 7748 section 5.2, the two vectors and the first 1,000 iterations.
 TEST(X25519, MatchesThePublishedVectors) {
-  EXPECT_EQ(to_hex(agree(agreement_key_of_secret(hex("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4")),
-                         array_of<32>("e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c"))
-                       ->view()),
-            "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552");
-  EXPECT_EQ(to_hex(agree(agreement_key_of_secret(hex("4b66e9d4d1b4673c5ad22691957d6af5c11b6421e0ea01d42ca4169e7918ba0d")),
-                         array_of<32>("e5210f12786811d3f4b7959d0538ae2c31dbe7106fc03c3efc4cd549c715a493"))
-                       ->view()),
-            "95cbde9476e8907d7aade45cb4b873f88b595a68799fa152e6f8f7647aac7957");
+  EXPECT_EQ(
+      to_hex(agree(agreement_key_of_secret(hex("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4")),
+                   array_of<32>("e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c"))
+                 ->view()),
+      "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552");
+  EXPECT_EQ(
+      to_hex(agree(agreement_key_of_secret(hex("4b66e9d4d1b4673c5ad22691957d6af5c11b6421e0ea01d42ca4169e7918ba0d")),
+                   array_of<32>("e5210f12786811d3f4b7959d0538ae2c31dbe7106fc03c3efc4cd549c715a493"))
+                 ->view()),
+      "95cbde9476e8907d7aade45cb4b873f88b595a68799fa152e6f8f7647aac7957");
 }
 
 TEST(X25519, MatchesThePublishedIterations) {
@@ -218,9 +220,10 @@ TEST(X25519, PointsOfSmallOrderAreRefused) {
 
 // RFC 7914 section 12, the third vector (r = 8, p = 1).
 TEST(Scrypt, MatchesThePublishedVector) {
-  EXPECT_EQ(to_hex(scrypt(view_of("pleaseletmein"), view_of("SodiumChloride"), 14, 64)->view()),
-            "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2d5432955613f0fcf62d49705242a9af9e61e85dc0d651"
-            "e40dfcf017b45575887");
+  EXPECT_EQ(
+      to_hex(scrypt(view_of("pleaseletmein"), view_of("SodiumChloride"), 14, 64)->view()),
+      "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2d5432955613f0fcf62d49705242a9af9e61e85dc0d651"
+      "e40dfcf017b45575887");
 }
 
 TEST(Scrypt, CostsOutOfRangeAreRefused) {

@@ -86,7 +86,8 @@ TEST(Shamir, WorksAtItsLargest) {
 
 TEST(Shamir, ThresholdsOutOfRangeAreRefused) {
   SystemRandom random;
-  for (const auto& [m, n] : {std::pair{0u, 3u}, {4u, 3u}, {1u, 0u}, {1u, 256u}, {256u, 256u}, {0xffffffffu, 0xffffffffu}}) {
+  for (const auto& [m, n] :
+       {std::pair{0u, 3u}, {4u, 3u}, {1u, 0u}, {1u, 256u}, {256u, 256u}, {0xffffffffu, 0xffffffffu}}) {
     EXPECT_EQ(shamir_split(hashed("S"), m, n, random).error().code, Errc::kInvalid) << m << " of " << n;
   }
 }

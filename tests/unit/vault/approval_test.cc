@@ -60,8 +60,9 @@ TEST(Approval, ASecondTooLateIsTooLate) {
   Story story;
   const WallTime end = story.request.expires;
   EXPECT_EQ(code_of(approve(story.a_case(), story.device("bob"), story.chain(), end, story.random)), kDone);
-  EXPECT_EQ(code_of(approve(story.a_case(), story.device("bob"), story.chain(), end + std::chrono::seconds(1), story.random)),
-            Errc::kTimedOut);
+  EXPECT_EQ(
+      code_of(approve(story.a_case(), story.device("bob"), story.chain(), end + std::chrono::seconds(1), story.random)),
+      Errc::kTimedOut);
   Case patient = story.a_case();
   patient.request.expires = end + kMinute;
   const Approval late =

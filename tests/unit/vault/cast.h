@@ -1,5 +1,5 @@
-// The people of the vault's tests: ada (admin), alice (author and requester), bob, carol and dave (approvers), a roster,
-// a policy of 2 of bob, carol, dave, and short ways to what one of them does.
+// The people of the vault's tests: ada (admin), alice (author and requester), bob, carol and dave (approvers), a
+// roster, a policy of 2 of bob, carol, dave, and short ways to what one of them does.
 #pragma once
 
 #include <map>
@@ -129,7 +129,8 @@ struct Story : Cast {
     wish.uid = 1002;
     wish.program = "cat /mnt/secrets/prod/db";
     wish.reason = "restart of the database";
-    return make_request(sealed.header, sealed.table, rules, login(requester), request_key.public_key, wish, kNow, random);
+    return make_request(sealed.header, sealed.table, rules, login(requester), request_key.public_key, wish, kNow,
+                        random);
   }
   Result<Case> open(const RosterChain& with) const {
     return open_case(encode(rules), encode(sealed.header), encode(sealed.table), encode(request), with);

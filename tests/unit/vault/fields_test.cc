@@ -13,14 +13,18 @@ TEST(PlainText, TakesOrdinaryTextOfAnyLanguage) {
 }
 
 TEST(PlainText, RefusesWhatMovesTheCursorOrTurnsTheLine) {
-  for (const char* text : {"a\nb", "\x1b[2J", "a\x7f", "\xc2\x9b", "\xe2\x80\xae" "evil", "\xe2\x81\xa6", "\xe2\x80\xa8", "\xef\xbb\xbf"}) {
+  for (const char* text : {"a\nb", "\x1b[2J", "a\x7f", "\xc2\x9b",
+                           "\xe2\x80\xae"
+                           "evil",
+                           "\xe2\x81\xa6", "\xe2\x80\xa8", "\xef\xbb\xbf"}) {
     EXPECT_FALSE(is_plain_text(text)) << to_hex(view_of(text));
     EXPECT_TRUE(is_plain_text(plain_text(text, 100)));
   }
 }
 
 TEST(PlainText, RefusesWhatIsNoUtf8) {
-  for (const char* text : {"\x80", "\xc3", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff", "a\xe2\x82"}) {
+  for (const char* text :
+       {"\x80", "\xc3", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff", "a\xe2\x82"}) {
     EXPECT_FALSE(is_plain_text(text)) << to_hex(view_of(text));
     EXPECT_TRUE(is_plain_text(plain_text(text, 100)));
   }

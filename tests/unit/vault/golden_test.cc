@@ -1,7 +1,6 @@
 // The formats of suite 1 as they were first written: what is signed today must be read for ever.
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <fstream>
 #include <map>
 
@@ -20,13 +19,15 @@ std::array<std::uint8_t, N> bytes_for(std::string_view name) {
 }
 
 Device device_for(const std::string& name) {
-  return {signing_key_of_seed(sha256(view_of(name + " signs"))), agreement_key_of_secret(sha256(view_of(name + " agrees")))};
+  return {signing_key_of_seed(sha256(view_of(name + " signs"))),
+          agreement_key_of_secret(sha256(view_of(name + " agrees")))};
 }
 
 // One of each, every field its own value, keys from hashes of names.
 std::map<std::string, Bytes> samples() {
   const Device ada = device_for("ada");
-  LoginCert login{bytes_for<16>("cluster"), "ada", ada.kid(), bytes_for<32>("login key"), {10}, {20}, bytes_for<64>("login")};
+  LoginCert login{bytes_for<16>("cluster"), "ada", ada.kid(), bytes_for<32>("login key"), {10}, {20},
+                  bytes_for<64>("login")};
   RosterVersion roster;
   roster.cluster = login.cluster;
   roster.version = 2;
@@ -54,7 +55,10 @@ std::map<std::string, Bytes> samples() {
   header.author = login;
   header.mac = bytes_for<32>("mac");
   header.signature = bytes_for<64>("header");
-  ShareTable table{header.hash(), policy.hash(), 2, {{0, 1, ada.kid(), bytes_for<32>("commitment"), bytes_for<80>("sealed")}},
+  ShareTable table{header.hash(),
+                   policy.hash(),
+                   2,
+                   {{0, 1, ada.kid(), bytes_for<32>("commitment"), bytes_for<80>("sealed")}},
                    bytes_for<64>("table")};
   Request request;
   request.id = bytes_for<16>("id");
@@ -76,34 +80,32 @@ std::map<std::string, Bytes> samples() {
   const Hash rd = request.rd();
   const Approval approval{rd, ada.kid(), 1, {100}, bytes_for<80>("share"), bytes_for<64>("approval")};
   const Denial denial{rd, ada.kid(), {110}, "no", bytes_for<64>("denial")};
-  return {{"device", encode(ada.public_half())},
-          {"login", encode(login)},
-          {"roster", encode(roster)},
-          {"roster hash", bytes_of(roster.hash())},
-          {"policy", encode(policy)},
-          {"policy hash", bytes_of(policy.hash())},
-          {"header", encode(header)},
-          {"share table", encode(table)},
-          {"share aad", share_aad(header, policy.hash(), table.entries[0])},
-          {"share commitment", bytes_of(share_commitment(header.core, 0, 1, secret("0123456789abcdef0123456789abcdef")))},
-          {"quorum commitment", bytes_of(quorum_commitment(header.core, secret("0123456789abcdef0123456789abcdef")))},
-          {"request", encode(request)},
-          {"rd", bytes_of(rd)},
-          {"approval", encode(approval)},
-          {"denial", encode(denial)},
-          {"record", encode(Record{rd, Happening::kClosed, {120}, bytes_for<64>("record")})},
-          {"release hash", bytes_of(release_hash(rd, {approval}, bytes_for<96>("inner")))},
-          {"log leaf", encode(LogLeaf{LeafKind::kRelease, {130}, "ada", rd, "/secrets/db", {1, 2, 3}})},
-          {"join mac", bytes_of(join_mac(secret("0123456789abcdef"), bytes_for<16>("invitation"), "ada", ada.public_half()))}};
-}
-
-std::filesystem::path golden_file() {
-  return std::filesystem::path(__FILE__).parent_path() / "../../golden/vault_suite1.txt";
+  return {
+      {"device", encode(ada.public_half())},
+      {"login", encode(login)},
+      {"roster", encode(roster)},
+      {"roster hash", bytes_of(roster.hash())},
+      {"policy", encode(policy)},
+      {"policy hash", bytes_of(policy.hash())},
+      {"header", encode(header)},
+      {"share table", encode(table)},
+      {"share aad", share_aad(header, policy.hash(), table.entries[0])},
+      {"share commitment", bytes_of(share_commitment(header.core, 0, 1, secret("0123456789abcdef0123456789abcdef")))},
+      {"quorum commitment", bytes_of(quorum_commitment(header.core, secret("0123456789abcdef0123456789abcdef")))},
+      {"request", encode(request)},
+      {"rd", bytes_of(rd)},
+      {"approval", encode(approval)},
+      {"denial", encode(denial)},
+      {"record", encode(Record{rd, Happening::kClosed, {120}, bytes_for<64>("record")})},
+      {"release hash", bytes_of(release_hash(rd, {approval}, bytes_for<96>("inner")))},
+      {"log leaf", encode(LogLeaf{LeafKind::kRelease, {130}, "ada", rd, "/secrets/db", {1, 2, 3}})},
+      {"join mac",
+       bytes_of(join_mac(secret("0123456789abcdef"), bytes_for<16>("invitation"), "ada", ada.public_half()))}};
 }
 
 TEST(Golden, Suite1IsWrittenAsEver) {
   std::map<std::string, std::string> golden;
-  std::ifstream file(golden_file());
+  std::ifstream file(CONCLAVE_GOLDEN "/vault_suite1.txt");
   for (std::string line; std::getline(file, line);) {
     const std::size_t colon = line.find(": ");
     if (!line.starts_with('#') && colon != std::string::npos) golden[line.substr(0, colon)] = line.substr(colon + 2);

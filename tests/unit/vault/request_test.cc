@@ -87,7 +87,8 @@ TEST(Case, EveryPartBelongsToTheOthers) {
   const SealedVersion second = story.seal("second", story.rules, story.author);
   EXPECT_FALSE(open_case(policy, encode(second.header), table, request, chain));
   EXPECT_FALSE(open_case(policy, header, encode(second.table), request, chain));
-  EXPECT_EQ(code_of(open_case(policy, encode(second.header), encode(second.table), request, chain)), Errc::kKeyRejected);
+  EXPECT_EQ(code_of(open_case(policy, encode(second.header), encode(second.table), request, chain)),
+            Errc::kKeyRejected);
   EXPECT_FALSE(open_case(encode(story.policy(1)), header, table, request, chain));
 }
 

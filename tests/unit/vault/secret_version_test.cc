@@ -68,7 +68,8 @@ TEST(ShareTable, ASwappedXFailsItsCommitmentToo) {
   ShareTable table = story.sealed.table;
   std::swap(table.entries[0].x, table.entries[1].x);
   const SecretBytes any(kShareBytes);
-  EXPECT_NE(share_commitment(story.sealed.header.core, 0, 1, any), share_commitment(story.sealed.header.core, 0, 2, any));
+  EXPECT_NE(share_commitment(story.sealed.header.core, 0, 1, any),
+            share_commitment(story.sealed.header.core, 0, 2, any));
   for (const char* name : {"bob", "carol"}) {
     EXPECT_EQ(code_of(open_share(story.device(name), story.sealed.header, table)), Errc::kCorrupt);
   }
@@ -114,7 +115,8 @@ TEST(ShareTable, ARevokedDeviceGetsNone) {
 TEST(SecretVersion, AWeakerPolicyLaterDoesNotWeakenAnOlderSecret) {
   Story story;
   Policy weaker = story.policy(1);
-  EXPECT_EQ(code_of(check_share_table(story.sealed.table, story.sealed.header, weaker, story.chain())), Errc::kKeyRejected);
+  EXPECT_EQ(code_of(check_share_table(story.sealed.table, story.sealed.header, weaker, story.chain())),
+            Errc::kKeyRejected);
   // A forged table with the weaker policy's hash changes every share's AAD.
   ShareTable table = story.sealed.table;
   table.policy = weaker.hash();

@@ -80,8 +80,9 @@ TEST(Story, AnotherRequestsInnerOpensNothing) {
   Case other_case = story.a_case();
   other_case.rd[0] ^= 1;
   const Bytes inner = seal_inner(other_case, story.sealed.inner, story.random).value();
-  EXPECT_EQ(code_of(open_released(story.a_case(), approvals, inner, story.sealed.payload, story.request_key, story.chain())),
-            Errc::kCorrupt);
+  EXPECT_EQ(
+      code_of(open_released(story.a_case(), approvals, inner, story.sealed.payload, story.request_key, story.chain())),
+      Errc::kCorrupt);
 }
 
 TEST(Story, AnyFlippedByteOfThePayloadIsRefused) {

@@ -47,7 +47,8 @@ TEST_F(CheckpointTest, NoChangedCharacterIsAccepted) {
 
 TEST_F(CheckpointTest, AnotherLogsIsRefused) {
   EXPECT_EQ(code_of(open_checkpoint(note, "conclave/0103", key.public_key)), Errc::kKeyRejected);
-  EXPECT_EQ(code_of(open_checkpoint(note, "conclave/0102", make_signing_key(cast.random).public_key)), Errc::kKeyRejected);
+  EXPECT_EQ(code_of(open_checkpoint(note, "conclave/0102", make_signing_key(cast.random).public_key)),
+            Errc::kKeyRejected);
 }
 
 TEST_F(CheckpointTest, OthersSignaturesArePassedOver) {
@@ -76,10 +77,30 @@ TEST(TilePath, RoundTrips) {
 }
 
 TEST(TilePath, AnythingElseIsRefused) {
-  for (const char* path : {"", "tile", "tile/", "tile/0", "tile/0/", "tile/0/00", "tile/0/0000", "tile/0/000/", "/tile/0/000",
-                           "tile/64/000", "tile/00/000", "tile/-1/000", "tile/x/000", "tile/0/x000/000", "tile/0/001/000",
-                           "tile/0/000.p/0", "tile/0/000.p/256", "tile/0/000.p/", "tile/0/000.p/01", "tile/0/../000",
-                           "tile/0/x001/00a", "tile/entries/000.p/1/", "checkpoint", "tile/0/999999999999999999999999"}) {
+  for (const char* path : {"",
+                           "tile",
+                           "tile/",
+                           "tile/0",
+                           "tile/0/",
+                           "tile/0/00",
+                           "tile/0/0000",
+                           "tile/0/000/",
+                           "/tile/0/000",
+                           "tile/64/000",
+                           "tile/00/000",
+                           "tile/-1/000",
+                           "tile/x/000",
+                           "tile/0/x000/000",
+                           "tile/0/001/000",
+                           "tile/0/000.p/0",
+                           "tile/0/000.p/256",
+                           "tile/0/000.p/",
+                           "tile/0/000.p/01",
+                           "tile/0/../000",
+                           "tile/0/x001/00a",
+                           "tile/entries/000.p/1/",
+                           "checkpoint",
+                           "tile/0/999999999999999999999999"}) {
     EXPECT_EQ(code_of(parse_tile_path(path)), Errc::kInvalid) << path;
   }
 }
@@ -98,9 +119,10 @@ TEST(Tiles, HoldTheHashesOfCompleteSubtrees) {
   const Bytes upper = tile_content(tree, 600, {.level = 1, .width = 2}).value();
   const Hash root = tree.root(256);
   EXPECT_TRUE(std::equal(root.begin(), root.end(), upper.begin()));
-  for (const TilePath& missing : {TilePath{.number = 2}, TilePath{.number = 2, .width = 89}, TilePath{.number = 3, .width = 1},
-                                  TilePath{.level = 1, .width = 3}, TilePath{.level = 2, .width = 1},
-                                  TilePath{.level = 63, .width = 1}, TilePath{.number = ~0ull >> 8, .width = 1}}) {
+  for (const TilePath& missing :
+       {TilePath{.number = 2}, TilePath{.number = 2, .width = 89}, TilePath{.number = 3, .width = 1},
+        TilePath{.level = 1, .width = 3}, TilePath{.level = 2, .width = 1}, TilePath{.level = 63, .width = 1},
+        TilePath{.number = ~0ull >> 8, .width = 1}}) {
     EXPECT_EQ(code_of(tile_content(tree, 600, missing)), Errc::kNotFound) << path_of(missing);
   }
 }
@@ -108,8 +130,8 @@ TEST(Tiles, HoldTheHashesOfCompleteSubtrees) {
 TEST(Tiles, TheListNamesEachOnce) {
   std::vector<std::string> paths;
   for (const TilePath& tile : tiles_of(600)) paths.push_back(path_of(tile));
-  EXPECT_EQ(paths, (std::vector<std::string>{"tile/entries/000", "tile/entries/001", "tile/entries/002.p/88", "tile/0/000",
-                                             "tile/0/001", "tile/0/002.p/88", "tile/1/000.p/2"}));
+  EXPECT_EQ(paths, (std::vector<std::string>{"tile/entries/000", "tile/entries/001", "tile/entries/002.p/88",
+                                             "tile/0/000", "tile/0/001", "tile/0/002.p/88", "tile/1/000.p/2"}));
   EXPECT_TRUE(tiles_of(0).empty());
   EXPECT_EQ(tiles_of(256).size(), 3u);
 }
