@@ -205,6 +205,7 @@ std::optional<Error> Connection::objection() {
   if (reader_.wants_continue()) {  // if it does not fit into the socket's buffer, the client goes on without it
     std::string_view line = "HTTP/1.1 100 Continue\r\n\r\n";
     (void)tls_.write(line);
+    (void)tls_.flush();
   }
   return std::nullopt;
 }
@@ -239,12 +240,14 @@ void Connection::reply(HttpReply reply) {
 }
 
 void Connection::write_reply() {
-  while (!unwritten_.empty()) {
-    const Step step = tls_.write(unwritten_);
-    if (step == Step::kOver) return;
-    if (step != Step::kDone) return wait(step, &Connection::write_reply);
+  Step step = Step::kDone;
+  while (step == Step::kDone && !unwritten_.empty()) {
+    step = tls_.write(unwritten_);
     if (unwritten_.empty() && !std::exchange(head_, {}).empty()) unwritten_ = body_;
   }
+  if (step == Step::kDone) step = tls_.flush();
+  if (step == Step::kOver) return;
+  if (step != Step::kDone) return wait(step, &Connection::write_reply);
   body_ = {};
   release_body();
   keep_alive_ ? await_request() : linger();
@@ -342,6 +345,7 @@ void Connection::flush() {
   std::string_view rest = std::string_view(outbox_).substr(outbox_written_);
   Step step = Step::kDone;
   while (!rest.empty() && step == Step::kDone) step = tls_.write(rest);
+  if (step == Step::kDone) step = tls_.flush();
   outbox_written_ = outbox_.size() - rest.size();
   waits_to_write_ = step == Step::kWantRead || step == Step::kWantWrite;
   if (step == Step::kOver) return break_off();

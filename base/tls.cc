@@ -24,6 +24,10 @@ using Bio = std::unique_ptr<BIO, Freed<BIO_free>>;
 using Pkey = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using Cert = std::unique_ptr<X509, Freed<X509_free>>;
 
+constexpr std::size_t kTogetherBytes = 48u << 10;  // with one more record: what goes to the kernel at once
+constexpr std::size_t kKeptBytes = 4u << 10;       // of that buffer, by an idle connection
+constexpr std::size_t kReadAheadBytes = 64u << 10;
+
 Bio reading(ByteView bytes) { return Bio(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size()))); }
 
 Cert next_certificate(BIO* bio) { return Cert(PEM_read_bio_X509(bio, nullptr, nullptr, nullptr)); }
@@ -57,43 +61,6 @@ Bytes der_of(X509* cert) {
   return out;
 }
 
-// A socket under OpenSSL whose writing to a closed connection is an error and not a signal. The socket's number is
-// the BIO's data.
-int socket_of(BIO* bio) { return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio))); }
-
-int after_transfer(BIO* bio, ssize_t size, int retry_flag, std::size_t* done) {
-  BIO_clear_retry_flags(bio);
-  if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
-    BIO_set_flags(bio, retry_flag | BIO_FLAGS_SHOULD_RETRY);
-  }
-  *done = size > 0 ? static_cast<std::size_t>(size) : 0;
-  return size > 0 ? 1 : 0;
-}
-
-int socket_read(BIO* bio, char* into, std::size_t size, std::size_t* done) {
-  return after_transfer(bio, recv(socket_of(bio), into, size, 0), BIO_FLAGS_READ, done);
-}
-
-int socket_write(BIO* bio, const char* from, std::size_t size, std::size_t* done) {
-  return after_transfer(bio, send(socket_of(bio), from, size, MSG_NOSIGNAL), BIO_FLAGS_WRITE, done);
-}
-
-long socket_control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
-
-BIO* make_socket_bio(int socket) {
-  static const BIO_METHOD* const method = [] {
-    BIO_METHOD* const made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket");
-    CHECK(made && BIO_meth_set_read_ex(made, socket_read) == 1 && BIO_meth_set_write_ex(made, socket_write) == 1 &&
-          BIO_meth_set_ctrl(made, socket_control) == 1);
-    return made;
-  }();
-  BIO* const bio = BIO_new(method);
-  CHECK(bio != nullptr);
-  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(socket)));
-  BIO_set_init(bio, 1);
-  return bio;
-}
-
 void set_options(SSL_CTX* context) {
   SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
   SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION);
@@ -102,10 +69,84 @@ void set_options(SSL_CTX* context) {
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   // Idle connections give their 34 KiB back; what was written of a large body need not be written again.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_read_ahead(context, 1);  // else each record costs two calls: its head, then the rest
+  SSL_CTX_set_default_read_buffer_len(context, kReadAheadBytes);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
 }
 
 }  // namespace
+
+// The bytes under OpenSSL. Four records go to the kernel at once: a call each for 16 KiB costs more than copying them.
+// Writing to a closed connection is an error here, not a signal.
+struct TlsConnection::Wire {
+  explicit Wire(int s) : socket(s) {}
+
+  const int socket;
+  std::string outgoing;
+  std::size_t sent = 0;   // of outgoing
+
+  // False: not all of it went; errno says why.
+  bool push() {
+    while (sent < outgoing.size()) {
+      const ssize_t size = send(socket, outgoing.data() + sent, outgoing.size() - sent, MSG_NOSIGNAL);
+      if (size < 0) return false;
+      sent += static_cast<std::size_t>(size);
+    }
+    outgoing.capacity() > kKeptBytes ? std::string().swap(outgoing) : outgoing.clear();
+    sent = 0;
+    return true;
+  }
+
+  static Wire& of(BIO* bio) { return *static_cast<Wire*>(BIO_get_data(bio)); }
+
+  // After a call that failed.
+  static void set_retry(BIO* bio, int flag) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) BIO_set_flags(bio, flag | BIO_FLAGS_SHOULD_RETRY);
+  }
+
+  static int read(BIO* bio, char* into, std::size_t size, std::size_t* done) {
+    BIO_clear_retry_flags(bio);
+    const ssize_t got = recv(of(bio).socket, into, size, 0);
+    if (got < 0) set_retry(bio, BIO_FLAGS_READ);
+    *done = got > 0 ? static_cast<std::size_t>(got) : 0;
+    return got > 0 ? 1 : 0;
+  }
+
+  static int write(BIO* bio, const char* from, std::size_t size, std::size_t* done) {
+    BIO_clear_retry_flags(bio);
+    Wire& wire = of(bio);
+    if (wire.outgoing.size() >= kTogetherBytes && !wire.push()) {
+      set_retry(bio, BIO_FLAGS_WRITE);
+      return 0;
+    }
+    wire.outgoing.append(from, size);
+    *done = size;
+    return 1;
+  }
+
+  // OpenSSL flushes in handshakes only: what it waits for an answer to.
+  static long control(BIO* bio, int command, long, void*) {
+    if (command != BIO_CTRL_FLUSH) return 0;
+    BIO_clear_retry_flags(bio);
+    if (of(bio).push()) return 1;
+    set_retry(bio, BIO_FLAGS_WRITE);
+    return -1;
+  }
+
+  static BIO* make_bio(Wire* wire) {
+    static const BIO_METHOD* const method = [] {
+      BIO_METHOD* const made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "wire");
+      CHECK(made && BIO_meth_set_read_ex(made, read) == 1 && BIO_meth_set_write_ex(made, write) == 1 &&
+            BIO_meth_set_ctrl(made, control) == 1);
+      return made;
+    }();
+    BIO* const bio = BIO_new(method);
+    CHECK(bio != nullptr);
+    BIO_set_data(bio, wire);
+    BIO_set_init(bio, 1);
+    return bio;
+  }
+};
 
 void TlsServer::Free::operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
 
@@ -127,12 +168,15 @@ Result<TlsServer> TlsServer::make(const TlsIdentity& identity) {
 
 void TlsConnection::Free::operator()(SSL* connection) const { SSL_free(connection); }
 
-TlsConnection::TlsConnection(const TlsServer& server, int socket) : connection_(SSL_new(server.context_.get())) {
+TlsConnection::TlsConnection(const TlsServer& server, int socket)
+    : wire_(std::make_unique<Wire>(socket)), connection_(SSL_new(server.context_.get())) {
   CHECK(connection_ != nullptr);
-  BIO* const bio = make_socket_bio(socket);
+  BIO* const bio = Wire::make_bio(wire_.get());
   SSL_set_bio(connection_.get(), bio, bio);
   SSL_set_accept_state(connection_.get());
 }
+
+TlsConnection::~TlsConnection() = default;
 
 TlsConnection::Step TlsConnection::after(int result) {
   if (result > 0) return Step::kDone;
@@ -149,7 +193,9 @@ TlsConnection::Step TlsConnection::after(int result) {
 
 TlsConnection::Step TlsConnection::handshake() {
   ERR_clear_error();
-  return after(SSL_do_handshake(connection_.get()));
+  const Step step = after(SSL_do_handshake(connection_.get()));
+  if (step == Step::kOver) (void)wire_->push();  // the alert that says why
+  return step;
 }
 
 TlsConnection::Step TlsConnection::read(ByteSpan into, std::size_t& got_bytes) {
@@ -163,6 +209,11 @@ TlsConnection::Step TlsConnection::write(std::string_view& from) {
   const Step step = after(SSL_write_ex(connection_.get(), from.data(), from.size(), &went));
   if (step == Step::kDone) from.remove_prefix(went);
   return step;
+}
+
+TlsConnection::Step TlsConnection::flush() {
+  if (wire_->push()) return Step::kDone;
+  return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? Step::kWantWrite : Step::kOver;
 }
 
 Result<TlsPeer> TlsConnection::peer(const ClusterId& cluster) const {

@@ -43,6 +43,7 @@ struct TlsPeer {
 class TlsConnection {
  public:
   TlsConnection(const TlsServer& server, int socket);
+  ~TlsConnection();
 
   enum class Step : std::uint8_t {
     kDone,        // of what was asked, something happened
@@ -52,7 +53,8 @@ class TlsConnection {
   };
   Step handshake();                                   // kOver: refused; failure() says why
   Step read(ByteSpan into, std::size_t& got_bytes);
-  Step write(std::string_view& from);                 // takes what went from the front
+  Step write(std::string_view& from);                 // takes what went from the front; it may wait for flush()
+  Step flush();                                       // kDone: all that was written is with the kernel
   [[nodiscard]] const std::string& failure() const { return failure_; }
   // After the handshake. kUnauthenticated as peer_of_certificate.
   [[nodiscard]] Result<TlsPeer> peer(const ClusterId& cluster) const;
@@ -63,6 +65,8 @@ class TlsConnection {
   };
   Step after(int result);
 
+  struct Wire;
+  std::unique_ptr<Wire> wire_;  // outlives connection_
   std::unique_ptr<ssl_st, Free> connection_;
   std::string failure_;
 };
