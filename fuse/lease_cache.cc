@@ -65,6 +65,7 @@ LeaseCache::Use LeaseCache::use_of(LeaseEntry& entry) {
   use.phase_ = entry.phase;
   use.fresh_ = std::exchange(entry.unused, false);
   entry.owed_until = MonoTime{};
+  entry.wanted_here = true;
   ++entry.uses[entry.phase ? 1 : 0];
   return use;
 }

@@ -122,6 +122,7 @@ void LeaseCache::start_recall(LeaseEntry& entry, LeaseMode keep) {
   const bool known = entry.recalled();
   if (!known || keep == LeaseMode::kNone) entry.keep = keep;
   entry.recall_seq = entry.lease->seq;
+  entry.wanted_here = false;  // a release that waits goes through
   if (std::exchange(entry.queued, true)) return;
   add_job({JobKind::kRecall, entry.inode, 0});
 }
@@ -143,6 +144,7 @@ void LeaseCache::carry_out_recall(InodeId inode) {
     lock.lock();
     if (!all_kept.empty() && all_kept.front().first == inode) kept = std::move(all_kept.front().second);
     if (keep != LeaseMode::kNone && !kept) add_job({JobKind::kInvalidate, inode, 0});
+    recalls_.fetch_add(1);
     finish_recall(entry, seq, std::move(kept));
     call_ended(entry);
   } else {
@@ -205,7 +207,6 @@ void LeaseCache::drain_until_done(const LeaseEntry& entry, std::uint64_t seq, Le
 }
 
 void LeaseCache::finish_recall(LeaseEntry& entry, std::uint64_t seq, std::optional<HeldLease> kept) {
-  recalls_.fetch_add(1);
   if (entry.lease && entry.lease->seq == seq && entry.closed) {
     if (kept) {
       kept->since = entry.lease->since;
@@ -261,25 +262,27 @@ void LeaseCache::release_soon(InodeId inode) {
   LeaseEntry* const entry = shard.find(inode);
   if (entry == nullptr || !entry->lease || entry->queued || entry->calls != 0 || entry->all_uses() != 0) return;
   entry->queued = true;
-  entry->closed = true;
+  entry->wanted_here = false;
   entry->recall_seq = entry->lease->seq;
   entry->keep = LeaseMode::kNone;
   add_job({JobKind::kRelease, inode, 0});
 }
 
+// As a recall, though nobody waits: the kernel may have looked the inode up again since it forgot it.
 void LeaseCache::release(const std::vector<InodeId>& inodes) {
   std::vector<GiveBack> returns;
   for (const InodeId inode : inodes) {
-    const bool clean = hooks_.drain(inode, LeaseMode::kNone).has_value();
-    const bool open = hooks_.is_open(inode);
     Shard& shard = shard_of(inode);
-    const std::lock_guard lock(shard.mutex);
+    Lock lock(shard.mutex);
     LeaseEntry& entry = *shard.find(inode);
-    if (clean || !entry.lease) {
-      returns.push_back({inode, entry.recall_seq, LeaseMode::kNone, open});
+    const std::uint64_t seq = entry.recall_seq;
+    if (!entry.wanted_here && close(entry, seq, LeaseMode::kNone, lock)) {
+      drain_until_done(entry, seq, LeaseMode::kNone, lock);
+      lock.unlock();
+      returns.push_back({inode, seq, LeaseMode::kNone, hooks_.is_open(inode)});
     } else {
-      entry.closed = false;  // the long way
-      add_job({JobKind::kRecall, inode, 0});
+      finish_recall(entry, seq, std::nullopt);  // it stays, or is gone already
+      erase_if_idle(shard, inode);
     }
   }
   give_back_for_good(returns);
