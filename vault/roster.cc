@@ -202,8 +202,9 @@ Result<const Person*> standing(const RosterVersion& roster, const Kid& kid, std:
 
 Result<const Person*> standing(const RosterVersion& roster, std::string_view name, std::uint32_t roles, WallTime at) {
   const Person* person = roster.find(name);
-  if (person == nullptr)
+  if (person == nullptr) {
     return Error(Errc::kNotFound, "nobody named " + std::string(name) + " in " + version_text(roster));
+  }
   TRY(check_person(roster, *person, roles, at));
   return person;
 }
@@ -274,8 +275,9 @@ void add_signature(std::vector<AdminSignature>& signatures, const Device& admin,
 }
 
 Status check_first(const RosterVersion& first, const Hash& pinned) {
-  if (first.hash() != pinned)
+  if (first.hash() != pinned) {
     return Error(Errc::kKeyRejected, "roster version 1 is not the one this cluster began with");
+  }
   if (first.version != 1) return Error(Errc::kInvalid, "the roster does not begin with version 1");
   return check_alone(first);
 }
@@ -289,8 +291,9 @@ Status check_next(const RosterVersion& current, const RosterVersion& next) {
     return Error(Errc::kKeyRejected,
                  version_text(next) + " does not continue version " + std::to_string(current.version));
   }
-  if (next.issued < current.issued)
+  if (next.issued < current.issued) {
     return Error(Errc::kInvalid, version_text(next) + " is older than the one before it");
+  }
   TRY(check_admins(current, "roster", body_of(next), next.signatures, next.issued));
   return check_alone(next);
 }

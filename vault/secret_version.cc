@@ -227,8 +227,9 @@ Status check_put(const SecretHeader& header, const ShareTable& table, const Poli
   if (header.roster_version != newest || table.roster_version != newest) {
     return Error(Errc::kStale, "roster version " + std::to_string(newest) + " holds now: seal the secret again");
   }
-  if (table.policy != current_policy.hash())
+  if (table.policy != current_policy.hash()) {
     return Error(Errc::kStale, "the policy has changed: seal the secret again");
+  }
   const std::chrono::seconds skew = kCertificateSkew;
   if (header.written + skew < now || now + skew < header.written) {
     return Error(Errc::kInvalid, "the secret says it was written at " + time_text(header.written) + ", not now");

@@ -80,8 +80,9 @@ Result<bool> is_signed_by(std::string_view line, std::string_view text, std::str
   Signature signature{};
   if (blob->size() != kKeyIdBytes + signature.size()) return no_note("a signature of a wrong length");
   std::copy(blob->begin() + kKeyIdBytes, blob->end(), signature.begin());
-  if (!verify_raw(key, view_of(text), signature))
+  if (!verify_raw(key, view_of(text), signature)) {
     return Error(Errc::kKeyRejected, "the checkpoint's signature does not fit");
+  }
   return true;
 }
 
