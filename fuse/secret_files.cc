@@ -28,6 +28,11 @@ std::string_view state_name(vault::v1::State state) {
   }
 }
 
+SessionId session_of(const Fs& fs) {
+  const auto session = fs.parts().session();
+  return session ? session->id() : SessionId{};
+}
+
 bool writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
 
 Error verdict(Errc code) {
@@ -142,7 +147,7 @@ Status SecretFiles::file_request(const SecretKey& key, const Caller& caller, Sec
     wish.reason = explicitly ? reason : program.reason;
     const auto seen = parts_.fs.parts().inodes.seen(key.inode);
     FiledRequest filed = TRY(parts_.vault.file(std::move(secret), *login, wish, seen ? seen->path : "",
-                                               parts_.fs.parts().session()));
+                                               session_of(parts_.fs)));
     parts_.log.info("request filed", {{"id", vault::short_id(filed.request.rd())}, {"uid", caller.uid},
                                       {"person", login->cert.person}});
     parts_.book.filed(key, std::move(filed), login);
@@ -310,7 +315,7 @@ Result<std::string> SecretFiles::requests(const Caller& caller) const {
 void SecretFiles::run_events() {
   SessionId listening{};
   while (!stopping_) {
-    const SessionId session = parts_.fs.parts().session();
+    const SessionId session = session_of(parts_.fs);
     if (session != listening) {
       listening = session;
       events_seen_ = 0;
@@ -324,7 +329,7 @@ void SecretFiles::run_events() {
           parts_.book.decided(rd, event.state(), parts_.clock.now());
           events_seen_ = number;
         }
-        return !stopping_ && parts_.fs.parts().session() == session;
+        return !stopping_ && session_of(parts_.fs) == session;
       }));
     }
     if (!stopping_) parts_.clock.sleep_until(parts_.clock.now() + kTick);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace conclave::fuse_fs {
@@ -19,16 +20,46 @@ struct Rendered {
 }  // namespace
 
 StatusFiles::StatusFiles(Clock& clock) : clock_(clock), started_(clock.wall()) {
-  nodes_[kFolderInode] = Node{kFolder, kRootInode, {}, {}};
+  nodes_[kFolderInode].name = kFolder;
+  nodes_[kFolderInode].parent = kRootInode;
 }
 
 InodeId StatusFiles::intern(InodeId parent, const std::string& name) {
   const auto known = by_name_.find({parent, name});
   if (known != by_name_.end()) return known->second;
   const InodeId inode{kFirst + nodes_.size()};
-  nodes_[inode] = Node{name, parent, {}, {}};
+  nodes_[inode].name = name;
+  nodes_[inode].parent = parent;
   by_name_[{parent, name}] = inode;
   return inode;
+}
+
+// With the mutex. A number stands for one path, which is a file or a folder for ever.
+InodeId StatusFiles::intern_listed(InodeId parent, const Child& child) {
+  const InodeId inode = intern(parent, child.name);
+  const Node& above = nodes_.at(parent);
+  Node& node = nodes_.at(inode);
+  if (raw(node.tree) != 0) return inode;  // read without the mutex from now on
+  node.tree = above.source.list ? parent : above.tree;
+  node.path = above.path.empty() ? child.name : above.path + "/" + child.name;
+  node.folder = child.folder;
+  return inode;
+}
+
+// What a source's listing has directly in one of its folders, in its order.
+Result<std::vector<StatusFiles::Child>> StatusFiles::listed(const Caller& caller, InodeId folder, const Node& at) const {
+  const Node* const source = at.source.list ? &at : node(at.tree);
+  if (source == nullptr || !source->source.list) return Error(Errc::kNotDirectory, "folder " + std::to_string(raw(folder)));
+  const std::string prefix = at.path.empty() ? "" : at.path + "/";
+  std::vector<Child> out;
+  std::set<std::string> seen;
+  for (const std::string& path : TRY(source->source.list(caller))) {
+    if (!path.starts_with(prefix)) continue;
+    const std::size_t slash = path.find('/', prefix.size());
+    Child child{path.substr(prefix.size(), slash - prefix.size()), slash != std::string::npos};
+    if (seen.insert(child.name).second) out.push_back(std::move(child));
+  }
+  return out;
 }
 
 void StatusFiles::add(std::string name, StatusSource source) {
@@ -69,12 +100,13 @@ Result<dir::v1::Attr> StatusFiles::find(const Caller& caller, InodeId parent, co
   if (parent == kRootInode) return attributes(kFolderInode);
   const Node* const folder = node(parent);
   if (folder == nullptr || !folder->is_folder()) return Errc::kNotDirectory;
-  if (name == "." || name == "..") return attributes(name == "." || parent == kFolderInode ? parent : kFolderInode);
-  if (folder->source.list) {
-    const auto names = TRY(folder->source.list(caller));
-    if (std::ranges::find(names, name) == names.end()) return Errc::kNotFound;
+  if (name == "." || name == "..") return attributes(name == "." || parent == kFolderInode ? parent : folder->parent);
+  if (folder->source.list || folder->folder) {
+    const auto children = TRY(listed(caller, parent, *folder));
+    const auto child = std::ranges::find(children, name, &Child::name);
+    if (child == children.end()) return Errc::kNotFound;
     const std::lock_guard lock(mutex_);
-    const InodeId inode = intern(parent, name);
+    const InodeId inode = intern_listed(parent, *child);
     return attr_of(inode, nodes_.at(inode));
   }
   InodeId inode{};
@@ -97,9 +129,9 @@ Result<OpenAnswer> StatusFiles::open(const Caller& caller, InodeId inode, OpenFi
   if (found->sink) return writes ? Result<OpenAnswer>(out) : Error(Errc::kAccess, "this file takes messages");
   if (writes) return Error(Errc::kAccess, "this file is read");
   auto rendered = std::make_shared<Rendered>();
-  const Node* const folder = node(found->parent);
-  if (folder != nullptr && folder->source.render_one) {
-    rendered->text = TRY(folder->source.render_one(caller, found->name));
+  const Node* const tree = node(found->tree);
+  if (tree != nullptr && tree->source.render_one) {
+    rendered->text = TRY(tree->source.render_one(caller, found->path));
   } else if (found->source.render) {
     rendered->text = TRY(found->source.render(caller));
   }
@@ -107,7 +139,9 @@ Result<OpenAnswer> StatusFiles::open(const Caller& caller, InodeId inode, OpenFi
   return out;
 }
 
+// As a secret is read: the self-test of the page-cache guard (page_cache_guard.h) reads one of these.
 Result<std::string> StatusFiles::read(OpenFile& file, const ReadRequest& request) {
+  if (request.lock_owner == 0) return Error(Errc::kInvalid, "status files are read with read(2) only");
   const auto* const rendered = static_cast<const Rendered*>(file.own.get());
   if (rendered == nullptr) return Errc::kBadDescriptor;
   if (request.offset >= rendered->text.size()) return std::string();
@@ -126,10 +160,10 @@ Status StatusFiles::list(const Caller& caller, InodeId folder, std::uint64_t off
   const Node* const found = node(folder);
   if (found == nullptr || !found->is_folder()) return Errc::kNotDirectory;
   std::vector<std::pair<std::string, InodeId>> entries = {{".", folder}, {"..", found->parent}};
-  if (found->source.list) {
-    const auto names = TRY(found->source.list(caller));
+  if (found->source.list || found->folder) {
+    const auto children = TRY(listed(caller, folder, *found));
     const std::lock_guard lock(mutex_);
-    for (const std::string& name : names) entries.emplace_back(name, intern(folder, name));
+    for (const Child& child : children) entries.emplace_back(child.name, intern_listed(folder, child));
   } else {
     const std::lock_guard lock(mutex_);
     for (const auto& [key, inode] : by_name_) {

@@ -22,9 +22,9 @@ namespace conclave::fuse_fs {
 // A file's content for this caller, or a folder's names. Functions may block on servers.
 struct StatusSource {
   std::function<Result<std::string>(const Caller&)> render;
-  // A folder instead: what is in it now, and one file's content by name.
+  // A folder instead: the files in it now, by path below it ("checkpoint", "tile/entries/000"), and one file's content.
   std::function<Result<std::vector<std::string>>(const Caller&)> list;
-  std::function<Result<std::string>(const Caller&, const std::string& name)> render_one;
+  std::function<Result<std::string>(const Caller&, const std::string& path)> render_one;
 };
 // Acts on a message of at most kMaxMessage bytes; its error is write(2)'s.
 using ControlSink = std::function<Status(const Caller&, std::string_view message)>;
@@ -57,10 +57,19 @@ class StatusFiles {
     InodeId parent{};
     StatusSource source;
     ControlSink sink;
-    [[nodiscard]] bool is_folder() const { return static_cast<bool>(source.list) || parent == kRootInode; }
+    InodeId tree{};      // of what a source lists: the source's own number
+    std::string path;    // and the path below it
+    bool folder = false;
+    [[nodiscard]] bool is_folder() const { return folder || static_cast<bool>(source.list) || parent == kRootInode; }
+  };
+  struct Child {
+    std::string name;
+    bool folder = false;
   };
   [[nodiscard]] const Node* node(InodeId inode) const;
   InodeId intern(InodeId parent, const std::string& name);
+  InodeId intern_listed(InodeId parent, const Child& child);
+  Result<std::vector<Child>> listed(const Caller& caller, InodeId folder, const Node& node) const;
   dir::v1::Attr attr_of(InodeId inode, const Node& node) const;
 
   Clock& clock_;

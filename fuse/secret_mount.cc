@@ -1,0 +1,42 @@
+#include "fuse/secret_mount.h"
+
+#include "fuse/page_cache_guard.h"
+#include "vault/tlog.h"
+
+namespace conclave::fuse_fs {
+
+SecretMount::SecretMount(Fs& fs, Transport& transport, const ClusterFile& cluster, Clock& clock, Waiter& waiter,
+                         Random& random, Parking& parking, Files& files, Log& log, std::string host, std::string mount)
+    : log_(log),
+      client_(transport, clock, cluster.vault),
+      vault_(client_, cluster, clock, random),
+      book_(parking),
+      author_(fs, vault_, logins_, clock, waiter),
+      files_({fs, vault_, book_, author_, logins_, files, std::move(host), std::move(mount), clock, log}) {}
+
+void SecretMount::add_to(FsClasses& classes, StatusFiles& status) {
+  classes.of(dir::v1::SECRET) = files_.row();
+  status.add("login", ControlSink([this](const Caller& caller, std::string_view m) { return files_.take_login(caller, m); }));
+  status.add("logout", ControlSink([this](const Caller& caller, std::string_view m) { return files_.take_logout(caller, m); }));
+  status.add("request", ControlSink([this](const Caller& caller, std::string_view m) { return files_.take_request(caller, m); }));
+  status.add("requests", StatusSource{[this](const Caller& caller) { return files_.requests(caller); }, {}, {}});
+  status.add("audit", StatusSource{{}, [this](const Caller&) { return audit_paths(); },
+                                   [this](const Caller&, const std::string& path) { return client_.log_file(path); }});
+}
+
+// The checkpoint, and the tiles and bundles that it covers at their present width.
+Result<std::vector<std::string>> SecretMount::audit_paths() {
+  std::vector<std::string> out = {"checkpoint"};
+  const auto health = TRY(client_.health());
+  for (const vault::TilePath& tile : vault::tiles_of(health.log_size())) out.push_back(path_of(tile));
+  return out;
+}
+
+void SecretMount::test_guard(const std::string& mount) {
+  const Status held = test_page_cache_guard(mount + "/.conclave/stats");
+  if (held) return;
+  files_.refuse_all();
+  log_.error("secrets are not served here", {{"why", held.error()}});
+}
+
+}  // namespace conclave::fuse_fs
