@@ -127,7 +127,7 @@ std::string ClusterStatus::json() const {
   if (lock) out.set("lock", json_of(*lock));
   if (dir) out.set("dir", json_of(*dir));
   if (vault) out.set("vault", json_of(*vault));
-  return out.set("warnings", warning_list).text() + "\n";
+  return out.set("warnings", warning_list).text();
 }
 
 void ClusterStatus::print() const {

@@ -28,7 +28,7 @@ std::string json_text(std::string_view text) {
   return out + '"';
 }
 
-JsonList& JsonList::add(const JsonObject& object) { return add_raw(object.text()); }
+JsonList& JsonList::add(const JsonObject& object) { return add_raw(object.value()); }
 
 JsonList& JsonList::add_raw(const std::string& value) {
   body_ += (body_.empty() ? "" : ",") + std::string(kIndent) + indented(value);

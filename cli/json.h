@@ -14,9 +14,11 @@ class JsonList {
  public:
   JsonList& add(std::string_view text) { return add_raw(json_text(text)); }
   JsonList& add(const class JsonObject& object);
-  [[nodiscard]] std::string text() const { return body_.empty() ? "[]" : "[" + body_ + "\n]"; }
+  [[nodiscard]] std::string text() const { return value() + "\n"; }
 
  private:
+  friend class JsonObject;
+  [[nodiscard]] std::string value() const { return body_.empty() ? "[]" : "[" + body_ + "\n]"; }
   JsonList& add_raw(const std::string& value);
   std::string body_;
 };
@@ -33,11 +35,13 @@ class JsonObject {
   JsonObject& set(std::string_view name, Integer value) {
     return set_raw(name, std::to_string(value));
   }
-  JsonObject& set(std::string_view name, const JsonObject& object) { return set_raw(name, object.text()); }
-  JsonObject& set(std::string_view name, const JsonList& list) { return set_raw(name, list.text()); }
-  [[nodiscard]] std::string text() const { return body_.empty() ? "{}" : "{" + body_ + "\n}"; }
+  JsonObject& set(std::string_view name, const JsonObject& object) { return set_raw(name, object.value()); }
+  JsonObject& set(std::string_view name, const JsonList& list) { return set_raw(name, list.value()); }
+  [[nodiscard]] std::string text() const { return value() + "\n"; }
 
  private:
+  friend class JsonList;
+  [[nodiscard]] std::string value() const { return body_.empty() ? "{}" : "{" + body_ + "\n}"; }
   JsonObject& set_raw(std::string_view name, const std::string& value);
   std::string body_;
 };
