@@ -1,9 +1,5 @@
 #include "cli/cluster_init.h"
 
-#include <unistd.h>
-
-#include <algorithm>
-
 #include "cli/first_admin.h"
 #include "cli/free_port.h"
 #include "cli/server_files.h"
@@ -17,16 +13,6 @@ namespace {
 constexpr auto kCaLifetime = std::chrono::hours(24 * 365 * 20);
 constexpr auto kServerLifetime = std::chrono::hours(24 * 365 * 10);
 constexpr std::size_t kMaxConfigBytes = 64 << 10;
-
-// The machine's name as a certificate's subject.
-std::string host_name() {
-  char name[256] = {};
-  gethostname(name, sizeof name - 1);
-  std::string out(name);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  std::erase_if(out, [](char c) { return !(std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-'); });
-  return out.empty() ? "host" : out.substr(0, 64);
-}
 
 class Making {
  public:
@@ -115,7 +101,7 @@ Status init_cluster(Context& context, const ClusterFolder& folder, const InitOpt
   TRY(files.write_all(folder.server("vault") + "/roster-1", text_of(roster)));
   const std::string log_key = TRY(making.log_key());
   const std::string roster_1 = to_hex(TRY(vault::parse_roster(roster)).hash());
-  TRY(making.member("mount", Role::kHost, host_name(), "host", mount_toml()));
+  TRY(making.member("mount", Role::kHost, machine_name(), "host", mount_toml()));
   TRY(files.make_folders(folder.run()));
   TRY(files.make_folders(folder.path + "/log"));
   TRY(files.write_all(folder.cluster_file(), cluster_toml({to_hex(id), at(1), at(0), at(2), roster_1, log_key})));

@@ -50,6 +50,9 @@ int run_show(Context& context, const Arguments& args);
 int run_approve(Context& context, const Arguments& args);
 int run_deny(Context& context, const Arguments& args);
 
+// ingest_commands.cc: readings into /sensors.
+int run_ingest_host(Context& context, const Arguments& args);
+
 // audit_commands.cc
 int run_audit_show(Context& context, const Arguments& args);
 int run_audit_verify(Context& context, const Arguments& args);

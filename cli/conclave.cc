@@ -50,6 +50,7 @@ constexpr Command kCommands[] = {
     {"deny", run_deny, "say no to a request", "conclave deny 3f9a1c22 --reason \"not during the freeze\" --as carol"},
     {"audit show", run_audit_show, "the audit log, verified", "conclave audit show"},
     {"audit verify", run_audit_verify, "check the audit log", "conclave audit verify --files /mnt/conclave/.conclave/audit"},
+    {"ingest host", run_ingest_host, "this machine's sensors into /sensors", "conclave ingest host --interval 1s"},
     {"init", run_init, "make a cluster's folder and start nothing", "conclave init --dir ~/cluster --address 192.0.2.10"},
     {"token fileserver", run_token_fileserver, "a token with which one file server joins",
      "conclave token fileserver --dir ~/cluster > token"},

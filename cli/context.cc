@@ -24,6 +24,15 @@ std::string unix_user() {
   return name.empty() ? "user" : name.substr(0, 64);
 }
 
+std::string machine_name() {
+  char name[256] = {};
+  gethostname(name, sizeof name - 1);
+  std::string out(name);
+  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::erase_if(out, [](char c) { return !(std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-'); });
+  return out.empty() ? "host" : out.substr(0, 64);
+}
+
 void Context::accept_dir(CommandLine& line) {
   line.option("--dir", dir_, "the cluster's folder (or CONCLAVE_DIR)");
 }

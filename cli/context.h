@@ -69,5 +69,7 @@ class Context {
 std::string environment(const char* name);
 // The name of the Unix user who runs this, as a person's name: [a-z0-9._-], "user" if nothing is left of it.
 std::string unix_user();
+// This machine's name, in the letters that a certificate's subject may have: "host" if nothing is left of it.
+std::string machine_name();
 
 }  // namespace conclave::cli
