@@ -160,6 +160,11 @@ bool Fs::is_open(InodeId number) const {
   return inode->opens != 0;
 }
 
+bool Fs::is_directory(InodeId number) const {
+  const InodePtr inode = parts_.inodes.find(number);
+  return inode && cache_mode(*inode) == LeaseMode::kDirRead;
+}
+
 void Fs::lose_everything(const Error& why) {
   for (const InodePtr& inode : parts_.inodes.all()) {
     bool lost = false;

@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "fuse/chunk_io.h"
+#include "fuse/client_session.h"
 #include "fuse/flusher.h"
 #include "fuse/fs_class.h"
 #include "fuse/fs_types.h"
@@ -31,8 +32,8 @@ namespace conclave::fuse_fs {
 struct FsParts {
   const Servers& servers;
   lock::LockClient& locks;
-  std::function<Result<SlotPool::Lease>()> lock_slot;      // a slot of the session at L
-  std::function<SessionId()> session;
+  std::string lock_server;                                     // its name, for the session's slots
+  std::function<std::shared_ptr<OpenedSession>()> session;     // null while a lost one is being replaced
   LeaseCache& leases;
   LockWaits& lock_waits;
   InodeTable& inodes;
@@ -109,6 +110,7 @@ class Fs {
   // For the lease cache's hooks: what a recall needs.
   Status drain(InodeId inode, LeaseMode keep);
   [[nodiscard]] bool is_open(InodeId inode) const;
+  [[nodiscard]] bool is_directory(InodeId inode) const;
   // The session was lost: what was not sent is lost, and each descriptor says so once.
   void lose_everything(const Error& why);
 
@@ -173,6 +175,7 @@ class Fs {
   static Status report_failures(OpenFile& file);
 
   // Locks.
+  Result<std::shared_ptr<OpenedSession>> opened_session() const;
   Result<bool> ask_lock(const LockRequest& request, std::uint64_t wait);
   Status own_lock(const LockRequest& request);
   void unlock_all(Inode& inode, std::uint64_t owner, bool flock);

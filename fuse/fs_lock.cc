@@ -38,10 +38,17 @@ void describe(const LockRequest& request, Message& out) {
 
 }  // namespace
 
+Result<std::shared_ptr<OpenedSession>> Fs::opened_session() const {
+  auto session = parts_.session();
+  if (!session) return Error(Errc::kUnavailable, "the session at the lock server was lost and is not back yet");
+  return session;
+}
+
 Result<LockRequest> Fs::conflicting_lock(const LockRequest& request) {
   if (StatusFiles::owns(request.inode)) return Errc::kNoLocks;
+  const auto opened = TRY(opened_session());
   lock::v1::GetLockRequest wire;
-  wire.set_session(raw(parts_.session()));
+  wire.set_session(raw(opened->id()));
   describe(request, wire);
   const auto answer = TRY(parts_.locks.get_lock(wire));
   LockRequest out = request;
@@ -55,8 +62,9 @@ Result<LockRequest> Fs::conflicting_lock(const LockRequest& request) {
 // One call; false: it is queued under `wait`.
 Result<bool> Fs::ask_lock(const LockRequest& request, std::uint64_t wait) {
   const InodePtr inode = TRY(known(request.inode));
+  const auto opened = TRY(opened_session());
   lock::v1::SetLockRequest wire;
-  wire.set_session(raw(parts_.session()));
+  wire.set_session(raw(opened->id()));
   describe(request, wire);
   wire.set_pid(request.pid);
   wire.set_wait(wait);
@@ -64,7 +72,7 @@ Result<bool> Fs::ask_lock(const LockRequest& request, std::uint64_t wait) {
     const std::lock_guard lock(inode->mutex);
     wire.set_ticket(inode->ticket);
   }
-  const auto slot = TRY(parts_.lock_slot());
+  const auto slot = opened->slots(parts_.lock_server).acquire();
   const auto answer = TRY(parts_.locks.set_lock(wire, slot.id()));
   return !answer.pending();
 }
@@ -98,8 +106,10 @@ Status Fs::own_lock(const LockRequest& request) {
 
 bool Fs::cancel_lock(LockWaits::Wait waiting) {
   if (waiting.number == 0) return true;
+  const auto opened = parts_.session();
+  if (!opened) return true;  // the session's end answers every wait
   lock::v1::CancelLockRequest request;
-  request.set_session(raw(parts_.session()));
+  request.set_session(raw(opened->id()));
   request.set_wait(waiting.number);
   const auto answer = parts_.locks.cancel_lock(request);
   if (answer && !answer->cancelled()) return false;

@@ -1,0 +1,56 @@
+// The kernel's side of the mount, below libfuse: /dev/fuse, mount(2), and what libfuse 3.14 cannot say. Its INIT reply
+// gets FUSE_HANDLE_KILLPRIV_V2 (else the kernel asks for security.capability before every write, 6 µs each) and
+// FUSE_DIRECT_IO_ALLOW_MMAP (else a file that is open for appending cannot be mapped shared); notifications are
+// written raw.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "base/ids.h"
+#include "base/result.h"
+
+namespace conclave::fuse_fs {
+
+class FuseChannel {
+ public:
+  struct Options {
+    std::string fs_name;                // "conclave:1a2b3c4d", as mount(8) shows it
+    bool default_permissions = true;    // the kernel checks modes and ACLs
+    bool read_only = false;
+  };
+  // Opens /dev/fuse and mounts at `path`. kNotPermitted (not root), kBusy, kNotDirectory, kNotFound, kNoDevice (no
+  // FUSE in this kernel). Nothing is mounted after an error.
+  Status mount(const std::string& path, const Options& options);
+  // Takes the mount from the tree; programs that have files open keep them until the descriptor is closed. Again: does
+  // nothing.
+  void unmount();
+  [[nodiscard]] int descriptor() const { return descriptor_; }   // libfuse closes it
+
+  // What libfuse reads and writes through (fuse_session_custom_io); `descriptor` may be a clone. As read(2), writev(2).
+  ssize_t read(int descriptor, void* buffer, std::size_t size);
+  ssize_t write(int descriptor, iovec* parts, int count);
+
+  // Pages and attributes of an inode, or of a directory's listing. Blocks while dirty pages come back as writes.
+  // An inode that the kernel does not know is no error.
+  void invalidate_inode(InodeId inode);
+  // Every name that the kernel remembers is looked up anew. Does not block. False: this kernel cannot (before 6.16),
+  // names must not be kept.
+  bool invalidate_names();
+
+ private:
+  void amend_init_reply(iovec* parts, int count);
+  void tune() const;
+  bool notify(std::int32_t code, const void* body, std::size_t size);
+
+  std::string path_;
+  int descriptor_ = -1;
+  std::atomic<bool> mounted_{false};
+  std::atomic<std::uint64_t> init_request_{0};
+  std::uint32_t offered_ = 0, offered_high_ = 0;   // the kernel's INIT flags; written before init_request_
+};
+
+}  // namespace conclave::fuse_fs
