@@ -55,9 +55,8 @@ Result<std::unique_ptr<Change>> Change::over(Database& database, const Placing& 
   out->chunks_.per_group = kChunksPerOperation * kMaxGroup;
   TRY(out->load_state());
   // What lies below the bounds may have been given out before.
-  out->inodes_.next = out->inodes_.bound;
-  out->chunks_.next = out->chunks_.bound;
-  out->cookies_.next = out->cookies_.bound;
+  for (Numbers* numbers : {&out->inodes_, &out->chunks_, &out->cookies_}) numbers->next = numbers->bound;
+  out->ended(true);
   return out;
 }
 
@@ -252,10 +251,15 @@ Status Change::flush(bool synced) {
       .run();
 }
 
-Status Change::ended(bool committed) {
+// Numbers that were given out in a transaction that was taken back are given out no more.
+void Change::ended(bool committed) {
   dirty_.clear();
   if (!committed || view_->nodes_.size() > kMaxCachedNodes) view_->nodes_.clear();
-  return committed ? Status() : load_state();
+  if (committed) committed_counts_ = counts_;
+  if (!committed) counts_ = committed_counts_;
+  for (Numbers* numbers : {&inodes_, &chunks_, &cookies_}) {
+    (committed ? numbers->committed : numbers->bound) = committed ? numbers->bound : numbers->committed;
+  }
 }
 
 }  // namespace conclave::dir

@@ -75,7 +75,7 @@ class Change {
   [[nodiscard]] bool wrote() const { return wrote_; }
   void mark_written() { wrote_ = true; }
   Status flush(bool synced);
-  Status ended(bool committed);
+  void ended(bool committed);
   [[nodiscard]] const Counts& counts() const { return counts_; }
 
  private:
@@ -83,7 +83,8 @@ class Change {
   struct Numbers {
     std::uint64_t next = 0;
     std::uint64_t bound = 0;
-    std::uint64_t per_group;   // that one group uses at most
+    std::uint64_t per_group = 0;   // that one group uses at most
+    std::uint64_t committed = 0;   // the bound in the last commit
     [[nodiscard]] bool low() const { return next + per_group > bound; }
     void raise() { bound = next + 64 * per_group; }
   };
@@ -100,6 +101,7 @@ class Change {
   std::set<SessionId> fenced_;
   Numbers inodes_, chunks_, cookies_;
   Counts counts_;
+  Counts committed_counts_;
   Statement load_, state_, insert_node_, update_node_, delete_node_, delete_xattrs_, insert_name_, update_name_,
       delete_name_, put_xattr_, delete_xattr_, insert_chunk_, update_chunk_, delete_chunk_, add_free_, delete_free_,
       insert_orphan_, delete_orphan_, put_server_, put_fence_, delete_fences_;

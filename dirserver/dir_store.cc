@@ -1,5 +1,7 @@
 #include "dirserver/dir_store.h"
 
+#include <utility>
+
 #include "dirserver/first_tree.h"
 #include "dirserver/schema_sql.h"
 
@@ -43,6 +45,9 @@ bool is_decision(Errc code) {
     default: return true;
   }
 }
+
+// After these SQLite may have taken the transaction back by itself.
+bool is_engine_failure(Errc code) { return code == Errc::kCorrupt || code == Errc::kIo || code == Errc::kInternal; }
 
 // A kept answer: 0 and the response, or 1, the error's code and its message.
 std::string encode_answer(const Result<std::string>& answer) {
@@ -123,10 +128,16 @@ void DirStore::commit_group(const CommitQueue::Group& items) {
   for (Pending* pending : group) {
     bool never = false;
     const Status status = again ? commit_together({pending}, never) : together;
-    if (status) continue;
-    log_.error("an operation could not be committed", {{"error", status.error()}});
-    pending->outcome = status.error();
+    if (!status) pending->outcome = told(status.error());
   }
+}
+
+// What the machine could not do is logged here, once until a commit succeeds again, and told without our insides.
+Error DirStore::told(const Error& error) {
+  if (is_decision(error.code) || error.code == Errc::kUnavailable) return error;
+  if (!failing_.exchange(true)) log_.error("the database failed", {{"error", error}});
+  if (error.code == Errc::kNoSpace) return Error(Errc::kNoSpace, "the directory server's disk is full");
+  return Error(error.code, "the directory server's database failed; its log says how");
 }
 
 Status DirStore::commit_together(const std::vector<Pending*>& group, bool& again) {
@@ -140,8 +151,9 @@ Status DirStore::commit_together(const std::vector<Pending*>& group, bool& again
     spoiled = false;
     return {};
   });
-  TRY(change_->ended(status.has_value()));
+  change_->ended(status.has_value());
   if (status) {
+    failing_ = false;
     note(group.size(), synced);
     return {};
   }
@@ -161,6 +173,7 @@ Status DirStore::run_one(Pending& pending) {
   }
   if (pending.op.sequence != 0) {
     auto kept = slots_->find(pending.op);
+    if (!kept && is_engine_failure(kept.error().code)) return std::move(kept).error();
     if (!kept || kept->has_value()) {
       pending.replayed = true;
       pending.outcome = kept ? decode_answer(**kept) : Result<std::string>(std::move(kept).error());
@@ -169,7 +182,7 @@ Status DirStore::run_one(Pending& pending) {
   }
   change_->begin_operation(clock_.wall());
   auto answer = (*pending.body)(*change_);
-  if (!answer && change_->wrote()) return std::move(answer).error();
+  if (!answer && (change_->wrote() || is_engine_failure(answer.error().code))) return std::move(answer).error();
   if (pending.op.sequence != 0) TRY(remember(pending, answer));
   pending.outcome = std::move(answer);
   return {};

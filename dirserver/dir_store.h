@@ -68,6 +68,7 @@ class DirStore {
   Result<std::string> commit_bytes(const OpId& op, bool synced, const Body& body, bool& replayed);
   void commit_group(const CommitQueue::Group& group);
   Status commit_together(const std::vector<Pending*>& group, bool& again);
+  Error told(const Error& error);
   Status run_one(Pending& pending);
   Status remember(Pending& pending, const Result<std::string>& answer);
   void note(std::size_t operations, bool synced);
@@ -86,6 +87,7 @@ class DirStore {
   CommitQueue queue_;
 
   std::unique_ptr<Database> checkpointer_;
+  std::atomic<bool> failing_{false};               // a failure of the machine was logged, and no commit succeeded since
   std::atomic<std::uint64_t> synced_commit_{0};
   mutable std::mutex mutex_;
   Figures figures_;                                // guarded by mutex_, as is
@@ -129,6 +131,7 @@ Result<Value> DirStore::read(const std::function<Result<Value>(View&)>& body) {
   TRY(borrowed.view().begin());
   Result<Value> value = body(borrowed.view());
   borrowed.view().end();
+  if (!value) return told(value.error());
   return value;
 }
 

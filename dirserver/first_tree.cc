@@ -28,7 +28,9 @@ constexpr Given kGiven[] = {
 }  // namespace
 
 Status make_first_tree(Change& change) {
-  if (change.view().node(kRootInode)) return {};
+  const auto there = change.view().node(kRootInode);
+  if (there) return {};
+  if (there.error().code != Errc::kStale) return there.error();
   Node& root = change.add_node(directory(change, kRootInode, kRootInode, 0755, v1::PLAIN));
   for (const Given& given : kGiven) {
     Node& made = change.add_node(directory(change, change.new_inode(), kRootInode, given.mode, given.file_class));

@@ -76,7 +76,7 @@ TEST_F(DirAttrs, NegativeTimesAndNanosecondsAreKept) {
 TEST_F(DirAttrs, TruncationNeedsTheLeaseAndPermission) {
   auto request = owner.set_request(file);
   request.set_size_bytes(10);
-  EXPECT_EQ(code_of(owner.set(request)), Errc::kCorrupt);                     // no token
+  EXPECT_EQ(code_of(owner.set(request)), Errc::kInvalid);                     // no token
   request.set_token(owner.lease(file, LeaseMode::kRead));
   EXPECT_EQ(code_of(owner.set(request)), Errc::kAccess);
   request.set_token(owner.lease(file + 1, LeaseMode::kWrite));

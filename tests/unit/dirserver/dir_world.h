@@ -44,7 +44,9 @@ class DirWorld {
     ops_ = std::make_unique<DirOps>(*store_, gate_, placing, 42, log_);
     ops_->add_to(*router_);
     auto rows = store_->read<std::vector<ServerRow>>([](View& view) { return view.servers(); });
-    for (const ServerRow& row : *rows) servers_->know(row);
+    if (rows) {
+      for (const ServerRow& row : *rows) servers_->know(row);
+    }
   }
   [[nodiscard]] const std::string& start_failure() const { return start_failure_; }
   DirStore& store() { return *store_; }
