@@ -48,7 +48,13 @@ struct SecretFiles::OpenSecret {
   OpenDraftPtr draft;    // constant
 };
 
-SecretFiles::SecretFiles(Parts parts) : parts_(std::move(parts)), next_tick_(parts_.clock.now()) {}
+SecretFiles::SecretFiles(Parts parts)
+    : parts_(std::move(parts)), tested_(parts_.parking.expect()), next_tick_(parts_.clock.now()) {}
+
+void SecretFiles::guard_tested(bool holds) {
+  guard_ = holds ? Guard::kHolds : Guard::kFails;
+  parts_.parking.deliver(tested_);
+}
 
 FileClass SecretFiles::row() {
   FileClass row;
@@ -95,7 +101,8 @@ Result<AttrAnswer> SecretFiles::attributes(const Caller& caller, const InodePtr&
 }
 
 Result<OpenAnswer> SecretFiles::open(const Caller& caller, OpenFile& file) {
-  if (!served_) return Error(Errc::kNotSupported, "this kernel keeps pages of secrets: none is served here");
+  if (guard_ == Guard::kUntested) return Error(Errc::kPending, "the page-cache guard is being tested", tested_);
+  if (guard_ == Guard::kFails) return Error(Errc::kNotSupported, "this kernel keeps pages of secrets: none is served here");
   OpenAnswer answer;
   answer.direct_io = true;
   auto own = std::make_shared<OpenSecret>();

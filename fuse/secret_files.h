@@ -23,14 +23,15 @@ class SecretFiles final : public Duty {
     Files& proc;             // for /proc of the programs that ask
     std::string host;        // shown to approvers
     std::string mount;       // where this is mounted: cut off the paths that programs give
+    Parking& parking;
     Clock& clock;
     Log& log;
   };
   explicit SecretFiles(Parts parts);
 
-  // The class's row. `served` false: the page-cache guard does not hold on this kernel, and every open is refused.
   FileClass row();
-  void refuse_all() { served_ = false; }
+  // Opens wait until it is known whether the page-cache guard holds on this kernel; if not, every one is refused.
+  void guard_tested(bool holds);
 
   // Control files: a login as vault/login_handover.h writes it, any message, "PATH NUL REASON".
   Status take_login(const Caller& caller, std::string_view message);
@@ -62,7 +63,9 @@ class SecretFiles final : public Duty {
   void tell_ended(const std::vector<GrantPtr>& grants);
 
   Parts parts_;
-  std::atomic<bool> served_ = true;
+  enum class Guard : std::uint8_t { kUntested, kHolds, kFails };
+  std::atomic<Guard> guard_ = Guard::kUntested;
+  const ParkKey tested_;                // delivered once it is known
   std::atomic<bool> stopping_ = false;
   std::uint64_t events_seen_ = 0;       // by the events thread only
   MonoTime next_tick_;

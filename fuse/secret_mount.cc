@@ -12,7 +12,7 @@ SecretMount::SecretMount(Fs& fs, Transport& transport, const ClusterFile& cluste
       vault_(client_, cluster, clock, random),
       book_(parking),
       author_(fs, vault_, logins_, clock, waiter),
-      files_({fs, vault_, book_, author_, logins_, files, std::move(host), std::move(mount), clock, log}) {}
+      files_({fs, vault_, book_, author_, logins_, files, std::move(host), std::move(mount), parking, clock, log}) {}
 
 void SecretMount::add_to(FsClasses& classes, StatusFiles& status) {
   classes.of(dir::v1::SECRET) = files_.row();
@@ -34,8 +34,8 @@ Result<std::vector<std::string>> SecretMount::audit_paths() {
 
 void SecretMount::test_guard(const std::string& mount) {
   const Status held = test_page_cache_guard(mount + "/.conclave/stats");
+  files_.guard_tested(held.has_value());
   if (held) return;
-  files_.refuse_all();
   log_.error("secrets are not served here", {{"why", held.error()}});
 }
 
