@@ -13,8 +13,10 @@
 #include "base/cluster_file.h"
 #include "base/curl_transport.h"
 #include "base/server_main.h"
+#include "fuse/append_files.h"
 #include "fuse/fuse_ops.h"
 #include "fuse/mount_status.h"
+#include "fuse/secret_mount.h"
 
 namespace conclave::fuse_fs {
 namespace {
@@ -60,10 +62,13 @@ std::string host_name() {
 // All parts of one mount, in the order in which they are made.
 class Mount {
  public:
-  Mount(const MountConfig& config, const std::string& path, Log& log)
-      : config_(config), path_(path), log_(log), transport_(config.tls, clock_) {}
+  Mount(const MountConfig& config, const std::string& path, Files& files, Log& log)
+      : config_(config), path_(path), files_(files), log_(log), transport_(config.tls, clock_) {}
 
   Status run() {
+    classes_.of(dir::v1::APPEND) = appends_.row();
+    secrets_.add_to(classes_, status_);
+    add_status();
     TRY(session_.open());
     FuseChannel::Options options;
     options.fs_name = "conclave:" + to_hex(config_.cluster.id).substr(0, 8);
@@ -74,7 +79,6 @@ class Mount {
       return std::move(ops).error();
     }
     ops_ = std::move(*ops);
-    add_status();
     serve();
     return {};
   }
@@ -87,6 +91,9 @@ class Mount {
     daemon.add_pool("recall", kRecallThreads, [&] { leases_.run_recalls(); }, [&] { leases_.stop(); });
     daemon.add_pool("flush", kFlushThreads, [&] { flusher_.run(); }, [&] { flusher_.stop(); });
     daemon.add_pool("events", 1, [&] { session_.run_events(); }, [&] { session_.stop(); });
+    daemon.add_pool("votes", 1, [&] { secrets_.files().run_events(); }, [&] { secrets_.files().stop(); });
+    daemon.add_pool("guard", 1, [&] { secrets_.test_guard(path_); }, [] {});
+    daemon.add_duty("grants", secrets_.files());
     daemon.add_duty("session", session_);
     daemon.add_duty("age", flusher_);
     daemon.on_stop([&] { say_farewell(); });
@@ -100,6 +107,7 @@ class Mount {
     const std::size_t left = flusher_.flush_all(clock_.now() + kFarewell);
     if (left != 0) log_.error("files could not be written back in time", {{"files", left}});
     parking_.drop_all();
+    secrets_.wipe();
     const Status returned = leases_.return_all();
     if (!returned) log_.warning("leases were not returned", {{"why", returned.error()}});
     session_.stop();
@@ -142,6 +150,7 @@ class Mount {
 
   const MountConfig& config_;
   const std::string path_;
+  Files& files_;
   Log& log_;
   SystemClock clock_;
   SystemWaiter waiter_;
@@ -163,6 +172,8 @@ class Mount {
   FsClasses classes_;
   Fs fs_{{servers_, lock_client_, config_.cluster.lock.name, [this] { return session_.current(); }, leases_, lock_waits_,
           inodes_, opens_, chunks_, flusher_, status_, classes_, clock_, waiter_}};
+  AppendFiles appends_{fs_};
+  SecretMount secrets_{fs_, transport_, config_.cluster, clock_, waiter_, random_, parking_, files_, log_, host_name(), path_};
   FuseChannel channel_;
   std::unique_ptr<FuseOps> ops_;
 };
@@ -195,7 +206,7 @@ int run_mount(const std::vector<std::string>& args) {
     return 1;
   }
   Log log("mount " + args[2], config->log_level);
-  const Status served = std::make_unique<Mount>(*config, args[2], log)->run();
+  const Status served = std::make_unique<Mount>(*config, args[2], files, log)->run();
   if (!served) std::cerr << "conclave mount: " << served.error().message << "\n";
   return served ? 0 : 1;
 }
