@@ -122,7 +122,10 @@ TEST(LeaseCluster, ARestartedLockServerGrantsNothingThatAnEarlierSessionMayHold)
     LeaseCluster cluster(seed, 3, 5s);
     const auto tasks = cluster.run_programs(50, 3, 400ms);
     cluster.sim.scheduler.sleep_for(5s);
+    cluster.sim.network.partition({"mount0"}, {"lock"});   // it does not learn of the restart
     cluster.lock.restart();
+    cluster.sim.scheduler.sleep_for(10s);
+    cluster.sim.network.heal();
     cluster.finish(tasks);
     ASSERT_FALSE(testing::Test::HasFailure());
   }

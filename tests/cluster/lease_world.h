@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <set>
@@ -265,7 +265,7 @@ class Mount {
   struct Bytes {
     std::optional<std::uint64_t> value;   // valid under the lease held since `since`
     std::uint64_t since = 0;
-    bool dirty = false;
+    std::vector<std::uint64_t> unsent;    // values written since the last that F has; the last is `value`
   };
 
   template <class Op>
@@ -301,7 +301,7 @@ class Mount {
     const auto value = value_under(inode, use);
     world_.watch.end(inode, number_, use.mode());
     if (!value) return value;
-    if (use.revoked()) {
+    if (sim_.random.chance(0.5) && use.revoked()) {   // it may be revoked just after a READ looked
       use = {};
       return leases_.again(inode);
     }
@@ -319,7 +319,7 @@ class Mount {
     const auto value = TRY(world_.registers.read(token));
     sim_.scheduler.sleep_for(100us);
     if (bytes.value && bytes.since == use.since()) return *bytes.value;  // written meanwhile
-    bytes = {value, use.since(), false};
+    bytes = {value, use.since(), {}};
     return value;
   }
 
@@ -327,10 +327,20 @@ class Mount {
     auto use = TRY(need(inode, LeaseMode::kWrite));
     world_.watch.begin(inode, number_, use.mode());
     sim_.scheduler.sleep_for(20us);
-    bytes_[inode] = {value, use.since(), true};
+    Bytes& bytes = bytes_[inode];
+    bytes.value = value;
+    bytes.since = use.since();
+    bytes.unsent.push_back(value);
     if (pages_[inode].cached) pages_[inode].cached = value;
+    if (!is_ours(use)) lose(inode, bytes);   // the session went while this was written
     world_.watch.end(inode, number_, use.mode());
     return value;
+  }
+
+  bool is_ours(const fuse_fs::LeaseCache::Use& use) {
+    const auto current = session_.current();
+    const auto token = world_.dir.open(use.token());
+    return current && token && token->session == current->id();
   }
 
   void lock_page(Page& page) {
@@ -347,9 +357,9 @@ class Mount {
   void invalidate(InodeId inode) {
     Page& page = pages_[inode];
     lock_page(page);
-    sim_.scheduler.sleep_for(10us);
     page.cached.reset();
     unlock_page(page);
+    sim_.scheduler.sleep_for(150us);   // the file's other pages; this one may be read again meanwhile
   }
   Status drain(InodeId inode) {
     const auto use = leases_.in_drain(inode);
@@ -357,21 +367,24 @@ class Mount {
   }
   Status send(InodeId inode, const std::string& sealed) {
     Bytes& bytes = bytes_[inode];
-    if (!bytes.dirty) return {};
+    if (bytes.unsent.empty()) return {};
     const auto token = world_.dir.open(sealed);
-    if (!token) return token.error().code == Errc::kStale ? Status() : Status(token.error());
-    const std::uint64_t value = *bytes.value;
+    if (!token) return {};   // of an earlier epoch: on_fenced is on its way
+    const std::vector<std::uint64_t> sending = bytes.unsent;
     sim_.scheduler.sleep_for(200us);
-    const Status sent = world_.registers.write(*token, value);
-    if (sent && bytes.value == value) bytes.dirty = false;
+    if (world_.registers.write(*token, sending.back())) {
+      std::erase_if(bytes.unsent, [&](std::uint64_t value) { return std::ranges::count(sending, value) != 0; });
+    }
     return {};
   }
   void lose_dirty() {
-    for (auto& [inode, bytes] : bytes_) {
-      if (!bytes.dirty) continue;
-      for (History::Op& write : world_.history.writes[inode]) write.lost |= write.value == bytes.value;
+    for (auto& [inode, bytes] : bytes_) lose(inode, bytes);
+  }
+  void lose(InodeId inode, Bytes& bytes) {
+    for (History::Op& write : world_.history.writes[inode]) {
+      write.lost |= std::ranges::count(bytes.unsent, write.value) != 0;
     }
-    bytes_.clear();
+    bytes = {};
   }
 
   World& world_;
