@@ -126,7 +126,8 @@ Result<ChunkStore::Applied> ChunkStore::apply(ChunkOp op, ByteView body, const B
   op.length = op.kind == OpKind::kWrite ? body.size() : op.length;
   op.body_crc = sums.whole;
   if (auto answer = TRY(judge(*chunk, op, body))) return *std::move(answer);
-  OpRecord record = record_of(op, body, sums);
+  const bool moved = op.append && body.size() >= kBlockBytes;   // its sums were made for another offset
+  OpRecord record = record_of(op, body, moved ? BodySums::of(op.offset, body) : sums);
   TRY(check_space(*chunk, record));
   TRY(change(*chunk, record, body));
   ++counts.writes;

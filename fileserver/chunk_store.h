@@ -54,7 +54,8 @@ class ChunkStore {
     std::optional<ChunkHead::Before> before;  // an append that was there already, or a kStart of a started chunk
     bool duplicate = false;            // a member's: applied before
   };
-  // op.sequence 0: as the master, which numbers it; else as a member, in order. `sums` are the body's.
+  // op.sequence 0: as the master, which numbers it; else as a member, in order. `sums` are the body's
+  // at op.offset; of an append, wherever.
   // kStale: chainver is older than the chunk's, or it is being copied; kMisordered: a member that misses changes or
   // has others (only a copy helps); kNoSpace; kCorrupt: a sector that is changed in part is damaged; those of
   // ChunkHead::check_append. Nothing changed after any of them. kIo: unknown.

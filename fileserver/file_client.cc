@@ -150,13 +150,28 @@ Result<FileClient::Appended> FileClient::append(const ChunkPlace& tail, std::str
     request.headers.push_back(number_header(kToHeader, cursor->to));
   }
   give_body(request, std::move(body));
-  const auto reply = TRY(until_known(*master, std::move(request)));
+  auto reply = until_known(*master, request);
+  if (!reply && reply.error().code == Errc::kNoDevice) {   // nobody has appended to this chunk yet
+    TRY(start(tail, token));
+    reply = until_known(*master, std::move(request));
+  }
+  if (!reply) return std::move(reply).error();
   Appended out;
-  out.offset = TRY(number_of(reply.headers, kOffsetHeader));
-  out.boot = TRY(number_of(reply.headers, kBootHeader));
-  out.done = TRY(number_of(reply.headers, kDoneHeader, 0)) != 0;
-  out.moved = TRY(number_of(reply.headers, kMovedHeader, 0)) != 0;
+  out.offset = TRY(number_of(reply->headers, kOffsetHeader));
+  out.boot = TRY(number_of(reply->headers, kBootHeader));
+  out.done = TRY(number_of(reply->headers, kDoneHeader, 0)) != 0;
+  out.moved = TRY(number_of(reply->headers, kMovedHeader, 0)) != 0;
   return out;
+}
+
+Status FileClient::start(const ChunkPlace& tail, std::string_view token) {
+  v1::StartRequest request;
+  request.set_token(std::string(token));
+  request.set_permit(tail.permit);
+  request.set_start_bytes(tail.start_bytes);
+  request.set_cursors(tail.cursors);
+  TRY(ask_master<v1::StartResponse>(tail, kStartPath, request));
+  return {};
 }
 
 // One call for each master and kMaxPermitsPerCommit chunks.

@@ -30,6 +30,8 @@ struct FileServer {                 // of dir::v1::Member
 struct ChunkPlace {                 // of dir::v1::Layout
   std::string permit;
   std::vector<ServerId> members;    // the master first
+  std::uint64_t start_bytes = 0;    // for append only, as is
+  std::string cursors;
 };
 
 class FileClient {
@@ -97,6 +99,7 @@ class FileClient {
   Result<std::shared_ptr<Known>> master_of(const ChunkPlace& place) const;
   Result<HttpReply> send(Known& to, HttpRequest request);
   Result<HttpReply> until_known(Known& to, HttpRequest request);
+  Status start(const ChunkPlace& tail, std::string_view token);
   template <class Response, class Request>
   Result<Response> ask_master(const ChunkPlace& place, std::string_view path, const Request& request);
 

@@ -21,6 +21,7 @@ inline constexpr std::string_view kCommitPath = CONCLAVE_FILE_SERVICE "Commit";
 inline constexpr std::string_view kTruncatePath = CONCLAVE_FILE_SERVICE "Truncate";
 inline constexpr std::string_view kZeroPath = CONCLAVE_FILE_SERVICE "Zero";
 inline constexpr std::string_view kCopyPath = CONCLAVE_FILE_SERVICE "Copy";
+inline constexpr std::string_view kStartPath = CONCLAVE_FILE_SERVICE "Start";
 inline constexpr std::string_view kStatPath = CONCLAVE_FILE_SERVICE "Stat";
 inline constexpr std::string_view kExtentsPath = CONCLAVE_FILE_SERVICE "Extents";
 inline constexpr std::string_view kCommitBackPath = CONCLAVE_FILE_SERVICE "CommitBack";

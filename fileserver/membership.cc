@@ -1,0 +1,150 @@
+#include "fileserver/membership.h"
+
+#include "base/certificate.h"
+
+namespace conclave::file {
+namespace {
+
+constexpr std::size_t kMostBad = 1000;      // in one heartbeat
+constexpr auto kAskAgain = 200ms;           // while D cannot be reached
+
+EpochKeys::Key key_of(std::uint32_t epoch, const std::string& bytes) {
+  return {epoch, SecretBytes::copy_of(view_of(bytes))};
+}
+
+}  // namespace
+
+Result<Endpoint> Standing::back_of(ServerId server, const ClusterId& cluster) const {
+  const auto found = members.find(server);
+  if (found == members.end()) {
+    return Error(Errc::kUnavailable, "file server " + std::to_string(raw(server)) + " is not known here");
+  }
+  const dir::v1::Member& member = found->second;
+  return Endpoint{server_dns_name(Role::kFile, member.name(), cluster), member.host(),
+                  static_cast<std::uint16_t>(member.back_port())};
+}
+
+Membership::Membership(Own own, dir::DirClient& dir, ChunkStore& store, Clock& clock, Log& log)
+    : own_(std::move(own)), dir_(dir), store_(store), clock_(clock), log_(log) {}
+
+Result<std::shared_ptr<const Standing>> Membership::serving() const {
+  std::shared_ptr<const Standing> standing;
+  {
+    const std::lock_guard lock(mutex_);
+    standing = standing_;
+  }
+  if (standing == nullptr) return Error(Errc::kUnavailable, "this file server has not registered yet");
+  if (clock_.now() >= standing->until) {
+    return Error(Errc::kUnavailable, "this file server has not heard from the directory server for too long");
+  }
+  return standing;
+}
+
+void Membership::report_bad(ChunkId chunk) {
+  const std::lock_guard lock(mutex_);
+  if (bad_.size() < kMostBad) bad_.insert(chunk);
+}
+
+void Membership::tick(MonoTime now) {
+  next_ = now + kHeartbeat;
+  if (store_.failed()) return;   // a disk that is out: D drops this server, which serves nothing any more
+  const Status status = id_ == ServerId{0} ? register_once(now) : beat(now);
+  if (status) {
+    lost_ = false;
+    return;
+  }
+  next_ = clock_.now() + kAskAgain;
+  if (status.error().code == Errc::kStale) {
+    id_ = ServerId{0};   // D was restarted, or lost its memory of us
+    next_ = now;
+    return;
+  }
+  if (!lost_) log_.warning("the directory server does not answer", {{"why", status.error()}});
+  lost_ = true;
+}
+
+Status Membership::register_once(MonoTime sent) {
+  const DiskSpace space = TRY(store_.space());
+  dir::v1::RegisterRequest request;
+  request.set_host(own_.host);
+  request.set_port(own_.port);
+  request.set_back_port(own_.back_port);
+  request.set_instance(own_.instance);
+  request.set_boot(own_.boot);
+  request.set_total_bytes(space.total_bytes);
+  request.set_free_bytes(space.free_bytes);
+  const auto answer = TRY(dir_.register_server(request));
+  id_ = ServerId{answer.id()};
+  fence_ = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    standing_ = nullptr;   // fences come anew
+  }
+  take(answer.first(), sent);
+  log_.info("registered", {{"id", answer.id()}});
+  return {};
+}
+
+Status Membership::beat(MonoTime sent) {
+  const DiskSpace space = TRY(store_.space());
+  dir::v1::HeartbeatRequest request;
+  request.set_boot(own_.boot);
+  request.set_total_bytes(space.total_bytes);
+  request.set_free_bytes(space.free_bytes);
+  request.set_chunks(store_.counts.chunks);
+  request.set_fence_acknowledged(fence_);
+  for (const std::uint64_t chunk : deleted_) request.add_deleted(chunk);
+  {
+    const std::lock_guard lock(mutex_);
+    for (const ChunkId chunk : bad_) request.add_bad(raw(chunk));
+  }
+  const auto answer = TRY(dir_.heartbeat(request, kServesFor));
+  deleted_.clear();
+  take(answer, sent);
+  remove(answer);
+  return {};
+}
+
+void Membership::take(const dir::v1::HeartbeatResponse& answer, MonoTime sent) {
+  auto next = std::make_shared<Standing>();
+  std::shared_ptr<const Standing> before;
+  {
+    const std::lock_guard lock(mutex_);
+    before = standing_;
+  }
+  next->id = id_;
+  next->until = sent + kServesFor;
+  for (const auto& member : answer.members()) next->members[ServerId{member.id()}] = member;
+
+  std::optional<EpochKeys::Key> previous;
+  if (answer.previous_epoch() != 0) previous = key_of(answer.previous_epoch(), answer.previous_key());
+  next->keys = std::make_shared<EpochKeys>(own_.cluster, key_of(answer.epoch(), answer.key()), std::move(previous));
+
+  next->fenced = before ? before->fenced : std::make_shared<const std::unordered_set<SessionId>>();
+  if (answer.fenced_size() > 0) {
+    auto fenced = std::make_shared<std::unordered_set<SessionId>>(*next->fenced);
+    for (const std::uint64_t session : answer.fenced()) fenced->insert(SessionId{session});
+    next->fenced = std::move(fenced);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    standing_ = std::move(next);
+    bad_.clear();
+  }
+  fence_ = std::max(fence_, answer.newest_fence());   // acknowledged by the next heartbeat: it counts from now on
+}
+
+// D names them again until it hears that they are gone.
+void Membership::remove(const dir::v1::HeartbeatResponse& answer) {
+  if (answer.remove().empty()) return;
+  std::vector<ChunkId> chunks;
+  for (const std::uint64_t chunk : answer.remove()) chunks.push_back(ChunkId{chunk});
+  const Status removed = store_.remove(chunks);
+  if (!removed) {
+    log_.warning("chunks could not be removed", {{"why", removed.error()}});
+    return;
+  }
+  deleted_.assign(answer.remove().begin(), answer.remove().end());
+}
+
+}  // namespace conclave::file

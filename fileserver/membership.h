@@ -1,0 +1,77 @@
+// This server as D knows it: registers until D answers, then a heartbeat every 500 ms. Each answer brings the epoch's
+// keys, the fences, the other servers, and what may be removed; it lets this server serve for two seconds from when
+// its heartbeat was sent. After that everything is refused, reads included: D may have dropped it (coherence.md).
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <set>
+#include <unordered_set>
+#include <vector>
+
+#include "base/daemon.h"
+#include "base/limits.h"
+#include "dirserver/dir_client.h"
+#include "fileserver/chunk_store.h"
+
+namespace conclave::file {
+
+inline constexpr auto kServesFor = 2s;      // below kFileServerDead by a second of whatever delays
+
+// What one answer said. Never changes.
+struct Standing {
+  ServerId id{};
+  std::shared_ptr<const EpochKeys> keys;
+  std::shared_ptr<const std::unordered_set<SessionId>> fenced;
+  std::map<ServerId, dir::v1::Member> members;
+  MonoTime until{};
+
+  // Where the server's back port is; kUnavailable if D has not named it.
+  Result<Endpoint> back_of(ServerId server, const ClusterId& cluster) const;
+};
+
+class Membership final : public Duty {
+ public:
+  struct Own {
+    ClusterId cluster{};
+    std::string host;
+    std::uint16_t port = 0, back_port = 0;
+    std::string instance;                  // 16 bytes
+    std::uint64_t boot = 0;
+  };
+  Membership(Own own, dir::DirClient& dir, ChunkStore& store, Clock& clock, Log& log);
+
+  // kUnavailable: not registered, or D has not been heard for too long. Any thread; does not block.
+  Result<std::shared_ptr<const Standing>> serving() const;
+  [[nodiscard]] const Own& own() const { return own_; }
+  [[nodiscard]] std::uint64_t boot() const { return own_.boot; }
+  // For D to know: no member has a good copy of a block of it.
+  void report_bad(ChunkId chunk);
+
+  MonoTime next_tick() override { return next_; }
+  void tick(MonoTime now) override;
+
+ private:
+  Status register_once(MonoTime sent);
+  Status beat(MonoTime sent);
+  void take(const dir::v1::HeartbeatResponse& answer, MonoTime sent);
+  void remove(const dir::v1::HeartbeatResponse& answer);
+
+  const Own own_;
+  dir::DirClient& dir_;
+  ChunkStore& store_;
+  Clock& clock_;
+  Log& log_;
+  // The duty's thread only.
+  MonoTime next_{};
+  ServerId id_{};                          // 0: not registered
+  bool lost_ = true;                       // said so in the log
+  std::uint64_t fence_ = 0;
+  std::vector<std::uint64_t> deleted_;     // for the next heartbeat
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Standing> standing_;   // guarded by mutex_
+  std::set<ChunkId> bad_;                      // guarded by mutex_
+};
+
+}  // namespace conclave::file

@@ -1,0 +1,293 @@
+#include "fileserver/replicator.h"
+
+#include <algorithm>
+
+#include "base/connect_wire.h"
+#include "conclave/file/v1/file.pb.h"
+#include "fileserver/file_wire.h"
+
+namespace conclave::file {
+namespace {
+
+constexpr Duration kPatience = 2s;            // with one member, before it is taken out
+constexpr Duration kPause = 20ms;
+constexpr std::size_t kMostChains = 20000;    // about 4 MiB
+constexpr std::uint32_t kCopyBlocks = static_cast<std::uint32_t>(kMaxIoBytes / kBlockBytes);
+
+HttpRequest request_for(const SealedPermit& chunk, const ChunkOp& op, std::string body) {
+  return {std::string(kApplyPath),
+          {{"content-type", std::string(kRawType)},
+           bytes_header(kPermitHeader, chunk.sealed),
+           bytes_header(kApplyHeader, text_of(op.encode()))},
+          std::move(body)};
+}
+
+bool worth_repeating(Errc code) { return retry_of(code) != Retry::kNo; }
+
+}  // namespace
+
+Replicator::Replicator(Parts parts) : parts_(parts), applying_(parts.waiter), sending_(parts.waiter) {}
+
+std::vector<ServerId> Replicator::others(const ChunkPermit& permit, ServerId own) const {
+  std::vector<ServerId> out;
+  std::ranges::copy_if(permit.members, std::back_inserter(out), [&](ServerId id) { return id != own; });
+  return out;
+}
+
+Status Replicator::check_newest(const ChunkPermit& permit) {
+  const std::lock_guard lock(mutex_);
+  const auto found = chains_.find(permit.chunk);
+  if (found == chains_.end() || permit.chainver >= found->second.newest.permit.chainver) return {};
+  return Error(Errc::kStale, "the chunk's members have changed since");
+}
+
+Result<Replicator::Done> Replicator::apply(const SealedPermit& chunk, ChunkOp op, std::string& body,
+                                           const BodySums& sums) {
+  TRY(check_newest(chunk.permit));
+  const std::uint64_t key = raw(chunk.permit.chunk);
+  std::optional<Turns::Turn> applying(applying_.take(key));
+  auto applied = TRY(parts_.store.apply(std::move(op), view_of(body), sums));
+  const auto sending = sending_.take(key);   // before the next one applies: sent in the order of their numbers
+  applying.reset();
+  const bool moved = TRY(replicate(chunk, applied.op, std::move(body), applied.before.has_value()));
+  return Done{std::move(applied), moved};
+}
+
+// With the turn to send. True: members were lost. `here_before`: the change was found done, and is not in `op`;
+// that everybody has it is seen by their having all that is here.
+Result<bool> Replicator::replicate(const SealedPermit& chunk, const ChunkOp& op, std::string body, bool here_before) {
+  const auto standing = TRY(parts_.membership.serving());
+  std::vector<ServerId> members = others(chunk.permit, standing->id);
+  if (members.empty()) return false;
+  std::vector<Answer> answers;
+  if (here_before) {
+    const ChunkHead head = TRY(parts_.store.head(chunk.permit.chunk));
+    {
+      const std::lock_guard lock(mutex_);
+      const Chain& chain = chains_[chunk.permit.chunk];
+      std::erase_if(members, [&](ServerId id) {
+        const auto found = chain.members.find(id);
+        return found != chain.members.end() && found->second.acknowledged >= head.sequence;
+      });
+    }
+    for (const ServerId id : members) answers.push_back({id, copy(id, chunk, head), 0, {}});
+  } else {
+    HttpRequest request = request_for(chunk, op, std::move(body));
+    answers = send_to_all(members, chunk, op, request);
+  }
+  std::vector<ServerId> lost;
+  Error why(Errc::kUnknown);
+  for (const Answer& answer : answers) {
+    if (answer.status) continue;
+    if (answer.status.error().code == Errc::kStale) return answer.status.error();
+    lost.push_back(answer.from);
+    why = answer.status.error();
+  }
+  if (lost.empty()) return false;
+  const Status shrunk = shrink(chunk, lost, why);
+  if (shrunk) return true;
+  if (shrunk.error().code == Errc::kStale) return shrunk.error();
+  return Error(Errc::kUnknown, "a member of the chunk does not answer (" + why.message + "), and it cannot be taken out: " +
+                                   shrunk.error().message);
+}
+
+std::vector<Replicator::Answer> Replicator::send_to_all(const std::vector<ServerId>& members, const SealedPermit& chunk,
+                                                        const ChunkOp& op, HttpRequest& request) {
+  std::vector<Answer> answers(members.size());
+  std::vector<std::function<void()>> calls;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    calls.emplace_back([&, i] { answers[i] = send_or_copy(members[i], chunk, op, request); });
+  }
+  parts_.calls.make(std::move(calls));
+  return answers;
+}
+
+Replicator::Answer Replicator::send_or_copy(ServerId to, const SealedPermit& chunk, const ChunkOp& op,
+                                            const HttpRequest& request) {
+  Answer answer = send(to, request);
+  const bool lacks = !answer.status && (answer.status.error().code == Errc::kMisordered ||
+                                        answer.status.error().code == Errc::kCorrupt);
+  if (lacks) {
+    const auto head = parts_.store.head(chunk.permit.chunk);
+    answer.status = head ? copy(to, chunk, *head) : Status(head.error());
+    return answer;
+  }
+  if (answer.status) note(chunk.permit.chunk, answer, op.sequence);
+  return answer;
+}
+
+// Again while the answer is not known: a member tells a repetition by its number.
+Replicator::Answer Replicator::send(ServerId to, const HttpRequest& request) {
+  const MonoTime end = parts_.clock.now() + kPatience;
+  for (;;) {
+    const auto once = [&]() -> Result<std::uint64_t> {
+      const auto standing = TRY(parts_.membership.serving());
+      const Endpoint back = TRY(standing->back_of(to, parts_.membership.own().cluster));
+      const HttpReply reply = TRY(parts_.transport.call(back, request, end));
+      TRY(checked_reply(reply));
+      return number_of(reply.headers, kBootHeader);
+    };
+    const auto boot = once();
+    if (boot) return {to, {}, *boot, {}};
+    if (!worth_repeating(boot.error().code) || parts_.clock.now() + kPause >= end) return {to, boot.error(), 0, {}};
+    parts_.clock.sleep_until(parts_.clock.now() + kPause);
+  }
+}
+
+// The whole chunk, by blocks. Changes that are applied here meanwhile may be in it already; they are sent after it,
+// in order, and say the same again.
+Status Replicator::copy(ServerId to, const SealedPermit& chunk, const ChunkHead& head) {
+  parts_.log.info("a member gets a copy of a chunk", {{"chunk", raw(head.chunk)}, {"member", raw(to)}});
+  ChunkOp op = op_for(chunk.permit, OpKind::kEmpty);
+  std::uint64_t boot = 0;
+  const auto step = [&](OpKind kind, std::uint64_t offset, std::string body) -> Status {
+    op.kind = kind;
+    op.offset = offset;
+    op.length = kind == OpKind::kWrite ? body.size() : 0;
+    op.body_crc = crc32c(view_of(body));
+    ++op.sequence;
+    const Answer answer = send(to, request_for(chunk, op, std::move(body)));
+    op.link_before = op.link();
+    boot = answer.boot;
+    return answer.status;
+  };
+  TRY(step(OpKind::kEmpty, 0, ""));
+  const auto extents = TRY(parts_.store.extents(head.chunk));
+  for (const auto& [start, length] : extents.ranges) {
+    for (std::uint64_t at = start; at < start + length; at += std::uint64_t{kCopyBlocks} * kBlockBytes) {
+      const std::uint64_t blocks = std::min<std::uint64_t>(kCopyBlocks, (start + length - at) / kBlockBytes);
+      auto bytes = parts_.store.read_blocks(head.chunk, static_cast<std::uint32_t>(at / kBlockBytes),
+                                            static_cast<std::uint32_t>(blocks));
+      TRY(step(OpKind::kWrite, at, TRY(std::move(bytes))));
+    }
+  }
+  TRY(step(OpKind::kCopied, 0, string_of(head.encode())));
+  note(head.chunk, {to, {}, boot, {}}, head.sequence);
+  return {};
+}
+
+Status Replicator::shrink(const SealedPermit& chunk, const std::vector<ServerId>& lost, const Error& why) {
+  SealedPermit newest = chunk;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = chains_.find(chunk.permit.chunk);
+    if (found != chains_.end() && found->second.newest.permit.chainver > chunk.permit.chainver) newest = found->second.newest;
+  }
+  dir::v1::ShrinkRequest request;
+  request.set_permit(newest.sealed);
+  for (const ServerId id : lost) {
+    parts_.log.warning("a member of a chunk is taken out", {{"chunk", raw(chunk.permit.chunk)}, {"member", raw(id)}, {"why", why}});
+    if (std::ranges::find(newest.permit.members, id) != newest.permit.members.end()) request.add_lost(raw(id));
+  }
+  if (request.lost().empty()) return {};
+  const auto answer = TRY(parts_.dir.shrink(request));
+  const auto standing = TRY(parts_.membership.serving());
+  newest.sealed = answer.layout().permit();
+  newest.permit = TRY(standing->keys->open_permit(view_of(newest.sealed)));
+  const std::lock_guard lock(mutex_);
+  Chain& chain = chains_[chunk.permit.chunk];
+  for (const ServerId id : lost) chain.members.erase(id);
+  chain.newest = std::move(newest);
+  return {};
+}
+
+// --- Commit.
+
+Status Replicator::commit(std::span<const SealedPermit> chunks) {
+  const auto standing = TRY(parts_.membership.serving());
+  std::map<ServerId, std::vector<SealedPermit>> by_member;
+  std::vector<ChunkId> ids;
+  for (const SealedPermit& chunk : chunks) {
+    TRY(check_newest(chunk.permit));
+    ids.push_back(chunk.permit.chunk);
+    for (const ServerId id : others(chunk.permit, standing->id)) by_member[id].push_back(chunk);
+  }
+  Status here;
+  std::vector<Answer> answers(by_member.size());
+  std::vector<std::function<void()>> calls;
+  std::size_t i = 0;
+  for (const auto& [id, theirs] : by_member) {
+    calls.emplace_back([&, i, member = id] { answers[i] = commit_at(member, theirs); });
+    ++i;
+  }
+  calls.emplace_back([&] { here = parts_.store.sync(ids); });
+  parts_.calls.make(std::move(calls));
+  TRY(std::move(here));
+  for (const Answer& answer : answers) {
+    const auto& theirs = by_member[answer.from];
+    if (!answer.status && answer.status.error().code == Errc::kStale) {
+      note_committed(answer.from, theirs, answer.sequences);   // what is sent again is taken by it as it is now
+      return answer.status;
+    }
+    if (answer.status) {
+      note_committed(answer.from, theirs, answer.sequences);
+      continue;
+    }
+    for (const SealedPermit& chunk : theirs) {
+      const Status shrunk = shrink(chunk, {answer.from}, answer.status.error());
+      if (!shrunk) return shrunk;
+    }
+  }
+  return {};
+}
+
+Replicator::Answer Replicator::commit_at(ServerId member, std::span<const SealedPermit> chunks) {
+  v1::CommitBackRequest request;
+  Answer out{member, {}, 0, {}};
+  for (const SealedPermit& chunk : chunks) {
+    const std::lock_guard lock(mutex_);
+    const Member known = chains_[chunk.permit.chunk].members[member];
+    request.add_permits(chunk.sealed);
+    request.add_sequences(known.acknowledged);
+    out.sequences.push_back(known.acknowledged);
+    if (known.acknowledged <= known.committed) continue;
+    if (request.boot() != 0 && request.boot() != known.boot) {
+      out.status = Error(Errc::kStale, "a member was restarted since these bytes were written");
+    }
+    request.set_boot(known.boot);
+  }
+  if (!out.status) return out;
+  const MonoTime end = parts_.clock.now() + Duration(kCallDeadline);
+  for (;;) {
+    const auto once = [&]() -> Result<std::uint64_t> {
+      const auto standing = TRY(parts_.membership.serving());
+      const Endpoint back = TRY(standing->back_of(member, parts_.membership.own().cluster));
+      ConnectClient client(parts_.transport, parts_.clock, back);
+      return TRY(client.call<v1::CommitBackResponse>(kCommitBackPath, request, {kCallDeadline, {}, {}})).boot();
+    };
+    const auto boot = once();
+    if (boot) return out;
+    const bool reached = boot.error().code != Errc::kUnavailable;
+    const MonoTime give_up = reached ? end : end - Duration(kCallDeadline) + kPatience;
+    if (!worth_repeating(boot.error().code) || parts_.clock.now() + kPause >= give_up) {
+      out.status = boot.error();
+      return out;
+    }
+    parts_.clock.sleep_until(parts_.clock.now() + kPause);
+  }
+}
+
+void Replicator::note(ChunkId chunk, const Answer& answer, std::uint64_t sequence) {
+  const std::lock_guard lock(mutex_);
+  if (chains_.size() > kMostChains) {   // what is committed and was never shrunk is only a convenience
+    std::erase_if(chains_, [&](const auto& entry) {
+      return entry.first != chunk && entry.second.newest.permit.chainver == 0 &&
+             std::ranges::all_of(entry.second.members,
+                                 [](const auto& known) { return known.second.acknowledged <= known.second.committed; });
+    });
+  }
+  Member& member = chains_[chunk].members[answer.from];
+  if (member.acknowledged <= member.committed) member.boot = answer.boot;
+  member.acknowledged = std::max(member.acknowledged, sequence);
+}
+
+void Replicator::note_committed(ServerId member, std::span<const SealedPermit> chunks,
+                                const std::vector<std::uint64_t>& upto) {
+  const std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    Member& known = chains_[chunks[i].permit.chunk].members[member];
+    known.committed = std::max(known.committed, upto[i]);
+  }
+}
+
+}  // namespace conclave::file

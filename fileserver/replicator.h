@@ -1,0 +1,88 @@
+// The master's side of replication. A change is applied here, then sent to every other member of the permit, in the
+// order of its number; the caller is answered when all of them have it. A member that cannot be reached, or has no
+// room, is taken out of the chunk's members by D before anybody is answered with fewer.
+//
+// Here first, then there: numbers come from the store, which must have applied what it numbers; and one change can
+// be written here while the one before it travels. A master that dies in between has a change that others lack, and
+// nobody was answered. Its client repeats it: as a further change, or for an append as the same one. Either way the
+// next change finds out what a member lacks, or has otherwise (ReplicaLog), and that member gets a copy of the chunk.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <span>
+
+#include "dirserver/dir_client.h"
+#include "fileserver/membership.h"
+#include "fileserver/parallel_calls.h"
+
+namespace conclave::file {
+
+struct SealedPermit {
+  ChunkPermit permit;
+  std::string sealed;
+};
+
+class Replicator {
+ public:
+  struct Parts {
+    ChunkStore& store;
+    Membership& membership;
+    dir::DirClient& dir;
+    Transport& transport;
+    Clock& clock;
+    Waiter& waiter;
+    ParallelCalls& calls;
+    Log& log;
+  };
+  explicit Replicator(Parts parts);
+
+  struct Done {
+    ChunkStore::Applied applied;
+    bool moved = false;            // the permit is not current any more
+  };
+  // `op` without numbers; `sums` are the body's at op.offset; the body is moved from unless nothing happened. Errors of ChunkStore::apply: nothing happened. kStale: also when D says that this is not
+  // the chunk's master, or not with these members; then it may have happened here, where it does not count any more.
+  // kUnknown: it is here and perhaps not everywhere; repeat it. Blocks.
+  Result<Done> apply(const SealedPermit& chunk, ChunkOp op, std::string& body, const BodySums& sums);
+
+  // What was answered survives power loss at every member. kStale: a member was restarted since it took something.
+  Status commit(std::span<const SealedPermit> chunks);
+
+ private:
+  struct Member {
+    std::uint64_t acknowledged = 0;   // the last change it is known to have; 0: not known
+    std::uint64_t committed = 0;      // the last that was committed
+    std::uint64_t boot = 0;           // its start that took the first change since then
+  };
+  struct Chain {                      // what this master knows of a chunk, since it was started
+    SealedPermit newest;              // after a Shrink
+    std::map<ServerId, Member> members;
+  };
+  struct Answer {
+    ServerId from{};
+    Status status;
+    std::uint64_t boot = 0;
+    std::vector<std::uint64_t> sequences;   // of commit_at: by chunk, what it covered
+  };
+  Result<bool> replicate(const SealedPermit& chunk, const ChunkOp& op, std::string body, bool here_before);
+  std::vector<Answer> send_to_all(const std::vector<ServerId>& members, const SealedPermit& chunk, const ChunkOp& op,
+                                  HttpRequest& request);
+  Answer send(ServerId to, const HttpRequest& request);
+  Answer send_or_copy(ServerId to, const SealedPermit& chunk, const ChunkOp& op, const HttpRequest& request);
+  Status copy(ServerId to, const SealedPermit& chunk, const ChunkHead& head);
+  Status shrink(const SealedPermit& chunk, const std::vector<ServerId>& lost, const Error& why);
+  Answer commit_at(ServerId member, std::span<const SealedPermit> chunks);
+  Status check_newest(const ChunkPermit& permit);
+  std::vector<ServerId> others(const ChunkPermit& permit, ServerId own) const;
+  void note(ChunkId chunk, const Answer& answer, std::uint64_t sequence);
+  void note_committed(ServerId member, std::span<const SealedPermit> chunks, const std::vector<std::uint64_t>& upto);
+
+  const Parts parts_;
+  Turns applying_;
+  Turns sending_;
+  std::mutex mutex_;
+  std::map<ChunkId, Chain> chains_;   // guarded by mutex_
+};
+
+}  // namespace conclave::file
