@@ -1,5 +1,5 @@
-// HTTPS in front of a Router: Boost.Beast, HTTP/1.1, TLS 1.3 only, client certificates required. The only
-// file that includes Beast is its .cc.
+// HTTPS in front of a Router: HTTP/1.1, TLS 1.3 only, client certificates required. Connections are in connection.h;
+// here they are accepted, looked after and ended.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,97 @@
+// One client of a server: its TLS, its requests one after the other, their answers, or a stream of events. Steps that
+// never block, but for the handler that a request is for.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/log.h"
+#include "base/ready_loop.h"
+#include "base/request_reader.h"
+#include "base/router.h"
+#include "base/tls.h"
+
+namespace conclave {
+
+// What the connections of a server share; outlives them.
+struct ServerParts {
+  const Router& router;
+  Log& log;
+  const ClusterId cluster;
+  const TlsServer tls;
+  SystemClock clock{};
+  ReadyLoop loop{};
+  std::atomic<std::size_t> body_bytes{0};  // of requests being read or answered
+  std::atomic<bool> stopping{false};
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(ServerParts& parts, ReadyLoop::Id id, Descriptor socket);
+  ~Connection() { release_body(); }
+  Connection(const Connection&) = delete;
+
+  // What its socket was waited for has come (or nothing yet, the first time). False: it is over, drop it. One
+  // thread at a time, which ReadyLoop sees to.
+  bool proceed();
+
+  // These three: any thread.
+  // Ends what has lasted too long, and what is idle once the server stops; lets a stream show that it lives.
+  void look_after(MonoTime now);
+  // Of an event stream; see event_hub.h.
+  bool send(const std::string& envelope);
+  void end();
+
+ private:
+  using Step = TlsConnection::Step;
+  using Next = bool (Connection::*)();
+  bool wait(Step for_what, Next next);
+  void allow(Duration time) { deadline_ = parts_.clock.now() + time; }
+  void break_off();
+
+  bool handshake();
+  bool await_request();
+  bool read_request();
+  std::optional<Error> objection();
+  bool take_body_room(std::size_t bytes);
+  void release_body();
+  bool answer();
+  bool refuse(const Error& error);
+  bool reply(HttpReply reply);
+  bool write_reply();
+  bool linger();
+  bool discard();
+
+  bool begin_stream(const HttpRequest& request);
+  bool continue_stream();
+  void flush();  // with mutex_
+
+  ServerParts& parts_;
+  const ReadyLoop::Id id_;
+  const Descriptor socket_;
+  TlsConnection tls_;
+  std::atomic<MonoTime> deadline_{kNever};
+  std::atomic<bool> idle_{false};       // between requests, or a stream: the server's stop ends it
+  std::atomic<bool> in_stream_{false};
+  Next next_ = &Connection::handshake;  // on what was waited for
+  std::optional<Result<TlsPeer>> peer_;
+  RequestReader reader_;
+  std::size_t body_room_ = 0;           // our part of parts_.body_bytes
+  bool keep_alive_ = false;
+  std::string head_, body_;             // of the reply being written
+  std::string_view unwritten_;          // in head_, then in body_
+
+  // Event streams. Guarded by mutex_, as is tls_ then.
+  std::mutex mutex_;
+  std::string outbox_;                  // HTTP chunks to be written
+  std::size_t outbox_written_ = 0;
+  bool open_ = false;
+  bool waits_to_write_ = false;
+  std::optional<Status> end_;           // why the stream ends
+  MonoTime last_sent_{};
+};
+
+}  // namespace conclave
