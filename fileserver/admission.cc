@@ -14,7 +14,8 @@ Result<T> from_outside(Result<T> opened) {
 
 bool allows(LeaseMode mode, Admission::Need need) {
   switch (mode) {
-    case LeaseMode::kRead: return need == Admission::Need::kRead;
+    case LeaseMode::kRead:
+    case LeaseMode::kSharedRead: return need == Admission::Need::kRead;
     case LeaseMode::kShared: return need != Admission::Need::kWrite;
     case LeaseMode::kWrite: return true;
     default: return false;

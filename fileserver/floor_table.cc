@@ -16,14 +16,13 @@ Status FloorTable::admit(InodeId inode, LeaseMode mode, std::uint64_t seq) {
   }
   Floors& floors = found->second;
   used_.splice(used_.begin(), used_, floors.used);
-  // Readers share with readers, appenders with appenders, a writer with nobody.
+  // Readers share with readers, appenders with appenders and who reads what they append, a writer with nobody.
   std::uint64_t floor = floors.write;
   if (mode != LeaseMode::kRead) floor = std::max(floor, floors.read);
-  if (mode != LeaseMode::kShared) floor = std::max(floor, floors.shared);
+  const bool shared = mode == LeaseMode::kShared || mode == LeaseMode::kSharedRead;
+  if (!shared) floor = std::max(floor, floors.shared);
   if (seq < floor) return Error(Errc::kStale, "the lease was recalled since: a newer one was seen");
-  std::uint64_t& mine = mode == LeaseMode::kRead     ? floors.read
-                        : mode == LeaseMode::kShared ? floors.shared
-                                                     : floors.write;
+  std::uint64_t& mine = mode == LeaseMode::kRead ? floors.read : shared ? floors.shared : floors.write;
   mine = std::max(mine, seq);
   return {};
 }
