@@ -26,7 +26,11 @@ void CommandLine::option(const std::string& name, std::string& into, const std::
 
 void CommandLine::option(const std::string& name, unsigned& into, unsigned least, unsigned most,
                          const std::string& help) {
-  inside_->app.add_option(name, into, help)->check(CLI::Range(least, most))->take_last()->capture_default_str();
+  const std::string range = ", " + std::to_string(least) + " to " + std::to_string(most);
+  inside_->app.add_option(name, into, help + range)
+      ->check(CLI::Range(least, most).description(""))
+      ->take_last()
+      ->type_name("N");
 }
 
 void CommandLine::option(const std::string& name, Duration& into, const std::string& help) {
@@ -44,7 +48,7 @@ void CommandLine::option(const std::string& name, Duration& into, const std::str
 }
 
 void CommandLine::option(const std::string& name, std::vector<std::string>& into, const std::string& help) {
-  inside_->app.add_option(name, into, help)->delimiter(',')->type_name("A,B,…");
+  inside_->app.add_option(name, into, help)->delimiter(',')->allow_extra_args(false)->type_name("A,B,…");
 }
 
 void CommandLine::required(const std::string& name, std::string& into, const std::string& help) {

@@ -1,0 +1,42 @@
+#include "cli/mount_table.h"
+
+#include <gtest/gtest.h>
+
+namespace conclave::cli {
+namespace {
+
+constexpr std::string_view kTable =
+    "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
+    "31 22 0:28 / /mnt/a\\040b rw,nosuid shared:7 master:2 - fuse.conclave conclave:12ab rw,user_id=0\n"
+    "32 31 0:29 / /mnt/a\\040b rw - tmpfs tmp\\134fs rw\n"
+    "33 22 0:30 / /mnt/line\\012end rw - tmpfs none rw\n";
+
+TEST(MountTable, ReadsPathTypeAndSource) {
+  const auto mounts = parse_mountinfo(kTable);
+  ASSERT_EQ(mounts.size(), 4u);
+  EXPECT_EQ(mounts[0].path, "/");
+  EXPECT_EQ(mounts[0].type, "ext4");
+  EXPECT_EQ(mounts[0].source, "/dev/vda");
+  EXPECT_EQ(mounts[1].path, "/mnt/a b");
+  EXPECT_EQ(mounts[1].type, "fuse.conclave");
+  EXPECT_EQ(mounts[2].source, "tmp\\fs");
+  EXPECT_EQ(mounts[3].path, "/mnt/line\nend");
+}
+
+TEST(MountTable, TheLastMountOfAPathIsOnTop) {
+  const auto mounts = parse_mountinfo(kTable);
+  EXPECT_EQ(mounted_at(mounts, "/mnt/a b")->type, "tmpfs");
+  EXPECT_FALSE(mounted_at(mounts, "/mnt"));
+  EXPECT_FALSE(mounted_at(mounts, "/mnt/a b/"));
+}
+
+TEST(MountTable, AnyTruncationIsReadWithoutHarm) {
+  for (std::size_t size = 0; size < kTable.size(); ++size) {
+    EXPECT_LE(parse_mountinfo(kTable.substr(0, size)).size(), 4u);
+  }
+}
+
+TEST(MountTable, KnowsThisMachinesRoot) { EXPECT_TRUE(mounted_at(current_mounts(), "/")); }
+
+}  // namespace
+}  // namespace conclave::cli
