@@ -90,6 +90,7 @@ bool Connection::handshake() {
 bool Connection::await_request() {
   allow(kIdleConnection);
   idle_ = true;
+  if (!reader_.begun() && !tls_.has_more()) return wait(Step::kWantRead, &Connection::read_request);
   return read_request();
 }
 

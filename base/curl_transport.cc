@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -167,9 +168,9 @@ Error error_of(CURLcode code, const Exchange& exchange, const Handle& handle, co
 int keep_alive(void*, curl_socket_t fd, curlsocktype) {
   const auto on = [&](int level, int option, int value) { (void)setsockopt(fd, level, option, &value, sizeof value); };
   on(SOL_SOCKET, SO_KEEPALIVE, 1);
-  on(IPPROTO_TCP, 4 /* TCP_KEEPIDLE */, 15);
-  on(IPPROTO_TCP, 5 /* TCP_KEEPINTVL */, 5);
-  on(IPPROTO_TCP, 6 /* TCP_KEEPCNT */, 3);
+  on(IPPROTO_TCP, TCP_KEEPIDLE, 15);
+  on(IPPROTO_TCP, TCP_KEEPINTVL, 5);
+  on(IPPROTO_TCP, TCP_KEEPCNT, 3);
   return CURL_SOCKOPT_OK;
 }
 

@@ -203,6 +203,8 @@ TlsConnection::Step TlsConnection::read(ByteSpan into, std::size_t& got_bytes) {
   return after(SSL_read_ex(connection_.get(), into.data(), into.size(), &got_bytes));
 }
 
+bool TlsConnection::has_more() const { return SSL_has_pending(connection_.get()) == 1; }
+
 TlsConnection::Step TlsConnection::write(std::string_view& from) {
   ERR_clear_error();
   std::size_t went = 0;

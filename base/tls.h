@@ -53,6 +53,7 @@ class TlsConnection {
   };
   Step handshake();                                   // kOver: refused; failure() says why
   Step read(ByteSpan into, std::size_t& got_bytes);
+  [[nodiscard]] bool has_more() const;                // of what was read from the socket: read() again, do not wait
   Step write(std::string_view& from);                 // takes what went from the front; it may wait for flush()
   Step flush();                                       // kDone: all that was written is with the kernel
   [[nodiscard]] const std::string& failure() const { return failure_; }
