@@ -67,6 +67,7 @@ class Mount {
 
   Status run() {
     classes_.of(dir::v1::APPEND) = appends_.row();
+    classes_.of(dir::v1::CHAT) = appends_.row();  // rooms come later; D keeps what lies there as logs already
     secrets_.add_to(classes_, status_);
     add_status();
     TRY(session_.open());
