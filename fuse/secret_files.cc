@@ -112,7 +112,7 @@ Result<OpenAnswer> SecretFiles::open(const Caller& caller, OpenFile& file) {
     if (!newest && newest.error().code != Errc::kNotFound) return newest.error();
     own->draft = TRY(parts_.author.open(caller, file.inode, truncated || !newest));
   } else if ((file.flags & O_NONBLOCK) == 0) {
-    own->grant = TRY(obtain(caller, file.inode, false, ""));
+    own->grant = TRY(obtain(caller, file.inode, Ask::kAsPolicySays, ""));
   } else {
     TRY(parts_.logins.find(caller.uid, parts_.clock.wall()));
   }
@@ -121,11 +121,11 @@ Result<OpenAnswer> SecretFiles::open(const Caller& caller, OpenFile& file) {
 }
 
 // The grant of this caller for the newest version: there already, claimed now, or after the vote (kPending).
-Result<GrantPtr> SecretFiles::obtain(const Caller& caller, const InodePtr& inode, bool explicitly, const std::string& reason) {
+Result<GrantPtr> SecretFiles::obtain(const Caller& caller, const InodePtr& inode, Ask ask, const std::string& reason) {
   const LoginPtr login = TRY(parts_.logins.find(caller.uid, parts_.clock.wall()));
   SecretOnFile secret = TRY(parts_.vault.newest(inode->id));
   const SecretKey key{caller.uid, inode->id};
-  const bool may_file = explicitly || secret.policy.auto_request;
+  const bool may_file = ask == Ask::kAlways || (ask == Ask::kAsPolicySays && secret.policy.auto_request);
   const auto found = parts_.book.look(key, secret.header.core.version, parts_.clock.now(), may_file);
   switch (found.stand) {
     case SecretBook::Stand::kGranted: return found.grant;
@@ -134,9 +134,10 @@ Result<GrantPtr> SecretFiles::obtain(const Caller& caller, const InodePtr& inode
     case SecretBook::Stand::kClaim: return claim(key, inode, *found.request);
     case SecretBook::Stand::kMine: break;
   }
+  if (ask == Ask::kNever) return Errc::kWouldBlock;
   if (!may_file) return Error(Errc::kAccess, "the policy wants `conclave request PATH --reason …` first");
   const std::uint64_t version = secret.header.core.version;
-  TRY(file_request(key, caller, std::move(secret), explicitly, reason));
+  TRY(file_request(key, caller, std::move(secret), ask == Ask::kAlways, reason));
   const auto waiting = parts_.book.look(key, version, parts_.clock.now(), false);
   if (waiting.stand == SecretBook::Stand::kWait) return Error(Errc::kPending, "waiting for the vote", waiting.key);
   return Error(Errc::kWouldBlock, "the request was decided at once; try again");
@@ -196,7 +197,7 @@ Result<ReadAnswer> SecretFiles::read(const Caller& caller, OpenFile& file, const
     grant = own->grant;
   }
   if (!grant) {  // O_NONBLOCK: what is decided is taken, nothing is asked
-    auto obtained = obtain(caller, file.inode, false, "");
+    auto obtained = obtain(caller, file.inode, Ask::kNever, "");
     if (!obtained && obtained.error().code == Errc::kPending) return Errc::kWouldBlock;
     grant = TRY(std::move(obtained));
     const std::lock_guard lock(own->mutex);
@@ -219,7 +220,7 @@ Result<unsigned> SecretFiles::poll(OpenFile& file, const PollRequest& request) {
     const std::lock_guard lock(own->mutex);
     if (own->grant) return POLLIN;
   }
-  auto obtained = obtain({.uid = file.uid, .gid = 0, .pid = 0}, file.inode, false, "");
+  auto obtained = obtain({.uid = file.uid, .gid = 0, .pid = 0}, file.inode, Ask::kAsPolicySays, "");
   if (!obtained) {
     if (obtained.error().code != Errc::kPending) return POLLERR;
     if (request.wake) parts_.book.on_change({file.uid, file.inode->id}, request.wake);
@@ -298,7 +299,7 @@ Status SecretFiles::take_request(const Caller& caller, std::string_view message)
     const std::lock_guard lock(inode->mutex);
     if (inode->attr.class_() != dir::v1::SECRET || inode->is_dir()) return Error(Errc::kInvalid, "that is no secret");
   }
-  auto obtained = obtain(caller, inode, true, std::string(message.substr(nul + 1)));
+  auto obtained = obtain(caller, inode, Ask::kAlways, std::string(message.substr(nul + 1)));
   if (obtained) {
     parts_.book.give_back(*obtained);  // asked for, not opened
     return {};

@@ -52,7 +52,8 @@ class SecretFiles final : public Duty {
   struct OpenSecret;
   Result<AttrAnswer> attributes(const Caller& caller, const InodePtr& inode);
   Result<OpenAnswer> open(const Caller& caller, OpenFile& file);
-  Result<GrantPtr> obtain(const Caller& caller, const InodePtr& inode, bool explicitly, const std::string& reason);
+  enum class Ask : std::uint8_t { kNever, kAsPolicySays, kAlways };   // may a request be filed?
+  Result<GrantPtr> obtain(const Caller& caller, const InodePtr& inode, Ask ask, const std::string& reason);
   Status file_request(const SecretKey& key, const Caller& caller, SecretOnFile secret, bool explicitly, const std::string& reason);
   Result<GrantPtr> claim(const SecretKey& key, const InodePtr& inode, const FiledRequest& request);
   Result<ReadAnswer> read(const Caller& caller, OpenFile& file, const ReadRequest& request);
