@@ -24,7 +24,8 @@ Result<std::unique_ptr<NameSession>> NameSession::open(Context& context, Transpo
 }
 
 NameSession::NameSession(Context& context, Transport& transport, const ClusterFile& cluster, dir::DirClient::Session session)
-    : lock_(transport, context.clock(), cluster.lock),
+    : clock_(context.clock()),
+      lock_(transport, context.clock(), cluster.lock),
       session_(session.id),
       dir_(transport, context.clock(), cluster.dir, std::move(session), context.waiter()) {}
 
@@ -34,45 +35,42 @@ NameSession::~NameSession() {
   static_cast<void>(lock_.close_session(request));  // it would end by itself in half a minute
 }
 
-Result<dir::v1::Attr> NameSession::step(InodeId parent, const std::string& name, const std::string& whole) {
+Result<dir::v1::Entry> NameSession::step(InodeId parent, const std::string& name, const std::string& whole) {
   dir::v1::LookupRequest request;
   request.set_parent(raw(parent));
   request.set_name(name);
   auto entry = dir_.lookup(request);
   if (!entry) return in_context(whole, std::move(entry).error());
-  return entry->attr();
+  return entry;
 }
 
-Result<dir::v1::Attr> NameSession::find(const std::string& path) {
-  if (path == "/") {
-    dir::v1::GetAttrRequest request;
-    request.add_inodes(raw(kRootInode));
-    const auto response = TRY(dir_.get_attr(request));
-    if (response.entries_size() != 1) return Error(Errc::kCorrupt, "the directory server has no root");
-    return response.entries(0).attr();
-  }
+Result<dir::v1::Entry> NameSession::find(const std::string& path) {
+  if (path == "/") return step(kRootInode, ".", path);
   const auto [folder, name] = split_last(path);
   const auto parent = TRY(find(folder));
-  return step(InodeId{parent.inode()}, name, path);
+  return step(InodeId{parent.attr().inode()}, name, path);
 }
 
-Result<dir::v1::Attr> NameSession::find_or_make_folder(const std::string& path, std::uint32_t mode) {
+Result<dir::v1::Entry> NameSession::find_or_make_folder(const std::string& path, std::uint32_t mode) {
   auto there = find(path);
   if (there) {
-    if (S_ISDIR(there->mode())) return there;
+    if (S_ISDIR(there->attr().mode())) return there;
     return Error(Errc::kNotDirectory, path + " is no folder");
   }
   if (there.error().code != Errc::kNotFound) return there;
   const auto [folder, name] = split_last(path);
   const auto parent = TRY(find(folder));
+  // Names change under the folder's exclusive lease, so that every mount that caches them hears of it.
+  const auto names = TRY(lock::BriefLease::take(lock_, clock_, session_, InodeId{parent.attr().inode()}, LeaseMode::kDirWrite,
+                                                parent.ticket()));
   dir::v1::CreateRequest request;
-  request.set_parent(parent.inode());
+  request.set_parent(parent.attr().inode());
   request.set_name(name);
   request.set_mode(S_IFDIR | mode);
   request.set_exclusive(true);
   auto made = dir_.create(request);
   if (!made) return in_context("cannot make " + path, std::move(made).error());
-  return made->entry().attr();
+  return made->entry();
 }
 
 }  // namespace conclave::cli

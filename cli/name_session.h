@@ -6,7 +6,7 @@
 
 #include "cli/context.h"
 #include "dirserver/dir_client.h"
-#include "lockserver/lock_client.h"
+#include "lockserver/brief_lease.h"
 
 namespace conclave::cli {
 
@@ -18,15 +18,16 @@ class NameSession {
   NameSession(const NameSession&) = delete;
 
   // The inode of an absolute path of the cluster; no symbolic link is followed. kNotFound names the part that is missing.
-  Result<dir::v1::Attr> find(const std::string& path);
+  Result<dir::v1::Entry> find(const std::string& path);
   // The same for a folder, made if its parent is there. kNotDirectory.
-  Result<dir::v1::Attr> find_or_make_folder(const std::string& path, std::uint32_t mode);
+  Result<dir::v1::Entry> find_or_make_folder(const std::string& path, std::uint32_t mode);
   dir::DirClient& names() { return dir_; }
 
  private:
   NameSession(Context& context, Transport& transport, const ClusterFile& cluster, dir::DirClient::Session session);
-  Result<dir::v1::Attr> step(InodeId parent, const std::string& name, const std::string& whole);
+  Result<dir::v1::Entry> step(InodeId parent, const std::string& name, const std::string& whole);
 
+  Clock& clock_;
   lock::LockClient lock_;
   const SessionId session_;
   dir::DirClient dir_;

@@ -6,6 +6,7 @@
 #include "cli/json.h"
 #include "cli/name_session.h"
 #include "cli/person_client.h"
+#include "vault/fields.h"
 #include "vault/policy.h"
 
 namespace conclave::cli {
@@ -59,7 +60,7 @@ Result<vault::Policy> next_policy(Context& context, PersonClient& admin, const R
   }
   policy.cluster = admin.cluster().id;
   policy.directory = directory;
-  policy.path = path;
+  policy.path = vault::plain_text(path, vault::kMaxPathBytes);
   policy.roster_version = admin.roster().current().version;
   policy.issued = context.clock().wall();
   policy.groups = TRY(groups_of(rules));
@@ -81,10 +82,10 @@ Status set(Context& context, const Rules& rules) {
   const std::string path = cluster_path(rules.path, mounts_of(admin->cluster().id));
   const auto session = TRY(NameSession::open(context, admin->transport(), admin->cluster(), "conclave policy set"));
   const auto folder = TRY(session->find_or_make_folder(path, kSecretFolderMode));
-  if (folder.class_() != dir::v1::SECRET) {
+  if (folder.attr().class_() != dir::v1::SECRET) {
     return Error(Errc::kInvalid, path + " holds no secrets: only folders below /secrets (class secret) do");
   }
-  const vault::Policy policy = TRY(next_policy(context, *admin, rules, InodeId{folder.inode()}, path));
+  const vault::Policy policy = TRY(next_policy(context, *admin, rules, InodeId{folder.attr().inode()}, path));
   vault::v1::PutPolicyRequest put;
   put.set_policy(string_of(encode(policy)));
   TRY(admin->vault().put_policy(put));

@@ -11,8 +11,6 @@ constexpr std::uint32_t kFolderMode = 0755;
 constexpr std::uint32_t kLogMode = 0644;
 constexpr std::uint32_t kClosedMode = 0444;
 constexpr int kTailAttempts = 4;                             // a seal or a failover moves the tail once or twice
-constexpr auto kLeasePoll = std::chrono::milliseconds(50);   // while somebody changes the log's attributes
-constexpr auto kLeasePatience = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -61,16 +59,18 @@ Status LogSession::learn_servers() {
   return {};
 }
 
-Result<dir::v1::Entry> LogSession::find_or_make(InodeId parent, const std::string& name, std::uint32_t mode) {
+// Names change under the folder's exclusive lease, so that every mount that caches them hears of it.
+Result<dir::v1::Entry> LogSession::find_or_make(const dir::v1::Entry& parent, const std::string& name, std::uint32_t mode) {
   dir::v1::LookupRequest look;
   *look.mutable_caller() = caller();
-  look.set_parent(raw(parent));
+  look.set_parent(parent.attr().inode());
   look.set_name(name);
   auto there = dir_.lookup(look);
   if (there || there.error().code != Errc::kNotFound) return there;
+  const auto names = TRY(lease(InodeId{parent.attr().inode()}, LeaseMode::kDirWrite, parent.ticket()));
   dir::v1::CreateRequest make;
   *make.mutable_caller() = caller();
-  make.set_parent(raw(parent));
+  make.set_parent(parent.attr().inode());
   make.set_name(name);
   make.set_mode(mode);
   make.set_exclusive(S_ISDIR(mode));
@@ -81,12 +81,15 @@ Result<dir::v1::Entry> LogSession::find_or_make(InodeId parent, const std::strin
 
 // The folder that `path` lies in.
 Result<dir::v1::Entry> LogSession::folder_of(const std::string& path) {
-  dir::v1::Entry at;
-  at.mutable_attr()->set_inode(raw(kRootInode));
+  dir::v1::LookupRequest root;
+  *root.mutable_caller() = caller();
+  root.set_parent(raw(kRootInode));
+  root.set_name(".");
+  dir::v1::Entry at = TRY(dir_.lookup(root));
   for (std::size_t begin = 1;;) {
     const std::size_t slash = path.find('/', begin);
     if (slash == std::string::npos) return at;
-    auto next = find_or_make(InodeId{at.attr().inode()}, path.substr(begin, slash - begin), S_IFDIR | kFolderMode);
+    auto next = find_or_make(at, path.substr(begin, slash - begin), S_IFDIR | kFolderMode);
     if (!next) return in_context(path.substr(0, slash), std::move(next).error());
     at = std::move(*next);
     begin = slash + 1;
@@ -95,37 +98,38 @@ Result<dir::v1::Entry> LogSession::folder_of(const std::string& path) {
 
 Result<SensorLog> LogSession::open_log(const std::string& path) {
   const auto folder = TRY(folder_of(path));
-  const auto entry = TRY(find_or_make(InodeId{folder.attr().inode()}, path.substr(path.rfind('/') + 1), S_IFREG | kLogMode));
+  const auto entry = TRY(find_or_make(folder, path.substr(path.rfind('/') + 1), S_IFREG | kLogMode));
   if (entry.attr().class_() != dir::v1::APPEND) {
     return Error(Errc::kInvalid, path + " is no log: its folder is not of class append");
   }
   SensorLog log{InodeId{entry.attr().inode()}, path, entry.ticket(), 0};
-  std::uint64_t seq = 0;
-  const std::string token = TRY(lease(log, LeaseMode::kShared, seq));
-  const auto ask = [&]() -> Status {
-    const auto last = TRY(tail(log, token, false));
-    if (last.members.empty()) return {};
-    const auto stat = TRY(file_.stat(last, token, {kCursorName}));
-    if (stat.cursors_size() == 1) log.cursor = stat.cursors(0);
-    return {};
-  };
-  const Status asked = ask();
-  TRY(give_back(log, seq));
-  TRY(asked);
+  const auto held = TRY(lease(log.inode, LeaseMode::kShared, log.ticket));
+  const auto last = TRY(tail(log, held.token(), false));
+  if (last.members.empty()) return log;
+  const auto stat = TRY(file_.stat(last, held.token(), {kCursorName}));
+  if (stat.cursors_size() == 1) log.cursor = stat.cursors(0);
   return log;
 }
 
 Status LogSession::close_log(const SensorLog& log, const std::string& to) {
+  const auto held = TRY(lease(log.inode, LeaseMode::kWrite, log.ticket));
   dir::v1::SetAttrRequest mode;
   *mode.mutable_caller() = caller();
   mode.set_inode(raw(log.inode));
   mode.set_mode(kClosedMode);
   TRY(dir_.set_attr(mode));
+  // In the order of inode numbers, as every rename takes its two folders.
+  const dir::v1::Entry from = TRY(folder_of(log.path)), into = TRY(folder_of(to));
+  const bool from_first = from.attr().inode() < into.attr().inode();
+  const dir::v1::Entry& lower = from_first ? from : into;
+  const dir::v1::Entry& upper = from_first ? into : from;
+  const auto first = TRY(lease(InodeId{lower.attr().inode()}, LeaseMode::kDirWrite, lower.ticket()));
+  const auto second = TRY(lease(InodeId{upper.attr().inode()}, LeaseMode::kDirWrite, upper.ticket()));
   dir::v1::RenameRequest move;
   *move.mutable_caller() = caller();
-  move.set_from_parent(TRY(folder_of(log.path)).attr().inode());
+  move.set_from_parent(from.attr().inode());
   move.set_from_name(log.path.substr(log.path.rfind('/') + 1));
-  move.set_to_parent(TRY(folder_of(to)).attr().inode());
+  move.set_to_parent(into.attr().inode());
   move.set_to_name(to.substr(to.rfind('/') + 1));
   move.set_no_replace(true);
   move.set_inode(raw(log.inode));
@@ -133,36 +137,8 @@ Status LogSession::close_log(const SensorLog& log, const std::string& to) {
   return {};
 }
 
-Result<std::string> LogSession::lease(const SensorLog& log, LeaseMode mode, std::uint64_t& seq) {
-  lock::v1::AcquireRequest request;
-  request.set_session(raw(session_));
-  auto* want = request.add_wants();
-  want->set_inode(raw(log.inode));
-  want->set_mode(lock::mode_of(mode));
-  want->set_ticket(log.ticket);
-  const MonoTime give_up = seams_.clock.now() + kLeasePatience;
-  for (;;) {
-    const auto answer = TRY(lock_.acquire(request));
-    if (answer.grants_size() != 1) return Error(Errc::kInternal, "the lock server answered another question");
-    const auto& grant = answer.grants(0);
-    if (!grant.errc().empty()) return Error(errc_of_name(grant.errc()), log.path + ": no lease");
-    if (!grant.pending()) {
-      seq = grant.seq();
-      return grant.token();
-    }
-    if (seams_.clock.now() >= give_up) return Error(Errc::kUnavailable, log.path + " is held by somebody who does not give it back");
-    seams_.clock.sleep_until(seams_.clock.now() + kLeasePoll);
-  }
-}
-
-Status LogSession::give_back(const SensorLog& log, std::uint64_t seq) {
-  lock::v1::ReturnRequest request;
-  request.set_session(raw(session_));
-  auto* one = request.add_returns();
-  one->set_inode(raw(log.inode));
-  one->set_seq(seq);
-  TRY(lock_.give_back(request));
-  return {};
+Result<lock::BriefLease> LogSession::lease(InodeId inode, LeaseMode mode, const std::string& ticket) {
+  return lock::BriefLease::take(lock_, seams_.clock, session_, inode, mode, ticket);
 }
 
 Result<file::ChunkPlace> LogSession::tail(const SensorLog& log, const std::string& token, bool create) {
@@ -200,28 +176,20 @@ Status LogSession::append_one(Record& record, const std::string& token) {
 Status LogSession::append(std::vector<Record>& records) {
   for (Record& record : records) {
     if (record.to <= record.log->cursor) continue;  // an earlier round wrote it
-    std::uint64_t seq = 0;
-    const std::string token = TRY(lease(*record.log, LeaseMode::kShared, seq));
-    const Status done = append_one(record, token);
-    TRY(give_back(*record.log, seq));
+    const auto held = TRY(lease(record.log->inode, LeaseMode::kShared, record.log->ticket));
+    const Status done = append_one(record, held.token());
     if (!done) return in_context(record.log->path, done.error());
   }
   return {};
 }
 
 Result<std::string> LogSession::tail_of(const SensorLog& log, std::uint64_t bytes) {
-  std::uint64_t seq = 0;
-  const std::string token = TRY(lease(log, LeaseMode::kShared, seq));
-  const auto read = [&]() -> Result<std::string> {
-    const auto place = TRY(tail(log, token, false));
-    if (place.members.empty()) return std::string();
-    const std::uint64_t length = TRY(file_.stat(place, token)).length_bytes();
-    const std::uint64_t from = length - std::min(length, bytes);
-    return file_.read(place, token, from, length - from);
-  };
-  auto text = read();
-  TRY(give_back(log, seq));
-  return text;
+  const auto held = TRY(lease(log.inode, LeaseMode::kShared, log.ticket));
+  const auto place = TRY(tail(log, held.token(), false));
+  if (place.members.empty()) return std::string();
+  const std::uint64_t length = TRY(file_.stat(place, held.token())).length_bytes();
+  const std::uint64_t from = length - std::min(length, bytes);
+  return file_.read(place, held.token(), from, length - from);
 }
 
 Status LogSession::renew() {

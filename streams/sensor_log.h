@@ -13,7 +13,7 @@
 #include "base/random.h"
 #include "dirserver/dir_client.h"
 #include "fileserver/file_client.h"
-#include "lockserver/lock_client.h"
+#include "lockserver/brief_lease.h"
 
 namespace conclave::streams {
 
@@ -61,10 +61,9 @@ class LogSession {
  private:
   static constexpr const char* kCursorName = "ingest";
   LogSession(Seams seams, const ClusterFile& cluster, dir::DirClient::Session session, std::uint32_t uid, std::uint32_t gid);
-  Result<dir::v1::Entry> find_or_make(InodeId parent, const std::string& name, std::uint32_t mode);
+  Result<dir::v1::Entry> find_or_make(const dir::v1::Entry& parent, const std::string& name, std::uint32_t mode);
   Result<dir::v1::Entry> folder_of(const std::string& path);
-  Result<std::string> lease(const SensorLog& log, LeaseMode mode, std::uint64_t& seq);
-  Status give_back(const SensorLog& log, std::uint64_t seq);
+  Result<lock::BriefLease> lease(InodeId inode, LeaseMode mode, const std::string& ticket);
   Result<file::ChunkPlace> tail(const SensorLog& log, const std::string& token, bool create);
   Status append_one(Record& record, const std::string& token);
   Status learn_servers();
