@@ -65,5 +65,7 @@ inline constexpr std::size_t kMaxSecretBytes = 1u << 20;
 inline constexpr std::size_t kMaxApprovers = 64;            // one share each; a policy is read by people
 inline constexpr std::size_t kMaxReasonBytes = 1000;
 inline constexpr std::size_t kMaxPendingRequestsPerUser = 64;
+inline constexpr int kRequestBurst = 32;                    // a person may file this many at once,
+inline constexpr auto kRequestRefill = 5s;                  // and then one in this time: `grep -r` floods no approver
 
 }  // namespace conclave

@@ -7,9 +7,10 @@ namespace conclave::vault {
 namespace {
 
 constexpr std::uint64_t kLongestInvitationS = 30 * 24 * 3600;  // a month: a token that nobody took is a risk
+constexpr auto kInvitationKept = std::chrono::seconds(kLongestInvitationS);  // after its end: to say that it has expired
 constexpr std::size_t kMaxInvitations = 10000;
 constexpr auto kGuestLifetime = std::chrono::hours(24 * 3650);  // it also serves to log in again, years later
-constexpr int kRosterVersionsPerAnswer = 100;
+constexpr std::size_t kMostAnswerBytes = kMaxUnaryBodyBytes / 2;   // with one roster more it fits
 
 Hash login_hash(const LoginCert& cert) { return labelled_hash("logout", encode(cert)); }
 
@@ -25,7 +26,6 @@ Status Accounts::check_admin(const CallContext& context) {
 }
 
 Result<v1::InviteResponse> Accounts::invite(const CallContext& context, const v1::InviteRequest& request) {
-  const auto turn = state_.take_turn();
   TRY(check_admin(context));
   if (!is_person_name(request.name())) {
     return Error(Errc::kInvalid, "a name is 1 to 64 of a-z, 0-9, '.', '_' and '-'");
@@ -36,10 +36,9 @@ Result<v1::InviteResponse> Accounts::invite(const CallContext& context, const v1
   if (state_.roster().current().find(request.name()) != nullptr) {
     return Error(Errc::kExists, "'" + request.name() + "' is in the roster already");
   }
-  Statement count = TRY(state_.prepare("SELECT count(*) FROM invitation WHERE admitted = 0"));
-  TRY(count.step());
-  if (count.u64(0) >= kMaxInvitations) return Error(Errc::kOverloaded, "too many invitations are open");
-
+  if (TRY(state_.number("SELECT count(*) FROM invitation WHERE admitted = 0")) >= kMaxInvitations) {
+    return Error(Errc::kOverloaded, "too many invitations are open");
+  }
   v1::InviteResponse response;
   Bytes id(16);
   state_.random().fill(id);
@@ -47,6 +46,8 @@ Result<v1::InviteResponse> Accounts::invite(const CallContext& context, const v1
   const CertificateSubject guest{.role = Role::kGuest, .name = request.name(), .uid = 0, .gid = 0, .device_kid_hex = ""};
   CertifiedKey certificate = TRY(issue(user_issuer_, cluster_, guest, state_.now(), kGuestLifetime, state_.random()));
   TRY(state_.change([&]() -> Status {
+    Statement forget = TRY(state_.prepare("DELETE FROM invitation WHERE expires_ns < ? OR (name = ? AND admitted = 0)"));
+    TRY(forget.bind(state_.now().ns - Duration(kInvitationKept).count(), request.name()).run());
     Statement insert = TRY(state_.prepare(
         "INSERT INTO invitation (id, name, uid, gid, roles, expires_ns) VALUES (?, ?, ?, ?, ?, ?)"));
     return insert.bind(id, request.name(), request.uid(), request.gid(), request.roles() & kAllRoles, expires.ns).run();
@@ -57,13 +58,13 @@ Result<v1::InviteResponse> Accounts::invite(const CallContext& context, const v1
   return response;
 }
 
-Result<v1::JoinResponse> Accounts::join(const CallContext&, const v1::JoinRequest& request) {
-  const auto turn = state_.take_turn();
+Result<v1::JoinResponse> Accounts::join(const CallContext& context, const v1::JoinRequest& request) {
   TRY(parse_device(view_of(request.device())));
   if (request.mac().size() != sizeof(Mac)) return Error(Errc::kInvalid, "the MAC of a join has 32 bytes");
-  Statement find = TRY(state_.prepare("SELECT expires_ns, device, mac, admitted FROM invitation WHERE id = ?"));
+  Statement find = TRY(state_.prepare("SELECT expires_ns, device, mac, admitted, name FROM invitation WHERE id = ?"));
   find.bind(view_of(request.id()));
   if (!TRY(find.step())) return Error(Errc::kNotFound, "there is no such invitation; ask an admin for a new token");
+  if (find.text(4) != context.peer.name) return Error(Errc::kAccess, "this token is another person's");
   const bool same = !find.is_null(1) && text_of(find.blob(1)) == request.device() && text_of(find.blob(2)) == request.mac();
   v1::JoinResponse response;
   response.set_admitted(find.i64(3) != 0);
@@ -79,7 +80,6 @@ Result<v1::JoinResponse> Accounts::join(const CallContext&, const v1::JoinReques
 }
 
 Result<v1::JoinsResponse> Accounts::joins(const CallContext& context, const v1::JoinsRequest& request) {
-  const auto turn = state_.take_turn();
   TRY(check_admin(context));
   Statement find = TRY(state_.prepare(
       "SELECT id, name, uid, gid, roles, device, mac FROM invitation "
@@ -100,16 +100,11 @@ Result<v1::JoinsResponse> Accounts::joins(const CallContext& context, const v1::
 }
 
 Result<v1::PutRosterResponse> Accounts::put_roster(const CallContext& context, const v1::PutRosterRequest& request) {
-  const auto turn = state_.take_turn();
   const ByteView bytes = view_of(request.version());
   const RosterVersion next = TRY(parse_roster(bytes));
   const RosterVersion* known = state_.roster().at(next.version);
   if (known != nullptr && encode(*known) == bytes_of(bytes)) return v1::PutRosterResponse();
-  if (next.version != state_.roster().current().version + 1) {
-    return Error(Errc::kStale, "the roster is at version " + std::to_string(state_.roster().current().version) +
-                                   " now; make the change again on top of it");
-  }
-  TRY(check_next(state_.roster().current(), next));
+  TRY(check_put(state_.roster().current(), next, state_.now()));
   TRY(state_.change([&]() -> Status {
     Statement insert = TRY(state_.prepare("INSERT INTO roster (version, bytes) VALUES (?, ?)"));
     TRY(insert.bind(next.version, bytes).run());
@@ -124,36 +119,36 @@ Result<v1::PutRosterResponse> Accounts::put_roster(const CallContext& context, c
 }
 
 Result<v1::GetRosterResponse> Accounts::get_roster(const CallContext&, const v1::GetRosterRequest& request) {
-  const auto turn = state_.take_turn();
   v1::GetRosterResponse response;
-  for (std::uint64_t v = std::max<std::uint64_t>(1, request.from_version());
-       response.versions_size() < kRosterVersionsPerAnswer; ++v) {
+  std::size_t bytes = 0;
+  for (std::uint64_t v = std::max<std::uint64_t>(1, request.from_version()); bytes < kMostAnswerBytes; ++v) {
     const RosterVersion* version = state_.roster().at(v);
     if (version == nullptr) break;
     response.add_versions(string_of(encode(*version)));
+    bytes += response.versions().rbegin()->size();
   }
   return response;
 }
 
 Result<v1::LoginResponse> Accounts::login(const CallContext&, const v1::LoginRequest& request) {
-  const auto turn = state_.take_turn();
   const LoginCert cert = TRY(parse_login_cert(view_of(request.login_certificate())));
   const Person* person = TRY(check_login(state_.roster().current(), cert, 0, state_.now()));
   TRY(check_not_logged_out(cert));
   const CertificateSubject subject{.role = Role::kUser, .name = person->name, .uid = person->uid, .gid = person->gid,
                                    .device_kid_hex = to_hex(cert.kid)};
-  const auto left = std::chrono::duration_cast<std::chrono::seconds>(Duration(cert.not_after.ns - state_.now().ns));
+  WallTime end = cert.not_after;
+  if (person->expires.ns != 0) end = std::min(end, person->expires);
+  const auto left = std::chrono::duration_cast<std::chrono::seconds>(Duration(end.ns - state_.now().ns));
+  if (left.count() <= 0) return Error(Errc::kKeyExpired, person->name + "'s login ended at " + time_text(end) + ": log in again");
   v1::LoginResponse response;
   response.set_chain_pem(TRY(issue_for(user_issuer_, cluster_, subject, cert.key, state_.now(), left, state_.random())));
   return response;
 }
 
 Result<v1::LogoutResponse> Accounts::logout(const CallContext& context, const v1::LogoutRequest& request) {
-  const auto turn = state_.take_turn();
   const LoginCert cert = TRY(parse_login_cert(view_of(request.login_certificate())));
-  if (context.peer.role == Role::kUser && context.peer.name != cert.person) {
-    return Error(Errc::kAccess, "this login is " + cert.person + "'s");
-  }
+  const bool own = context.peer.role == Role::kUser && context.peer.name == cert.person;
+  if (!own) TRY(verify_logout(cert, view_of(request.signature())));
   TRY(check_login(state_.roster().current(), cert, 0, state_.now()));
   TRY(state_.change([&]() -> Status {
     Statement forget = TRY(state_.prepare("DELETE FROM logout WHERE expires_ns < ?"));

@@ -168,6 +168,16 @@ Status verify_signature(const LoginCert& cert, const DevicePublic& device) {
   return verify(device.signing, "login", body_of(cert), cert.signature);
 }
 
+Signature sign_logout(const Login& login) { return sign(login.key, "logout", encode(login.cert)); }
+
+Status verify_logout(const LoginCert& cert, ByteView signature) {
+  const Error bad(Errc::kKeyRejected, "a logout is signed by the login's own key");
+  Signature own{};
+  if (signature.size() != own.size()) return bad;
+  std::copy(signature.begin(), signature.end(), own.begin());
+  return verify(cert.key, "logout", encode(cert), own) ? Status() : bad;
+}
+
 Login make_login(const Identity& identity, WallTime now, std::chrono::seconds lifetime, Random& random) {
   Login out{make_signing_key(random), {}};
   LoginCert& cert = out.cert;

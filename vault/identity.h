@@ -78,6 +78,9 @@ struct Login {
   SigningKey key;
   LoginCert cert;
 };
+// What ends a login: the signature of its own key, for who is not the person. kKeyRejected.
+Signature sign_logout(const Login& login);
+Status verify_logout(const LoginCert& cert, ByteView signature);
 // lifetime is cut to kMaxLogin.
 Login make_login(const Identity& identity, WallTime now, std::chrono::seconds lifetime, Random& random);
 

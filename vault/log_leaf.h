@@ -36,7 +36,7 @@ struct LogLeaf {
   std::string note;            // for people: a path, a roster's or policy's version; plain text
   Bytes content;
 };
-inline constexpr std::size_t kMaxLeafContentBytes = 48u << 10;  // with the rest it fits a bundle's 2-byte length
+inline constexpr std::size_t kMaxLeafContentBytes = 8u << 10;   // so that a bundle of 256 leaves fits one answer
 inline constexpr std::size_t kMaxLeafNoteBytes = 4096;
 Bytes encode(const LogLeaf& leaf);
 Result<LogLeaf> parse_leaf(ByteView bytes);   // kCorrupt

@@ -42,6 +42,12 @@ void MerkleTree::append(const Hash& leaf) {
   }
 }
 
+void MerkleTree::truncate(std::uint64_t size) {
+  CHECK(size <= this->size());
+  for (std::size_t level = 0; level < levels_.size(); ++level) levels_[level].resize(size >> level);
+  while (!levels_.empty() && levels_.back().empty()) levels_.pop_back();
+}
+
 const Hash& MerkleTree::subtree(unsigned level, std::uint64_t index) const {
   CHECK(level < levels_.size() && index < levels_[level].size());
   return levels_[level][index];

@@ -15,6 +15,8 @@ Hash node_hash(const Hash& left, const Hash& right);       // SHA-256(0x01 ‖ l
 class MerkleTree {
  public:
   void append(const Hash& leaf);
+  // Forgets the leaves from `size` on; size <= size().
+  void truncate(std::uint64_t size);
   [[nodiscard]] std::uint64_t size() const { return levels_.empty() ? 0 : levels_[0].size(); }
   // The root of the complete subtree of leaves [index · 2^level, (index + 1) · 2^level), which must be there.
   [[nodiscard]] const Hash& subtree(unsigned level, std::uint64_t index) const;

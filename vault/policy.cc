@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/certificate.h"
 #include "base/limits.h"
 #include "vault/fields.h"
 
@@ -47,7 +48,7 @@ Bytes body_of(const Policy& policy) {
 }
 
 Error invalid(const Policy& policy, const std::string& why) {
-  return {Errc::kInvalid, "the policy of " + plain_text(policy.path, kMaxPathBytes) + ": " + why};
+  return {Errc::kInvalid, "the policy of " + policy.path + ": " + why};
 }
 
 Status check_groups(const Policy& policy) {
@@ -127,7 +128,7 @@ Result<Policy> parse_policy(ByteView bytes) {
   Policy out;
   out.cluster = in.array<16>();
   out.directory = InodeId{in.u64()};
-  out.path = in.text(kMaxPathBytes);
+  out.path = get_plain_text(in, kMaxPathBytes);
   out.version = in.u64();
   out.previous = in.array<32>();
   out.roster_version = in.u64();
@@ -191,15 +192,17 @@ Status check_next(const Policy& current, const Policy& next, const RosterChain& 
   return check_policy(next, chain);
 }
 
-Status check_put(const Policy& next, const Policy* current, const RosterChain& chain) {
+Status check_put(const Policy& next, const Policy* current, const RosterChain& chain, WallTime now) {
   if (next.roster_version != chain.current().version) {
     return Error(Errc::kStale, "the policy was signed under roster version " + std::to_string(next.roster_version) +
                                    "; version " + std::to_string(chain.current().version) +
                                    " holds now: sign it again");
   }
-  if (current != nullptr) return check_next(*current, next, chain);
-  if (next.version != 1) return Error(Errc::kStale, "a directory's first policy has version 1");
-  return check_policy(next, chain);
+  const std::chrono::seconds skew = kCertificateSkew;
+  if (now + skew < next.issued) return invalid(next, "issued at " + time_text(next.issued) + ", in the future");
+  if (current == nullptr && next.version != 1) return Error(Errc::kStale, "a directory's first policy has version 1");
+  TRY(current == nullptr ? check_policy(next, chain) : check_next(*current, next, chain));
+  return check_admins(chain.current(), "policy", body_of(next), next.signatures, now);
 }
 
 }  // namespace conclave::vault

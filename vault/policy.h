@@ -24,7 +24,7 @@ struct ApproverGroup {
 struct Policy {
   ClusterId cluster{};
   InodeId directory{};
-  std::string path;                     // where the directory lay when this was signed
+  std::string path;                     // where the directory lay when this was signed; plain text
   std::uint64_t version = 1;
   Hash previous{};                      // of the version before; zeros in version 1
   std::uint64_t roster_version = 1;     // by which approvers and signatures are judged
@@ -61,8 +61,9 @@ std::string quorum_text(const Policy& policy);
 Status check_policy(const Policy& policy, const RosterChain& chain);
 // check_policy, and that it continues `current`: same directory, version + 1, its hash, no older roster.
 Status check_next(const Policy& current, const Policy& next, const RosterChain& chain);
-// For who takes a policy in: it must also be signed under the newest roster, or an admin who left could still sign
-// under an old one. `current` is null for a directory's first. kStale.
-Status check_put(const Policy& next, const Policy* current, const RosterChain& chain);
+// For who takes a policy in: it must also be signed under the newest roster, by admins who may still sign `now`, or one
+// who left could sign under an old one or for a time before; and not issued in the future (more than 5 minutes).
+// `current` is null for a directory's first. kStale.
+Status check_put(const Policy& next, const Policy* current, const RosterChain& chain, WallTime now);
 
 }  // namespace conclave::vault

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/canonical.h"
 #include "base/limits.h"
 #include "vault/fields.h"
 
@@ -33,13 +34,18 @@ Error ended(v1::State state) {
 
 bool waits_for_votes(v1::State state) { return state == v1::FILED || state == v1::PENDING; }
 
+// A certificate's own name for a session's stream: nobody can take another's, or be told of another's requests.
+SessionId stream_of(const Peer& peer, std::uint64_t session) {
+  const Hash hash = labelled_hash("event stream", CanonicalWriter().raw(peer.fingerprint).u64(session).bytes());
+  return SessionId{CanonicalReader(hash).u64()};
+}
+
 }  // namespace
 
 RequestBook::RequestBook(VaultState& state, Accounts& accounts, Secrets& secrets, EventHub& events, Clock& clock)
     : state_(state), accounts_(accounts), secrets_(secrets), events_(events), clock_(clock), next_tick_(clock.now()) {}
 
-Result<v1::RequestView> RequestBook::file(const CallContext&, const v1::FileRequestRequest& request) {
-  const auto turn = state_.take_turn();
+Result<v1::RequestView> RequestBook::file(const CallContext& context, const v1::FileRequestRequest& request) {
   const ByteView bytes = view_of(request.request());
   const Request parsed = TRY(parse_request(bytes));
   const Hash rd = parsed.rd();
@@ -47,28 +53,28 @@ Result<v1::RequestView> RequestBook::file(const CallContext&, const v1::FileRequ
 
   const StoredSecret secret = TRY(secrets_.find_by_header(parsed.header));
   const Case a_case = TRY(open_case(secret.policy, secret.header, secret.table, bytes, state_.roster()));
-  TRY(check_open(a_case, state_.roster(), state_.now()));
+  TRY(check_filing(a_case, state_.roster(), state_.now()));
   TRY(accounts_.check_not_logged_out(parsed.requester));
   if (TRY(secrets_.newest_version(a_case.header.core.secret)) != a_case.header.core.version) {
     return Error(Errc::kStale, "the secret has a newer version");
   }
-  Statement waiting = TRY(state_.prepare("SELECT count(*) FROM request WHERE person = ? AND state <= 1"));
-  waiting.bind(parsed.requester.person);
-  TRY(waiting.step());
-  if (waiting.u64(0) >= kMaxPendingRequestsPerUser) {
-    return Error(Errc::kOverloaded, parsed.requester.person + " has " + std::to_string(kMaxPendingRequestsPerUser) +
-                                        " requests waiting already");
+  if (parsed.log_size > state_.log_size()) return Error(Errc::kInvalid, "the request has seen more of the log than there is");
+  const std::string& person = parsed.requester.person;
+  const std::uint64_t waiting = TRY(state_.number("SELECT count(*) FROM request WHERE person = ? AND state <= 1", person));
+  if (waiting >= kMaxPendingRequestsPerUser) {
+    return Error(Errc::kOverloaded, person + " has " + std::to_string(waiting) + " requests waiting already");
   }
+  if (!rate_.take(person, clock_.now())) return Error(Errc::kOverloaded, person + " asks too fast; wait a little");
   const Row row{.rd = rd, .state = v1::PENDING, .request = bytes_of(bytes), .header = parsed.header,
-                .session = SessionId{request.session()}, .path_now = plain_text(request.path_now(), kMaxPathBytes),
+                .session = stream_of(context.peer, request.session()), .path_now = plain_text(request.path_now(), kMaxPathBytes),
                 .filed = state_.now(), .expires = parsed.expires};
   TRY(state_.change([&]() -> Status {
     Statement insert = TRY(state_.prepare(
         "INSERT INTO request (rd, state, bytes, header_hash, person, session, path_now, filed_ns, expires_ns) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"));
-    TRY(insert.bind(ByteView(rd), static_cast<int>(row.state), bytes, ByteView(row.header), parsed.requester.person,
+    TRY(insert.bind(ByteView(rd), static_cast<int>(row.state), bytes, ByteView(row.header), person,
                     raw(row.session), row.path_now, row.filed.ns, row.expires.ns).run());
-    TRY(state_.log({.kind = LeafKind::kRequest, .person = parsed.requester.person, .subject = rd,
+    TRY(state_.log({.kind = LeafKind::kRequest, .person = person, .subject = rd,
                     .note = a_case.header.path, .content = row.request}));
     return {};
   }));
@@ -76,14 +82,15 @@ Result<v1::RequestView> RequestBook::file(const CallContext&, const v1::FileRequ
 }
 
 Result<v1::RequestView> RequestBook::get(const CallContext&, const v1::GetRequestRequest& request) {
-  const auto turn = state_.take_turn();
   const std::string& id = request.id();
   const bool hexadecimal = id.find_first_not_of("0123456789abcdef") == std::string::npos;
   if (id.size() < 4 || id.size() > 64 || !hexadecimal) {
     return Error(Errc::kInvalid, "a request is named by 4 to 64 hexadecimal digits");
   }
-  Statement search = TRY(state_.prepare("SELECT rd FROM request WHERE lower(hex(rd)) LIKE ? || '%' LIMIT 2"));
-  search.bind(id);
+  const auto bound = [&](char digit) { return from_hex(id + std::string(64 - id.size(), digit)).value(); };
+  Statement search = TRY(state_.prepare("SELECT rd FROM request WHERE rd BETWEEN ? AND ? LIMIT 2"));
+  const Bytes least = bound('0'), most = bound('f');
+  search.bind(least, most);
   if (!TRY(search.step())) return not_found();
   const Hash rd = hash_of(search.blob(0));
   if (TRY(search.step())) return Error(Errc::kInvalid, "several requests begin with " + id + "; give more digits");
@@ -91,7 +98,6 @@ Result<v1::RequestView> RequestBook::get(const CallContext&, const v1::GetReques
 }
 
 Result<v1::ListRequestsResponse> RequestBook::list(const CallContext&, const v1::ListRequestsRequest& request) {
-  const auto turn = state_.take_turn();
   Statement search = TRY(state_.prepare(
       "SELECT rd FROM request WHERE ?1 OR state <= 1 ORDER BY filed_ns DESC LIMIT ?2"));
   search.bind(request.all() ? 1 : 0, kMaxListed);
@@ -111,30 +117,31 @@ Result<v1::ListRequestsResponse> RequestBook::list(const CallContext&, const v1:
 }
 
 Result<v1::RequestView> RequestBook::approve(const CallContext&, const v1::ApproveRequest& request) {
-  const auto turn = state_.take_turn();
   const ByteView bytes = view_of(request.approval());
   const Approval approval = TRY(parse_approval(bytes));
   const Loaded loaded = TRY(load(approval.rd));
   const Person* person = TRY(check_approval(approval, loaded.a_case, state_.roster()));
-  return vote(approval.rd, person->name, false, bytes, loaded);
+  return vote(person->name, false, bytes, loaded);
 }
 
 Result<v1::RequestView> RequestBook::deny(const CallContext&, const v1::DenyRequest& request) {
-  const auto turn = state_.take_turn();
   const ByteView bytes = view_of(request.denial());
   const Denial denial = TRY(parse_denial(bytes));
   const Loaded loaded = TRY(load(denial.rd));
   const Person* person = TRY(check_denial(denial, loaded.a_case, state_.roster()));
-  return vote(denial.rd, person->name, true, bytes, loaded);
+  return vote(person->name, true, bytes, loaded);
 }
 
-Result<v1::RequestView> RequestBook::vote(const Hash& rd, const std::string& person, bool denial, ByteView bytes,
-                                          const Loaded& loaded) {
-  if (auto already = vote_already_cast(loaded, person, bytes); already || already.error().code != Errc::kNotFound) {
-    return already;
+// A vote that check_approval or check_denial let pass for the time it names.
+Result<v1::RequestView> RequestBook::vote(const std::string& person, bool denial, ByteView bytes, const Loaded& loaded) {
+  const Hash& rd = loaded.row.rd;
+  if (TRY(state_.number("SELECT count(*) FROM vote WHERE rd = ? AND person = ? AND bytes = ?", ByteView(rd), person, bytes)) > 0) {
+    return view_of_row(loaded.row);
   }
+  TRY(check_not_voted(loaded, person, denial));
   if (!waits_for_votes(loaded.row.state)) return ended(loaded.row.state);
   TRY(check_open(loaded.a_case, state_.roster(), state_.now()));
+  TRY(standing(state_.roster().current(), person, kApprover, state_.now()));
   Row row = loaded.row;
   std::size_t approvals = 0;
   TRY(state_.change([&]() -> Status {
@@ -153,21 +160,14 @@ Result<v1::RequestView> RequestBook::vote(const Hash& rd, const std::string& per
   return view_of_row(row);
 }
 
-// The same vote again: the view. Another vote by the same person: kExists. None: kNotFound.
-Result<v1::RequestView> RequestBook::vote_already_cast(const Loaded& loaded, const std::string& person, ByteView bytes) {
-  Statement search = TRY(state_.prepare("SELECT bytes FROM vote WHERE rd = ? AND person = ?"));
-  search.bind(ByteView(loaded.row.rd), person);
-  bool voted = false;
-  while (TRY(search.step())) {
-    voted = true;
-    if (std::ranges::equal(search.blob(0), bytes)) return view_of_row(loaded.row);
-  }
-  if (!voted) return Errc::kNotFound;
-  return Error(Errc::kExists, person + " has voted on this request already");
+// Only from yes to no, while it is open, may somebody change their mind.
+Status RequestBook::check_not_voted(const Loaded& loaded, const std::string& person, bool denial) {
+  const std::uint64_t votes = TRY(state_.number("SELECT count(*) FROM vote WHERE rd = ? AND person = ? AND (denial = 1 OR ? = 0)",
+                                                ByteView(loaded.row.rd), person, denial ? 1 : 0));
+  return votes == 0 ? Status() : Error(Errc::kExists, person + " has voted on this request already");
 }
 
 Result<v1::RequestView> RequestBook::cancel(const CallContext&, const v1::CancelRequest& request) {
-  const auto turn = state_.take_turn();
   const Record record = TRY(parse_record(view_of(request.cancellation())));
   const Loaded loaded = TRY(load(record.rd));
   TRY(check_record(record, loaded.a_case.request));
@@ -187,7 +187,6 @@ Result<v1::RequestView> RequestBook::cancel(const CallContext&, const v1::Cancel
 }
 
 Result<v1::ReleaseResponse> RequestBook::release(const CallContext&, const v1::ReleaseRequest& request) {
-  const auto turn = state_.take_turn();
   const Hash rd = hash_of(view_of(request.rd()));
   Statement earlier = TRY(state_.prepare("SELECT answer FROM release WHERE rd = ?"));
   earlier.bind(ByteView(rd));
@@ -214,15 +213,13 @@ Result<v1::ReleaseResponse> RequestBook::release_approved(const Loaded& loaded) 
   for (const Approval& approval : votes.approvals) response.add_approvals(string_of(encode(approval)));
   response.set_sealed_inner(string_of(sealed));
   TRY(state_.change([&]() -> Status {
-    const std::uint64_t position = TRY(state_.log({.kind = LeafKind::kRelease, .subject = rd, .note = loaded.a_case.header.path,
-                                                   .content = bytes_of(evidence)}));
-    Statement leaf = TRY(state_.prepare("SELECT bytes FROM leaf WHERE position = ?"));
-    leaf.bind(position);
-    TRY(leaf.step());
-    response.set_leaf(string_of(leaf.blob(0)));
-    response.set_leaf_index(position);
+    const auto logged = TRY(state_.log({.kind = LeafKind::kRelease, .subject = rd, .note = loaded.a_case.header.path,
+                                        .content = bytes_of(evidence)}));
+    response.set_leaf(string_of(logged.leaf));
+    response.set_leaf_index(logged.position);
     response.set_checkpoint(state_.checkpoint());
-    for (const Hash& node : TRY(state_.inclusion_proof(position))) response.add_proof(string_of(node));
+    for (const Hash& node : TRY(state_.inclusion_proof(logged.position))) response.add_proof(string_of(node));
+    for (const Hash& node : TRY(state_.consistency_proof(loaded.a_case.request.log_size))) response.add_consistency(string_of(node));
     Statement insert = TRY(state_.prepare("INSERT INTO release (rd, answer) VALUES (?, ?)"));
     TRY(insert.bind(ByteView(rd), view_of(response.SerializeAsString())).run());
     return set_state(rd, v1::RELEASED);
@@ -231,48 +228,55 @@ Result<v1::ReleaseResponse> RequestBook::release_approved(const Loaded& loaded) 
 }
 
 Result<v1::RecordResponse> RequestBook::record(const CallContext&, const v1::RecordRequest& request) {
-  const auto turn = state_.take_turn();
-  const Record record = TRY(parse_record(view_of(request.record())));
+  const ByteView bytes = view_of(request.record());
+  const Record record = TRY(parse_record(bytes));
   const Loaded loaded = TRY(load(record.rd));
-  TRY(check_record(record, loaded.a_case.request));
-  struct Effect { LeafKind leaf; v1::State state; };
-  Effect effect{};
-  switch (record.happening) {
-    case Happening::kOpened: effect = {LeafKind::kOpen, v1::OPEN}; break;
-    case Happening::kClosed: effect = {LeafKind::kClose, v1::CLOSED}; break;
-    case Happening::kExpired: effect = {LeafKind::kExpire, v1::EXPIRED}; break;
-    case Happening::kCancelled: return Error(Errc::kInvalid, "a cancellation is sent with Cancel");
+  const Request& of = loaded.a_case.request;
+  TRY(check_record(record, of));
+  if (record.happening == Happening::kCancelled) return Error(Errc::kInvalid, "a cancellation is sent with Cancel");
+  const auto count = [&](std::string_view which, const auto&... values) {
+    return state_.number("SELECT count(*) FROM record WHERE rd = ? AND " + std::string(which), ByteView(record.rd), values...);
+  };
+  if (TRY(count("bytes = ?", bytes)) > 0) return v1::RecordResponse();
+  const bool opens = record.happening == Happening::kOpened;
+  const v1::State state = loaded.row.state;
+  if (state == v1::CLOSED || state == v1::EXPIRED) return Error(Errc::kExists, "the opening is over");
+  if (state != v1::OPEN && state != v1::RELEASED) return Error(Errc::kInvalid, "the request was not released");
+  if (opens && TRY(count("happening = ?", static_cast<int>(Happening::kOpened))) >= of.openings) {
+    return Error(Errc::kInvalid, "more openings than the request may have");
   }
-  const bool released = loaded.row.state == v1::RELEASED || loaded.row.state == v1::OPEN || loaded.row.state == v1::CLOSED ||
-                        loaded.row.state == v1::EXPIRED;
-  if (!released) return Error(Errc::kInvalid, "the request was not released");
-  Status status = state_.change([&]() -> Status {
+  const auto [leaf, next] = opens ? std::pair(LeafKind::kOpen, v1::OPEN)
+                            : record.happening == Happening::kClosed ? std::pair(LeafKind::kClose, v1::CLOSED)
+                                                                     : std::pair(LeafKind::kExpire, v1::EXPIRED);
+  TRY(state_.change([&, kind = leaf, to = next]() -> Status {
     Statement insert = TRY(state_.prepare("INSERT INTO record (rd, happening, at_ns, bytes) VALUES (?, ?, ?, ?)"));
-    TRY(insert.bind(ByteView(record.rd), static_cast<int>(record.happening), record.at.ns, view_of(request.record())).run());
-    TRY(state_.log({.kind = effect.leaf, .person = loaded.a_case.request.requester.person, .subject = record.rd,
-                    .note = loaded.a_case.header.path, .content = bytes_of(view_of(request.record()))}));
-    return set_state(record.rd, effect.state);
-  });
-  if (!status && status.error().code != Errc::kExists) return std::move(status).error();  // kExists: the same again
+    TRY(insert.bind(ByteView(record.rd), static_cast<int>(record.happening), record.at.ns, bytes).run());
+    TRY(state_.log({.kind = kind, .person = of.requester.person, .subject = record.rd, .note = loaded.a_case.header.path,
+                    .content = bytes_of(bytes)}));
+    return set_state(record.rd, to);
+  }));
   return v1::RecordResponse();
 }
 
 Status RequestBook::events(const CallContext& context, const v1::EventsRequest& request, EventHub::Sink sink) {
-  const auto turn = state_.take_turn();
-  const SessionId session{request.session()};
-  if (listeners_.size() >= kMaxSessions && !listeners_.contains(session)) {
-    return Error(Errc::kOverloaded, "too many sessions listen");
+  const SessionId stream = stream_of(context.peer, request.session());
+  if (listeners_.size() >= kMaxSessions && !listeners_.contains(stream)) {  // the oldest one opens it again, or asks
+    const auto oldest = std::ranges::min_element(listeners_, {}, [](const auto& entry) { return entry.second; });
+    events_.forget(oldest->first);
+    listeners_.erase(oldest);
   }
-  const auto [at, inserted] = listeners_.try_emplace(session, context.peer.fingerprint);
-  if (at->second != context.peer.fingerprint) return Error(Errc::kAccess, "this stream is another certificate's");
-  return events_.attach(session, request.after(), std::move(sink));
+  Status attached = events_.attach(stream, request.after(), std::move(sink));
+  if (!attached) {  // numbers of an earlier run: it begins anew
+    events_.forget(stream);
+    listeners_.erase(stream);
+    return attached;
+  }
+  events_.acknowledge(stream, request.after());
+  listeners_[stream] = clock_.now();
+  return {};
 }
 
-Result<std::uint64_t> RequestBook::pending() {
-  Statement count = TRY(state_.prepare("SELECT count(*) FROM request WHERE state <= 1"));
-  TRY(count.step());
-  return count.u64(0);
-}
+Result<std::uint64_t> RequestBook::pending() { return state_.number("SELECT count(*) FROM request WHERE state <= 1"); }
 
 void RequestBook::tick(MonoTime now) {
   next_tick_ = now + kExpiryTick;
@@ -355,12 +359,14 @@ Status RequestBook::set_state(const Hash& rd, v1::State state) {
 
 // A session that does not listen finds out when it asks; one whose events overflow has stopped reading.
 void RequestBook::tell(const Row& row, v1::State state, std::size_t approvals) {
-  if (raw(row.session) == 0) return;
+  if (!listeners_.contains(row.session)) return;
   v1::Event event;
   event.set_rd(string_of(row.rd));
   event.set_state(state);
   event.set_approvals(static_cast<std::uint32_t>(approvals));
-  if (!events_.publish(row.session, event.SerializeAsString())) events_.forget(row.session);
+  if (events_.publish(row.session, event.SerializeAsString())) return;
+  events_.forget(row.session);
+  listeners_.erase(row.session);
 }
 
 }  // namespace conclave::vault

@@ -1,6 +1,6 @@
 // Requests at the vault: filed, voted on, released, ended. What a request is, is derived from what was signed and lies
 // in the database; nothing is decided that one synced transaction does not hold together with its leaf in the log.
-// Handlers of VaultService; each takes the turn. Its events go to the session that filed the request.
+// Handlers of VaultService, called with the turn held (vault_state.h). Its events go to the session that filed the request.
 #pragma once
 
 #include <map>
@@ -9,6 +9,7 @@
 #include "base/router.h"
 #include "conclave/vault/v1/vault.pb.h"
 #include "vault/release.h"
+#include "vault/request_rate.h"
 #include "vault/secrets.h"
 
 namespace conclave::vault {
@@ -18,25 +19,30 @@ class RequestBook final : public Duty {
   RequestBook(VaultState& state, Accounts& accounts, Secrets& secrets, EventHub& events, Clock& clock);
 
   // A request for the current version of a secret. The same again is answered as it stands. kStale (a newer version is
-  // current), kOverloaded (kMaxPendingRequestsPerUser wait already), kKeyRevoked, and as open_case and check_open.
+  // current), kOverloaded (kMaxPendingRequestsPerUser wait already, or too many came at once), kKeyRevoked, kInvalid (it
+  // names more of the log than there is), and as open_case and check_filing.
   Result<v1::RequestView> file(const CallContext& context, const v1::FileRequestRequest& request);
   // By rd or its first digits. kNotFound; kInvalid when several fit.
   Result<v1::RequestView> get(const CallContext& context, const v1::GetRequestRequest& request);
   Result<v1::ListRequestsResponse> list(const CallContext& context, const v1::ListRequestsRequest& request);
-  // Votes; the same again is answered as it stands. kTimedOut, kExists (this person has voted), and as check_approval.
+  // Votes; the same again is answered as it stands. Who approved may still deny. kTimedOut, kExists (this person has voted,
+  // or the request is decided), and as check_approval.
   Result<v1::RequestView> approve(const CallContext& context, const v1::ApproveRequest& request);
   Result<v1::RequestView> deny(const CallContext& context, const v1::DenyRequest& request);
   Result<v1::RequestView> cancel(const CallContext& context, const v1::CancelRequest& request);
   // `inner` for an approved request, with its leaf, checkpoint and proof: one synced transaction, and the same bytes
   // whenever it is asked again. kWouldBlock while votes are missing, kAccess denied, kTimedOut.
   Result<v1::ReleaseResponse> release(const CallContext& context, const v1::ReleaseRequest& request);
-  // What the requester's machine says of an opening: opened, closed, expired.
+  // What the requester's machine says of an opening: opened, as often as the request may be; then closed or expired, once.
+  // The same again is done already. kInvalid (not released, opened too often), kExists (over).
   Result<v1::RecordResponse> record(const CallContext& context, const v1::RecordRequest& request);
+  // What becomes of the requests that this certificate has filed for a session, from now on and after what was seen. A hint:
+  // who was not listening asks. kStale: ask after 0.
   Status events(const CallContext& context, const v1::EventsRequest& request, EventHub::Sink sink);
 
-  Result<std::uint64_t> pending();   // with the turn held
+  Result<std::uint64_t> pending();
 
-  // Ends what nobody decided in time.
+  // Ends what nobody decided in time. Takes the turn.
   MonoTime next_tick() override { return next_tick_; }
   void tick(MonoTime now) override;
 
@@ -46,7 +52,7 @@ class RequestBook final : public Duty {
     v1::State state = v1::FILED;
     Bytes request;
     Hash header{};
-    SessionId session{};
+    SessionId session{};   // the stream of who filed it
     std::string path_now;
     WallTime filed, expires;
   };
@@ -63,8 +69,8 @@ class RequestBook final : public Duty {
   Result<Loaded> load(const Hash& rd);
   Result<Votes> votes_of(const Hash& rd);
   Result<v1::RequestView> view_of_row(const Row& row);
-  Result<v1::RequestView> vote(const Hash& rd, const std::string& person, bool denial, ByteView bytes, const Loaded& loaded);
-  Result<v1::RequestView> vote_already_cast(const Loaded& loaded, const std::string& person, ByteView bytes);
+  Result<v1::RequestView> vote(const std::string& person, bool denial, ByteView bytes, const Loaded& loaded);
+  Status check_not_voted(const Loaded& loaded, const std::string& person, bool denial);
   Status set_state(const Hash& rd, v1::State state);     // inside change()
   void tell(const Row& row, v1::State state, std::size_t approvals);
   Result<v1::ReleaseResponse> release_approved(const Loaded& loaded);
@@ -76,7 +82,8 @@ class RequestBook final : public Duty {
   EventHub& events_;
   Clock& clock_;
   MonoTime next_tick_;
-  std::map<SessionId, Fingerprint> listeners_;   // whose stream it is; with the turn held
+  RequestRate rate_;
+  std::map<SessionId, MonoTime> listeners_;   // streams, and when they were opened
 };
 
 }  // namespace conclave::vault

@@ -37,6 +37,15 @@ Result<Case> open_case(ByteView policy, ByteView header, ByteView table, ByteVie
   return out;
 }
 
+Status check_filing(const Case& a_case, const RosterChain& chain, WallTime now) {
+  TRY(check_open(a_case, chain, now));
+  const std::chrono::seconds skew = kCertificateSkew;
+  if (a_case.request.filed + skew < now) {
+    return Error(Errc::kKeyRejected, "the request says it was filed at " + time_text(a_case.request.filed) + ", not now");
+  }
+  return {};
+}
+
 Status check_open(const Case& a_case, const RosterChain& chain, WallTime now) {
   const Request& request = a_case.request;
   if (now > request.expires) {

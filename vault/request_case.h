@@ -19,6 +19,10 @@ struct Case {
 // with what was checked in front. It does not look at the time: see check_open.
 Result<Case> open_case(ByteView policy, ByteView header, ByteView table, ByteView request, const RosterChain& chain);
 
+// For who takes a request in: check_open, and that it was filed within 5 minutes of now, or a login that has ended could
+// file for a time before. kKeyRejected.
+Status check_filing(const Case& a_case, const RosterChain& chain, WallTime now);
+
 // Whether the request can still be decided: kTimedOut after `expires`; kKeyRejected filed in the future (more than 5
 // minutes); kKeyRevoked, kKeyExpired, kAccess if the requester has lost standing since in the newest roster.
 Status check_open(const Case& a_case, const RosterChain& chain, WallTime now);

@@ -298,6 +298,19 @@ Status check_next(const RosterVersion& current, const RosterVersion& next) {
   return check_alone(next);
 }
 
+Status check_put(const RosterVersion& current, const RosterVersion& next, WallTime now) {
+  if (next.version != current.version + 1) {
+    return Error(Errc::kStale, "the roster is at version " + std::to_string(current.version) +
+                                   " now; make the change again on top of it");
+  }
+  const std::chrono::seconds skew = kCertificateSkew;
+  if (now + skew < next.issued) {
+    return Error(Errc::kInvalid, version_text(next) + " says it was issued at " + time_text(next.issued) + ", in the future");
+  }
+  TRY(check_next(current, next));
+  return check_admins(current, "roster", body_of(next), next.signatures, now);
+}
+
 Result<RosterChain> RosterChain::begin(ByteView first, const Hash& pinned) {
   RosterVersion version = TRY(parse_roster(first));
   TRY(check_first(version, pinned));

@@ -89,6 +89,11 @@ Status check_first(const RosterVersion& first, const Hash& pinned);
 // kInvalid (another cluster, no successor, a threshold nobody can meet), kKeyRejected, kAccess; the message says why.
 Status check_next(const RosterVersion& current, const RosterVersion& next);
 
+// For who takes a version in: check_next, and that its admins may still sign `now`, or one whose account ended could sign
+// for a time before; and not issued in the future (more than 5 minutes), which would shut out every later one. kStale
+// unless it follows `current`.
+Status check_put(const RosterVersion& current, const RosterVersion& next, WallTime now);
+
 // All versions from 1, each checked. What was signed long ago is judged by the version it names.
 class RosterChain {
  public:

@@ -158,7 +158,7 @@ Result<SealedVersion> seal_secret(const SecretBytes& plaintext, const SealPlace&
 
   header.quorum_commitment = quorum_commitment(core, quorum_secret);
   header.directory = place.directory;
-  header.path = place.path;
+  header.path = plain_text(place.path, kMaxPathBytes);
   header.roster_version = roster.version;
   header.written = now;
   header.author = author.cert;

@@ -107,7 +107,7 @@ Result<SecretHeader> parse_header(ByteView bytes) {
   out.core = read_core(in);
   out.quorum_commitment = in.array<32>();
   out.directory = InodeId{in.u64()};
-  out.path = in.text(kMaxPathBytes);
+  out.path = get_plain_text(in, kMaxPathBytes);
   out.roster_version = in.u64();
   out.written = get_time(in);
   const ByteView author = in.lv(kMaxLoginCertBytes);

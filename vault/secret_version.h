@@ -33,7 +33,7 @@ struct SecretHeader {
   IdCore core;
   Hash quorum_commitment{};                        // of S
   InodeId directory{};
-  std::string path;                                // of the secret, when it was written
+  std::string path;                                // of the secret, when it was written; plain text: people read it
   std::uint64_t roster_version = 1;                // by which the author is judged
   WallTime written;
   LoginCert author;

@@ -1,5 +1,6 @@
 #include "vault/secrets.h"
 
+#include "base/limits.h"
 #include "vault/secret_seal.h"
 
 namespace conclave::vault {
@@ -12,12 +13,11 @@ Result<std::optional<Policy>> Secrets::current_policy(InodeId directory) {
 }
 
 Result<v1::PutPolicyResponse> Secrets::put_policy(const CallContext& context, const v1::PutPolicyRequest& request) {
-  const auto turn = state_.take_turn();
   const ByteView bytes = view_of(request.policy());
   const Policy next = TRY(parse_policy(bytes));
   const std::optional<Policy> current = TRY(current_policy(next.directory));
   if (current && encode(*current) == bytes_of(bytes)) return v1::PutPolicyResponse();
-  TRY(check_put(next, current ? &*current : nullptr, state_.roster()));
+  TRY(check_put(next, current ? &*current : nullptr, state_.roster(), state_.now()));
   TRY(state_.change([&]() -> Status {
     Statement insert = TRY(state_.prepare("INSERT INTO policy (directory, version, bytes) VALUES (?, ?, ?)"));
     TRY(insert.bind(raw(next.directory), next.version, bytes).run());
@@ -29,7 +29,6 @@ Result<v1::PutPolicyResponse> Secrets::put_policy(const CallContext& context, co
 }
 
 Result<v1::GetPolicyResponse> Secrets::get_policy(const CallContext&, const v1::GetPolicyRequest& request) {
-  const auto turn = state_.take_turn();
   const std::optional<Policy> policy = TRY(current_policy(InodeId{request.directory()}));
   if (!policy) return Error(Errc::kNotFound, "no policy is set for this directory; an admin sets one with 'conclave policy set'");
   v1::GetPolicyResponse response;
@@ -38,17 +37,19 @@ Result<v1::GetPolicyResponse> Secrets::get_policy(const CallContext&, const v1::
 }
 
 Result<v1::ListPoliciesResponse> Secrets::list_policies(const CallContext&, const v1::ListPoliciesRequest&) {
-  const auto turn = state_.take_turn();
   Statement find = TRY(state_.prepare(
       "SELECT bytes FROM policy AS p WHERE version = (SELECT max(version) FROM policy WHERE directory = p.directory) "
-      "ORDER BY directory LIMIT 1000"));
+      "ORDER BY directory"));
   v1::ListPoliciesResponse response;
-  while (TRY(find.step())) response.add_policies(string_of(find.blob(0)));
+  std::size_t bytes = 0;
+  while (bytes < kMaxUnaryBodyBytes / 2 && TRY(find.step())) {
+    response.add_policies(string_of(find.blob(0)));
+    bytes += find.blob(0).size();
+  }
   return response;
 }
 
 Result<v1::PutSecretResponse> Secrets::put_secret(const CallContext&, const v1::PutSecretRequest& request) {
-  const auto turn = state_.take_turn();
   const SecretHeader header = TRY(parse_header(view_of(request.header())));
   const ShareTable table = TRY(parse_share_table(view_of(request.share_table())));
   const Hash header_hash = header.hash();
@@ -76,7 +77,6 @@ Result<v1::PutSecretResponse> Secrets::put_secret(const CallContext&, const v1::
 }
 
 Result<v1::GetSecretResponse> Secrets::get_secret(const CallContext&, const v1::GetSecretRequest& request) {
-  const auto turn = state_.take_turn();
   Statement find = TRY(state_.prepare(
       "SELECT header, share_table, policy FROM secret WHERE secret = ?1 AND (?2 = 0 OR version = ?2) "
       "ORDER BY version DESC LIMIT 1"));
@@ -97,16 +97,9 @@ Result<StoredSecret> Secrets::find_by_header(const Hash& header) {
 }
 
 Result<std::uint64_t> Secrets::newest_version(const SecretId& secret) {
-  Statement find = TRY(state_.prepare("SELECT coalesce(max(version), 0) FROM secret WHERE secret = ?"));
-  find.bind(ByteView(secret));
-  TRY(find.step());
-  return find.u64(0);
+  return state_.number("SELECT coalesce(max(version), 0) FROM secret WHERE secret = ?", ByteView(secret));
 }
 
-Result<std::uint64_t> Secrets::count() {
-  Statement find = TRY(state_.prepare("SELECT count(DISTINCT secret) FROM secret"));
-  TRY(find.step());
-  return find.u64(0);
-}
+Result<std::uint64_t> Secrets::count() { return state_.number("SELECT count(DISTINCT secret) FROM secret"); }
 
 }  // namespace conclave::vault

@@ -1,4 +1,4 @@
-// Policies and secret versions at the vault. Handlers of VaultService; each takes the turn.
+// Policies and secret versions at the vault. Handlers of VaultService, called with the turn held (vault_state.h).
 #pragma once
 
 #include <optional>
@@ -30,7 +30,7 @@ class Secrets {
   // `inner` is never in the answer.
   Result<v1::GetSecretResponse> get_secret(const CallContext& context, const v1::GetSecretRequest& request);
 
-  // With the turn held. kNotFound.
+  // kNotFound.
   Result<StoredSecret> find_by_header(const Hash& header);
   Result<std::uint64_t> newest_version(const SecretId& secret);   // 0: none
   Result<std::uint64_t> count();

@@ -3,22 +3,53 @@
 namespace conclave::vault {
 namespace {
 
+constexpr Roles kGuests = {Role::kGuest};
 constexpr Roles kKnocking = {Role::kGuest, Role::kUser, Role::kHost};
 constexpr Roles kPeople = {Role::kUser};
 constexpr Roles kClients = {Role::kUser, Role::kHost};
 
-// Adds `object.method`, a handler of the shape Result<Response>(const CallContext&, const Request&).
+std::string path_of_method(const char* name) { return "/conclave.vault.v1.VaultService/" + std::string(name); }
+
+template <class Request, class Response>
+using Call = std::function<Result<Response>(const CallContext&, const Request&)>;
+
 template <class Object, class Request, class Response>
-void add(Router& router, const char* name, Roles allowed, Object& object,
-         Result<Response> (Object::*method)(const CallContext&, const Request&)) {
-  router.unary<Request, Response>("/conclave.vault.v1.VaultService/" + std::string(name), allowed,
-                                  [&object, method](const CallContext& context, const Request& request) {
-                                    return (object.*method)(context, request);
-                                  });
+Call<Request, Response> on(Object& object, Result<Response> (Object::*method)(const CallContext&, const Request&)) {
+  return [&object, method](const CallContext& context, const Request& request) { return (object.*method)(context, request); };
+}
+
+// Each call holds the turn from its beginning to its answer.
+struct Methods {
+  Router& router;
+  VaultState& state;
+
+  // Who knocks is judged by what is in the request.
+  template <class Request, class Response>
+  void add_door(const char* name, Roles allowed, Call<Request, Response> call) {
+    router.unary<Request, Response>(path_of_method(name), allowed,
+                                    [&state = state, call](const CallContext& context, const Request& request) {
+                                      const auto turn = state.take_turn();
+                                      return call(context, request);
+                                    });
+  }
+  // A person who comes in must be in the roster still.
+  template <class Request, class Response>
+  void add(const char* name, Roles allowed, Call<Request, Response> call) {
+    add_door<Request, Response>(name, allowed,
+                                [&state = state, call](const CallContext& context, const Request& request) -> Result<Response> {
+                                  TRY(state.check_peer(context.peer));
+                                  return call(context, request);
+                                });
+  }
+};
+
+Result<v1::GetLogFileResponse> log_file(VaultState& state, const v1::GetLogFileRequest& request) {
+  v1::GetLogFileResponse response;
+  response.set_content(TRY(state.log_file(request.path())));
+  return response;
 }
 
 Result<v1::HealthResponse> health(VaultState& state, Secrets& secrets, RequestBook& book) {
-  const auto turn = state.take_turn();
   v1::HealthResponse response;
   const RosterVersion& roster = state.roster().current();
   response.set_roster_version(roster.version);
@@ -33,46 +64,42 @@ Result<v1::HealthResponse> health(VaultState& state, Secrets& secrets, RequestBo
 }  // namespace
 
 void add_routes(Router& router, VaultState& state, Accounts& accounts, Secrets& secrets, RequestBook& book) {
-  add(router, "Invite", kPeople, accounts, &Accounts::invite);
-  add(router, "Join", kKnocking, accounts, &Accounts::join);
-  add(router, "Joins", kPeople, accounts, &Accounts::joins);
-  add(router, "PutRoster", kPeople, accounts, &Accounts::put_roster);
-  add(router, "GetRoster", kKnocking, accounts, &Accounts::get_roster);
-  add(router, "Login", kKnocking, accounts, &Accounts::login);
-  add(router, "Logout", kClients, accounts, &Accounts::logout);
+  Methods methods{router, state};
+  methods.add_door("Join", kGuests, on(accounts, &Accounts::join));
+  methods.add_door("GetRoster", kKnocking, on(accounts, &Accounts::get_roster));
+  methods.add_door("Login", kKnocking, on(accounts, &Accounts::login));
+  methods.add("Invite", kPeople, on(accounts, &Accounts::invite));
+  methods.add("Joins", kPeople, on(accounts, &Accounts::joins));
+  methods.add("PutRoster", kPeople, on(accounts, &Accounts::put_roster));
+  methods.add("Logout", kClients, on(accounts, &Accounts::logout));
 
-  add(router, "PutPolicy", kPeople, secrets, &Secrets::put_policy);
-  add(router, "GetPolicy", kClients, secrets, &Secrets::get_policy);
-  add(router, "ListPolicies", kClients, secrets, &Secrets::list_policies);
-  add(router, "PutSecret", kClients, secrets, &Secrets::put_secret);
-  add(router, "GetSecret", kClients, secrets, &Secrets::get_secret);
+  methods.add("PutPolicy", kPeople, on(secrets, &Secrets::put_policy));
+  methods.add("GetPolicy", kClients, on(secrets, &Secrets::get_policy));
+  methods.add("ListPolicies", kClients, on(secrets, &Secrets::list_policies));
+  methods.add("PutSecret", kClients, on(secrets, &Secrets::put_secret));
+  methods.add("GetSecret", kClients, on(secrets, &Secrets::get_secret));
 
-  add(router, "FileRequest", kClients, book, &RequestBook::file);
-  add(router, "GetRequest", kClients, book, &RequestBook::get);
-  add(router, "ListRequests", kClients, book, &RequestBook::list);
-  add(router, "Approve", kPeople, book, &RequestBook::approve);
-  add(router, "Deny", kPeople, book, &RequestBook::deny);
-  add(router, "Cancel", kClients, book, &RequestBook::cancel);
-  add(router, "Release", kClients, book, &RequestBook::release);
-  add(router, "Record", kClients, book, &RequestBook::record);
-  router.events("/conclave.vault.v1.VaultService/Events", kClients,
-                [&book](const CallContext& context, std::string_view bytes, EventHub::Sink sink) -> Status {
+  methods.add("FileRequest", kClients, on(book, &RequestBook::file));
+  methods.add("GetRequest", kClients, on(book, &RequestBook::get));
+  methods.add("ListRequests", kClients, on(book, &RequestBook::list));
+  methods.add("Approve", kPeople, on(book, &RequestBook::approve));
+  methods.add("Deny", kPeople, on(book, &RequestBook::deny));
+  methods.add("Cancel", kClients, on(book, &RequestBook::cancel));
+  methods.add("Release", kClients, on(book, &RequestBook::release));
+  methods.add("Record", kClients, on(book, &RequestBook::record));
+  router.events(path_of_method("Events"), kClients,
+                [&state, &book](const CallContext& context, std::string_view bytes, EventHub::Sink sink) -> Status {
                   v1::EventsRequest request;
                   if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return Errc::kInvalid;
+                  const auto turn = state.take_turn();
+                  TRY(state.check_peer(context.peer));
                   return book.events(context, request, std::move(sink));
                 });
 
-  router.unary<v1::GetLogFileRequest, v1::GetLogFileResponse>(
-      "/conclave.vault.v1.VaultService/GetLogFile", kClients,
-      [&state](const CallContext&, const v1::GetLogFileRequest& request) -> Result<v1::GetLogFileResponse> {
-        const auto turn = state.take_turn();
-        v1::GetLogFileResponse response;
-        response.set_content(TRY(state.log_file(request.path())));
-        return response;
-      });
-  router.unary<v1::HealthRequest, v1::HealthResponse>(
-      "/conclave.vault.v1.VaultService/Health", kClients,
-      [&state, &secrets, &book](const CallContext&, const v1::HealthRequest&) { return health(state, secrets, book); });
+  methods.add("GetLogFile", kClients, Call<v1::GetLogFileRequest, v1::GetLogFileResponse>(
+      [&state](const CallContext&, const v1::GetLogFileRequest& request) { return log_file(state, request); }));
+  methods.add("Health", kClients, Call<v1::HealthRequest, v1::HealthResponse>(
+      [&state, &secrets, &book](const CallContext&, const v1::HealthRequest&) { return health(state, secrets, book); }));
 }
 
 }  // namespace conclave::vault

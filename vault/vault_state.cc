@@ -56,7 +56,6 @@ VaultState::VaultState(std::unique_ptr<Database> db, RosterChain roster, Signing
       turn_(waiter) {}
 
 Status VaultState::load_log() {
-  tree_ = MerkleTree();
   Statement all = TRY(prepare("SELECT position, bytes FROM leaf ORDER BY position"));
   while (TRY(all.step())) {
     if (all.u64(0) != tree_.size()) return Error(Errc::kCorrupt, "the audit log lacks leaf " + std::to_string(tree_.size()));
@@ -65,25 +64,35 @@ Status VaultState::load_log() {
   return {};
 }
 
+Status VaultState::check_peer(const Peer& peer) const {
+  if (peer.role != Role::kUser) return {};
+  const auto kid = from_hex(peer.device_kid_hex);
+  Kid device{};
+  if (!kid || kid->size() != device.size()) return Error(Errc::kKeyRejected, "a certificate without a device");
+  std::copy(kid->begin(), kid->end(), device.begin());
+  const Person* person = TRY(standing(roster_.current(), device, 0, now()));
+  if (person->name != peer.name) {
+    return Error(Errc::kKeyRejected, "a certificate of " + peer.name + " for a device of " + person->name);
+  }
+  return {};
+}
+
 Status VaultState::change(const std::function<Status()>& body) {
   const std::uint64_t before = tree_.size();
   Status status = db_->transaction(/*synced=*/true, body);
-  if (!status && tree_.size() != before) {
-    TRY(load_log());  // the leaves of what did not happen are in the tree only
-  }
+  if (!status) tree_.truncate(before);  // the leaves of what did not happen
   return status;
 }
 
-Result<std::uint64_t> VaultState::log(LogLeaf leaf) {
+Result<VaultState::Logged> VaultState::log(LogLeaf leaf) {
   leaf.at = now();
   leaf.note = plain_text(leaf.note, kMaxLeafNoteBytes);
   if (leaf.content.size() > kMaxLeafContentBytes) leaf.content.clear();  // the subject's hash stands for it
-  const Bytes bytes = encode(leaf);
-  const std::uint64_t position = tree_.size();
+  Logged out{tree_.size(), encode(leaf)};
   Statement insert = TRY(prepare("INSERT INTO leaf (position, bytes) VALUES (?, ?)"));
-  TRY(insert.bind(position, bytes).run());
-  tree_.append(leaf_hash(bytes));
-  return position;
+  TRY(insert.bind(out.position, out.leaf).run());
+  tree_.append(leaf_hash(out.leaf));
+  return out;
 }
 
 std::string VaultState::checkpoint() const {

@@ -1,5 +1,6 @@
 // What all of the vault's operations share: the database, the roster, the log, and the rule that every change is one
-// synced transaction with its leaf in it. One operation at a time: take turn() first, and keep it until the answer.
+// synced transaction with its leaf in it. One operation at a time: whoever calls in (vault_ops, the expiry) takes the
+// turn first and keeps it until the answer.
 #pragma once
 
 #include <functional>
@@ -7,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/certificate.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/sqlite.h"
@@ -33,15 +35,34 @@ class VaultState {
   Random& random() { return random_; }
   // A statement for one use. Ours, so it must be right: a failure to prepare is kInternal.
   Result<Statement> prepare(std::string_view sql) { return db_->prepare(sql); }
+  // The one number that a query gives.
+  template <class... Values>
+  Result<std::uint64_t> number(std::string_view sql, const Values&... values) {
+    Statement query = TRY(prepare(sql));
+    query.bind(values...);
+    if (!TRY(query.step())) return Error(Errc::kInternal, "a query without a row");
+    return query.u64(0);
+  }
+  // Whom a connection may speak for: a user's device and person must be in the newest roster still, whatever its
+  // certificate says. kKeyRejected, kKeyRevoked, kKeyExpired. A machine's certificate is TLS's business alone.
+  Status check_peer(const Peer& peer) const;
 
   // Runs `body` as one transaction that survives power loss once this returned; on an error nothing of it has happened,
   // in the database or in the log.
   Status change(const std::function<Status()>& body);
-  // Inside change(): appends a leaf, time and limits filled in; returns its position.
-  Result<std::uint64_t> log(LogLeaf leaf);
-  // Inside change(): the signed checkpoint of all leaves so far, and one leaf's inclusion proof in it.
+  // Inside change(): appends a leaf, time and limits filled in.
+  struct Logged {
+    std::uint64_t position = 0;
+    Bytes leaf;
+  };
+  Result<Logged> log(LogLeaf leaf);
+  // Inside change(): the signed checkpoint of all leaves so far; one leaf's inclusion proof in it; the proof that it
+  // begins with what it was at an earlier size (kInvalid: it never was that long).
   std::string checkpoint() const;
   Result<std::vector<Hash>> inclusion_proof(std::uint64_t position) const { return tree_.inclusion_proof(position, tree_.size()); }
+  Result<std::vector<Hash>> consistency_proof(std::uint64_t earlier_size) const {
+    return tree_.consistency_proof(earlier_size, tree_.size());
+  }
   // After change() stored the version: takes it into roster().
   Status adopt_roster(ByteView version) { return roster_.append(version); }
 

@@ -89,11 +89,11 @@ TEST(Policy, ASuccessorContinuesItsOwnDirectorys) {
 TEST(Policy, ANewOneIsSignedUnderTheNewestRoster) {
   Cast cast;
   const RosterChain newer = cast.chain_with([](RosterVersion&) {});
-  EXPECT_EQ(code_of(check_put(cast.policy(), nullptr, cast.chain())), kDone);
-  EXPECT_EQ(code_of(check_put(cast.policy(), nullptr, newer)), Errc::kStale);
+  EXPECT_EQ(code_of(check_put(cast.policy(), nullptr, cast.chain(), kNow)), kDone);
+  EXPECT_EQ(code_of(check_put(cast.policy(), nullptr, newer, kNow)), Errc::kStale);
   EXPECT_EQ(code_of(check_policy(cast.policy(), newer)), kDone);  // what was put before stays good
   const Policy first = cast.policy();
-  EXPECT_EQ(code_of(check_put(first, &first, cast.chain())), Errc::kStale);
+  EXPECT_EQ(code_of(check_put(first, &first, cast.chain(), kNow)), Errc::kStale);
 }
 
 TEST(Policy, KnowsEachApproversPlace) {
