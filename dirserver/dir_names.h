@@ -1,4 +1,4 @@
-// Names: look-up, listing, linking, removing, as Linux's VFS decides (fs/namei.c). Core: knows no transport.
+// Names: look-up, listing, making, linking, removing, as Linux's VFS decides (fs/namei.c). Core: knows no transport.
 // Errors are errno's of Linux in the order in which Linux finds them; kStale: a directory or a named inode is gone
 // or is not what the caller holds.
 #pragma once
@@ -26,6 +26,9 @@ Status may_delete(View& view, const Call& call, const Node& directory, const Nod
 
 Result<v1::Entry> lookup(View& view, const Call& call, const v1::LookupRequest& request);
 Result<v1::ReadDirResponse> read_dir(View& view, const Call& call, const v1::ReadDirRequest& request);
+// Also kExists, unless a regular file is there and not `exclusive` was asked: then it is answered as looked up. Without
+// file servers the file is made and its layout is empty.
+Result<v1::CreateResponse> create(Change& change, const Call& call, const v1::CreateRequest& request);
 Result<v1::Entry> link(Change& change, const Call& call, const v1::LinkRequest& request);
 Result<v1::RemoveResponse> remove(Change& change, const Call& call, const v1::RemoveRequest& request);
 

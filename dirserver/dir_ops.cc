@@ -4,7 +4,6 @@
 
 #include "dirserver/dir_attrs.h"
 #include "dirserver/dir_chunks.h"
-#include "dirserver/dir_create.h"
 #include "dirserver/dir_names.h"
 #include "dirserver/dir_rename.h"
 #include "dirserver/dir_xattrs.h"

@@ -2,13 +2,14 @@
 
 #include <utility>
 
-#include "dirserver/first_tree.h"
 #include "dirserver/schema_sql.h"
 
 namespace conclave::dir {
 namespace {
 
 constexpr std::int64_t kFormat = 1;
+constexpr std::uint64_t kFirstInode = 16;   // below: the root, and what a later version may need
+constexpr std::uint64_t kFirstCookie = 16;  // below: free for . and .. at clients
 
 Status make_schema(Database& database) {
   return database.transaction(true, [&]() -> Status {
@@ -29,6 +30,42 @@ Status check_format(Database& database) {
   if (state.i64(0) == kFormat) return {};
   return Error(Errc::kNotSupported, "the database is of format " + std::to_string(state.i64(0)) +
                                         ", which this version does not know: run the version that made it");
+}
+
+Node directory(Change& change, InodeId inode, InodeId parent, std::uint32_t mode, v1::Class file_class) {
+  Node node;
+  node.inode = inode;
+  node.parent = parent;
+  node.mode = S_IFDIR | mode;
+  node.nlink = 2;
+  node.file_class = file_class;
+  node.atime_ns = node.mtime_ns = node.ctime_ns = node.btime_ns = change.now_ns();
+  return node;
+}
+
+struct Given {
+  const char* name;
+  std::uint32_t mode;
+  v1::Class file_class;
+};
+constexpr Given kGiven[] = {
+    {"secrets", 01777, v1::SECRET},
+    {"sensors", 01777, v1::APPEND},
+    {"chat", 01777, v1::CHAT},
+};
+
+// The root and one directory of each class, unless there is a root.
+Status make_first_tree(Change& change) {
+  const auto there = change.view().node(kRootInode);
+  if (there) return {};
+  if (there.error().code != Errc::kStale) return there.error();
+  Node& root = change.add_node(directory(change, kRootInode, kRootInode, 0755, v1::PLAIN));
+  for (const Given& given : kGiven) {
+    Node& made = change.add_node(directory(change, change.new_inode(), kRootInode, given.mode, given.file_class));
+    TRY(change.add_name(kRootInode, given.name, made));
+    ++root.nlink;
+  }
+  return {};
 }
 
 // Answers of the rules are kept; those of the machine are not, the operation may be tried again.
