@@ -188,7 +188,9 @@ struct Issuer {
 };
 
 Result<Issuer> issuer_of(const CertifiedKey& from) {
-  Issuer out{TRY(cert_of_pem(from.chain_pem)), TRY(key_of_pem(from.key_pem.view())), {}};
+  Issuer out;
+  out.cert = TRY(cert_of_pem(from.chain_pem));
+  out.key = TRY(key_of_pem(from.key_pem.view()));
   if (X509_check_private_key(out.cert.get(), out.key.get()) != 1) {
     return Error(Errc::kInvalid, "the issuer's key is not its certificate's");
   }
