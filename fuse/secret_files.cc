@@ -268,7 +268,7 @@ Status SecretFiles::take_logout(const Caller& caller, std::string_view) {
   const LoginPtr login = parts_.logins.clear(caller.uid);
   tell_ended(parts_.book.end_all_of(caller.uid));
   if (!login) return {};
-  parts_.vault.logout(login->cert);
+  parts_.vault.logout(*login);
   parts_.log.info("logout", {{"uid", caller.uid}, {"person", login->cert.person}});
   return {};
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "vault/fields.h"
+
 namespace conclave::fuse_fs {
 namespace {
 
@@ -78,7 +80,7 @@ Result<FiledRequest> SecretVault::file(SecretOnFile secret, const vault::Login& 
   out.bytes = encode(out.request);
   vault::v1::FileRequestRequest filing;
   filing.set_request(string_of(out.bytes));
-  filing.set_path_now(path_now);
+  filing.set_path_now(vault::plain_text(path_now, vault::kMaxPathBytes));
   filing.set_session(raw(session));
   TRY(client_.file_request(filing));
   return out;
@@ -99,8 +101,9 @@ Result<ReleasedKey> SecretVault::release(const FiledRequest& filed) {
                   .sealed_inner = bytes_of(view_of(answer.sealed_inner()))};
   for (const std::string& bytes : answer.approvals()) out.approvals.push_back(TRY(vault::parse_approval(view_of(bytes))));
   vault::ReleaseProof proof{.leaf = bytes_of(view_of(answer.leaf())), .index = answer.leaf_index(),
-                            .checkpoint = answer.checkpoint(), .inclusion = {}};
+                            .checkpoint = answer.checkpoint(), .inclusion = {}, .consistency = {}};
   for (const std::string& node : answer.proof()) proof.inclusion.push_back(hash_of(node));
+  for (const std::string& node : answer.consistency()) proof.consistency.push_back(hash_of(node));
   const vault::Checkpoint checkpoint = TRY(vault::check_release_logged(
       out.a_case, out.approvals, out.sealed_inner, proof, "conclave/" + to_hex(cluster_.id), cluster_.log_key));
   const std::lock_guard lock(mutex_);
@@ -132,9 +135,10 @@ Status SecretVault::put(const vault::SealedVersion& sealed) {
   return client_.put_secret(request);
 }
 
-void SecretVault::logout(const vault::LoginCert& cert) {
+void SecretVault::logout(const vault::Login& login) {
   vault::v1::LogoutRequest request;
-  request.set_login_certificate(string_of(encode(cert)));
+  request.set_login_certificate(string_of(encode(login.cert)));
+  request.set_signature(string_of(vault::sign_logout(login)));
   static_cast<void>(client_.logout(request));
 }
 

@@ -66,7 +66,8 @@ class SecretVault {
   // Makes the version current; its payload must be durable at the file servers. kStale: seal it again.
   Status put(const vault::SealedVersion& sealed);
 
-  void logout(const vault::LoginCert& cert);
+  // Told to the vault; a failure changes nothing here.
+  void logout(const vault::Login& login);
   vault::VaultClient& client() { return client_; }
 
  private:
