@@ -27,6 +27,13 @@ struct LeaseCluster {
   std::vector<SimScheduler::TaskId> run_programs(int steps, std::uint64_t inodes, Duration pause) {
     std::vector<SimScheduler::TaskId> tasks;
     for (auto& mount : mounts) {
+      // Goes on reading when the others wait for a server.
+      tasks.push_back(mount->node().spawn("cache reader", [this, &mount = *mount, steps, inodes, pause] {
+        for (int step = 0; step < 4 * steps; ++step) {
+          mount.read_if_cached(InodeId{1 + sim.random.below(inodes)});
+          sim.scheduler.sleep_for(pause / 4);
+        }
+      }));
       for (int i = 0; i < 2; ++i) {
         tasks.push_back(mount->node().spawn("program", [this, &mount = *mount, steps, inodes, pause] {
           for (int step = 0; step < steps; ++step) {

@@ -242,6 +242,12 @@ class Mount {
     world_.history.reads[inode].push_back(op);
     return op.value;
   }
+  // A read(2) that needs nobody: nothing happens unless the page is cached.
+  void read_if_cached(InodeId inode) {
+    const Page& page = pages_[inode];
+    const MonoTime now = sim_.clock.now();
+    if (page.cached && !page.locked) world_.history.reads[inode].push_back({now, now, number_, *page.cached});
+  }
   // A program's write(2), write-back under W.
   void write(InodeId inode) {
     const std::uint64_t value = world_.next_value++;

@@ -1,0 +1,414 @@
+// The lock server's rpcs, called as a client calls them, over the simulated network.
+#include "lockserver/lock_ops.h"
+
+#include <gtest/gtest.h>
+
+#include "lockserver/lock_client.h"
+#include "tests/support/simulation.h"
+
+namespace conclave::lock {
+namespace {
+
+constexpr ClusterId kCluster{9};
+constexpr std::uint64_t kInode = 5;
+
+Peer peer_of(Role role, std::uint8_t id) {
+  Peer peer;
+  peer.role = role;
+  peer.name = std::to_string(id);
+  peer.fingerprint[0] = id;
+  return peer;
+}
+
+struct LockOpsTest : testing::Test {
+  sim::Simulation sim{1};
+  Log log{"lockserver 1", LogLevel::kError};
+  LockOps ops{kCluster, options(), sim.clock, sim.random, log};
+  Router router{sim.clock};
+  sim::SimNode node{sim.network, "lock", "lock.sim"};
+  sim::SimNode others{sim.network, "others"};
+
+  static LockOps::Options options() {
+    LockOps::Options out;
+    out.epoch = 3;
+    return out;
+  }
+  LockOpsTest() {
+    ops.add_routes(router);
+    node.listen(1, router);
+    node.run_duty("expiry", ops);
+  }
+  ~LockOpsTest() override {
+    others.kill();
+    node.kill();
+  }
+
+  // One certificate and, once open() was called, its session and its stream's events.
+  struct Client {
+    Client(LockOpsTest& t, Role role, std::uint8_t id)
+        : test(t), transport(t.sim.network, t.others, peer_of(role, id)),
+          lock(transport, t.sim.clock, t.node.endpoint(1)) {}
+
+    Client& open(std::uint64_t nonce = 1) {
+      v1::OpenSessionRequest request;
+      request.set_nonce(nonce);
+      request.set_label("test");
+      const auto opened = lock.open_session(request);
+      EXPECT_TRUE(opened);
+      session = opened->session();
+      pass = opened->pass();
+      slots = std::make_unique<SlotPool>(SessionId{session}, opened->generation(), test.sim.waiter);
+      test.others.spawn("events", [this] {
+        (void)lock.events(SessionId{session}, 0, [this](std::uint64_t number, std::string_view bytes) {
+          if (number == 0) return true;
+          EXPECT_TRUE(events.emplace_back().ParseFromString(std::string(bytes)));
+          return true;
+        });
+      });
+      return *this;
+    }
+    Result<v1::RenewResponse> renew() {
+      v1::RenewRequest request;
+      request.set_session(session);
+      return lock.renew(request, 1s);
+    }
+    v1::Grant acquire(v1::Mode mode, std::string ticket = "", bool if_free = false) {
+      v1::AcquireRequest request;
+      request.set_session(session);
+      auto& want = *request.add_wants();
+      want.set_inode(kInode);
+      want.set_mode(mode);
+      want.set_ticket(ticket.empty() ? test.ticket(session, kInode) : std::move(ticket));
+      want.set_if_free(if_free);
+      const auto answer = lock.acquire(request);
+      EXPECT_TRUE(answer);
+      return answer ? answer->grants(0) : v1::Grant();
+    }
+    void give_back(std::uint64_t seq, v1::Mode keep = v1::NONE, bool open = false) {
+      v1::ReturnRequest request;
+      request.set_session(session);
+      auto& one = *request.add_returns();
+      one.set_inode(kInode);
+      one.set_seq(seq);
+      one.set_keep(keep);
+      one.set_open(open);
+      EXPECT_TRUE(lock.give_back(request));
+    }
+    v1::SetLockRequest lock_request(v1::LockType type, std::uint64_t wait = 0) {
+      v1::SetLockRequest request;
+      request.set_session(session);
+      request.set_inode(kInode);
+      request.set_kind(v1::POSIX);
+      request.set_owner(1);
+      request.set_type(type);
+      request.mutable_range()->set_end(UINT64_MAX);
+      request.set_wait(wait);
+      request.set_ticket(test.ticket(session, kInode));
+      return request;
+    }
+    Result<v1::SetLockResponse> set_lock(v1::LockType type, std::uint64_t wait = 0) {
+      const auto slot = slots->acquire();
+      return lock.set_lock(lock_request(type, wait), slot.id());
+    }
+
+    LockOpsTest& test;
+    sim::SimTransport transport;
+    LockClient lock;
+    std::uint64_t session = 0;
+    std::string pass;
+    std::unique_ptr<SlotPool> slots;
+    std::deque<v1::Event> events;
+  };
+  Client a{*this, Role::kHost, 1}, b{*this, Role::kUser, 2}, dir{*this, Role::kDir, 3}, file{*this, Role::kFile, 4};
+
+  v1::SyncResponse sync(std::uint64_t acknowledged = 0) {
+    v1::SyncRequest request;
+    request.set_fence_acknowledged(acknowledged);
+    const auto answer = dir.lock.sync(request, 1s);
+    EXPECT_TRUE(answer);
+    return answer ? *answer : v1::SyncResponse();
+  }
+  EpochKeys keys() {
+    const auto answer = sync();
+    return {kCluster, {answer.epoch(), SecretBytes::copy_of(view_of(answer.key()))}};
+  }
+  std::string ticket(std::uint64_t session, std::uint64_t inode, std::uint8_t rights = kTicketRead | kTicketWrite) {
+    return string_of(keys().seal(Ticket{SessionId{session}, InodeId{inode}, rights}));
+  }
+  void settle(Duration time = 5ms) { sim.scheduler.sleep_for(time); }
+};
+
+TEST_F(LockOpsTest, PassesAndTokensAreGoodUnderTheKeyThatDGets) {
+  a.open();
+  const auto pass = keys().open_pass(view_of(a.pass));
+  ASSERT_TRUE(pass);
+  EXPECT_EQ(pass->session, SessionId{a.session});
+  EXPECT_EQ(pass->holder, holder_of(peer_of(Role::kHost, 1).fingerprint));
+  EXPECT_EQ(pass->epoch, 3);
+  const auto grant = a.acquire(v1::WRITE);
+  const auto token = keys().open_lease(view_of(grant.token()));
+  ASSERT_TRUE(token);
+  EXPECT_EQ(token->session, SessionId{a.session});
+  EXPECT_EQ(token->holder, pass->holder);
+  EXPECT_EQ(token->inode, InodeId{kInode});
+  EXPECT_EQ(token->mode, LeaseMode::kWrite);
+  EXPECT_EQ(token->seq, grant.seq());
+  EXPECT_EQ(token->seq >> 32, 3);
+}
+
+TEST_F(LockOpsTest, EveryRpcIsForItsRoles) {
+  EXPECT_EQ(file.lock.open_session({}).error().code, Errc::kAccess);
+  EXPECT_EQ(file.lock.sync({}, 1s).error().code, Errc::kAccess);
+  EXPECT_EQ(a.lock.sync({}, 1s).error().code, Errc::kAccess);
+  EXPECT_EQ(a.lock.opens({}).error().code, Errc::kAccess);
+  EXPECT_EQ(dir.lock.acquire({}).error().code, Errc::kAccess);
+  EXPECT_TRUE(b.lock.health());
+}
+
+TEST_F(LockOpsTest, ASessionIsItsCertificatesAlone) {
+  a.open();
+  b.session = a.session;
+  EXPECT_EQ(b.renew().error().code, Errc::kAccess);
+  v1::AcquireRequest request;
+  request.set_session(a.session);
+  EXPECT_EQ(b.lock.acquire(request).error().code, Errc::kAccess);
+  v1::CloseSessionRequest close;
+  close.set_session(a.session);
+  EXPECT_EQ(b.lock.close_session(close).error().code, Errc::kAccess);
+  EXPECT_EQ(b.lock.events(SessionId{a.session}, 0, [](auto, auto) { return true; }).error().code, Errc::kAccess);
+  b.session = 12345;
+  EXPECT_EQ(b.renew().error().code, Errc::kStale);
+}
+
+TEST_F(LockOpsTest, ALeaseNeedsATicketThatAllowsIt) {
+  a.open();
+  b.open();
+  EXPECT_EQ(a.acquire(v1::READ, ticket(a.session, kInode, kTicketWrite)).errc(), "Access");
+  EXPECT_EQ(a.acquire(v1::WRITE, ticket(a.session, kInode, kTicketRead)).errc(), "Access");
+  EXPECT_EQ(a.acquire(v1::SHARED, ticket(a.session, kInode, kTicketRead)).errc(), "Access");
+  EXPECT_EQ(a.acquire(v1::READ, ticket(b.session, kInode)).errc(), "Stale");
+  EXPECT_EQ(a.acquire(v1::READ, ticket(a.session, kInode + 1)).errc(), "Stale");
+  EXPECT_EQ(a.acquire(v1::READ, "no ticket").errc(), "Corrupt");
+  std::string forged = ticket(a.session, kInode, kTicketRead);
+  forged.back() = static_cast<char>(forged.back() ^ 1);
+  EXPECT_EQ(a.acquire(v1::READ, forged).errc(), "Access");
+  EXPECT_EQ(a.acquire(v1::NONE).errc(), "Invalid");
+  EXPECT_EQ(a.acquire(v1::READ, ticket(a.session, kInode, kTicketRead)).errc(), "");
+}
+
+TEST_F(LockOpsTest, ARecallAndThenTheGrantArePushed) {
+  a.open();
+  b.open();
+  const auto grant = a.acquire(v1::WRITE);
+  EXPECT_TRUE(b.acquire(v1::READ).pending());
+  settle();
+  ASSERT_EQ(a.events.size(), 1);
+  EXPECT_EQ(a.events[0].recall().seq(), grant.seq());
+  EXPECT_EQ(a.events[0].recall().keep(), v1::READ);
+  EXPECT_TRUE(b.events.empty());
+  a.give_back(grant.seq(), v1::READ);
+  settle();
+  ASSERT_EQ(b.events.size(), 1);
+  EXPECT_EQ(b.events[0].granted().mode(), v1::READ);
+  EXPECT_TRUE(keys().open_lease(view_of(b.events[0].granted().token())));
+}
+
+TEST_F(LockOpsTest, IfFreeIsRefusedRatherThanQueued) {
+  a.open();
+  b.open();
+  a.acquire(v1::WRITE);
+  EXPECT_EQ(b.acquire(v1::READ, "", true).errc(), "WouldBlock");
+  settle();
+  EXPECT_TRUE(a.events.empty());
+}
+
+TEST_F(LockOpsTest, ARecallIsRepeatedUntilAnswered) {
+  a.open();
+  b.open();
+  a.acquire(v1::WRITE);
+  b.acquire(v1::READ);
+  settle(kRecallPatience + 1s);
+  EXPECT_EQ(a.events.size(), 2);
+}
+
+TEST_F(LockOpsTest, WhatASilentSessionHeldIsFreeOnlyWhenDHasAcknowledgedItsFence) {
+  a.open();
+  b.open();
+  a.acquire(v1::WRITE);
+  ASSERT_TRUE(a.set_lock(v1::EXCLUSIVE_LOCK));
+  b.acquire(v1::WRITE);
+  for (int i = 0; i < 4; ++i) {
+    settle(10s);
+    EXPECT_TRUE(b.renew());
+  }
+  EXPECT_EQ(a.renew().error().code, Errc::kFenced);
+  EXPECT_TRUE(b.events.empty());
+  const auto told = sync();
+  ASSERT_EQ(told.fenced_size(), 1);
+  EXPECT_EQ(told.fenced(0), a.session);
+  EXPECT_EQ(std::vector<std::uint64_t>(told.live().begin(), told.live().end()), std::vector{b.session});
+  EXPECT_EQ(b.set_lock(v1::SHARED_LOCK).error().code, Errc::kWouldBlock);
+  EXPECT_TRUE(b.events.empty());
+
+  EXPECT_EQ(sync(told.newest_fence()).fenced_size(), 0);
+  settle();
+  ASSERT_EQ(b.events.size(), 1);
+  EXPECT_EQ(b.events[0].granted().mode(), v1::WRITE);
+  EXPECT_TRUE(b.set_lock(v1::SHARED_LOCK));
+  EXPECT_EQ(a.renew().error().code, Errc::kStale);
+}
+
+TEST_F(LockOpsTest, AnAcknowledgementFromAnEarlierEpochFreesNothing) {
+  a.open();
+  b.open();
+  settle(kLeaseTerm + 2s);
+  EXPECT_EQ(sync((std::uint64_t{2} << 32) + 1000).fenced_size(), 2);
+}
+
+TEST_F(LockOpsTest, AClosedSessionFreesAllAtOnce) {
+  a.open();
+  b.open();
+  a.acquire(v1::WRITE);
+  ASSERT_TRUE(a.set_lock(v1::EXCLUSIVE_LOCK));
+  b.acquire(v1::WRITE);
+  EXPECT_TRUE(b.set_lock(v1::EXCLUSIVE_LOCK, 7)->pending());
+  v1::CloseSessionRequest close;
+  close.set_session(a.session);
+  EXPECT_TRUE(a.lock.close_session(close));
+  EXPECT_TRUE(a.lock.close_session(close));   // a retry
+  settle();
+  ASSERT_EQ(b.events.size(), 2);
+  EXPECT_EQ(b.events[0].granted().mode(), v1::WRITE);
+  EXPECT_EQ(b.events[1].lock().wait(), 7);
+  EXPECT_EQ(b.events[1].lock().errc(), "");
+  EXPECT_FALSE(ops.nobody_here());
+}
+
+TEST_F(LockOpsTest, ALateRepetitionOfALockDoesNotTakeItAgain) {
+  a.open();
+  b.open();
+  const auto first = std::make_optional(a.slots->acquire());
+  const auto request = a.lock_request(v1::EXCLUSIVE_LOCK);
+  const OpId op = first->id();
+  ASSERT_TRUE(a.lock.set_lock(request, op));
+  OpId next = op;
+  ++next.sequence;
+  ASSERT_TRUE(a.lock.set_lock(a.lock_request(v1::UNLOCK), next));
+  EXPECT_EQ(a.lock.set_lock(request, op).error().code, Errc::kMisordered);
+  EXPECT_TRUE(b.set_lock(v1::EXCLUSIVE_LOCK));
+}
+
+TEST_F(LockOpsTest, ARetriedRefusalIsRefusedAgain) {
+  a.open();
+  b.open();
+  ASSERT_TRUE(a.set_lock(v1::EXCLUSIVE_LOCK));
+  const auto slot = b.slots->acquire();
+  const auto request = b.lock_request(v1::EXCLUSIVE_LOCK);
+  EXPECT_EQ(b.lock.set_lock(request, slot.id()).error().code, Errc::kWouldBlock);
+  ASSERT_TRUE(a.set_lock(v1::UNLOCK));
+  EXPECT_EQ(b.lock.set_lock(request, slot.id()).error().code, Errc::kWouldBlock);
+  OpId foreign = slot.id();
+  foreign.session = SessionId{a.session};
+  EXPECT_EQ(b.lock.set_lock(request, foreign).error().code, Errc::kInvalid);
+  EXPECT_EQ(b.lock.set_lock(request, OpId()).error().code, Errc::kInvalid);
+}
+
+TEST_F(LockOpsTest, ALockTellsItsProcessToItsOwnMachineOnly) {
+  a.open();
+  b.open();
+  auto request = a.lock_request(v1::EXCLUSIVE_LOCK);
+  request.set_pid(77);
+  const auto slot = a.slots->acquire();
+  ASSERT_TRUE(a.lock.set_lock(request, slot.id()));
+  v1::GetLockRequest question;
+  question.set_inode(kInode);
+  question.set_kind(v1::POSIX);
+  question.set_owner(2);
+  question.set_type(v1::SHARED_LOCK);
+  question.mutable_range()->set_end(10);
+  question.set_session(a.session);
+  EXPECT_EQ(a.lock.get_lock(question)->pid(), 77);
+  question.set_session(b.session);
+  const auto there = b.lock.get_lock(question);
+  EXPECT_EQ(there->type(), v1::EXCLUSIVE_LOCK);
+  EXPECT_EQ(there->pid(), 0);
+}
+
+TEST_F(LockOpsTest, ACancelledWaitIsNotAnswered) {
+  a.open();
+  b.open();
+  ASSERT_TRUE(a.set_lock(v1::EXCLUSIVE_LOCK));
+  EXPECT_TRUE(b.set_lock(v1::SHARED_LOCK, 7)->pending());
+  v1::CancelLockRequest cancel;
+  cancel.set_session(b.session);
+  cancel.set_wait(7);
+  EXPECT_TRUE(b.lock.cancel_lock(cancel)->cancelled());
+  EXPECT_FALSE(b.lock.cancel_lock(cancel)->cancelled());
+  ASSERT_TRUE(a.set_lock(v1::UNLOCK));
+  settle();
+  EXPECT_TRUE(b.events.empty());
+}
+
+TEST_F(LockOpsTest, OpensTellsWhatIsLeasedOrOpenSomewhere) {
+  a.open();
+  const auto in_use = [&] {
+    v1::OpensRequest request;
+    request.add_inodes(kInode);
+    request.add_inodes(kInode + 1);
+    return dir.lock.opens(request)->in_use_size();
+  };
+  EXPECT_EQ(in_use(), 0);
+  const auto grant = a.acquire(v1::READ);
+  EXPECT_EQ(in_use(), 1);
+  a.give_back(grant.seq(), v1::NONE, true);
+  EXPECT_EQ(in_use(), 1);
+  v1::ClosedRequest closed;
+  closed.set_session(a.session);
+  closed.add_inodes(kInode);
+  const auto slot = a.slots->acquire();
+  EXPECT_TRUE(a.lock.closed(closed, slot.id()));
+  EXPECT_EQ(in_use(), 0);
+}
+
+TEST_F(LockOpsTest, ASessionThatAcknowledgesNothingIsFencedWhenItsGrantsAreTooMany) {
+  a.open();
+  b.open();
+  const EpochKeys seals = keys();
+  const auto acquire_all = [&](Client& client) {
+    for (std::uint64_t first = 0; first <= kMaxEventsKept; first += 1000) {
+      v1::AcquireRequest request;
+      request.set_session(client.session);
+      for (std::uint64_t inode = first + 1; inode <= first + 1000; ++inode) {
+        auto& want = *request.add_wants();
+        want.set_inode(inode);
+        want.set_mode(v1::WRITE);
+        want.set_ticket(string_of(seals.seal(Ticket{SessionId{client.session}, InodeId{inode}, kTicketWrite})));
+      }
+      EXPECT_TRUE(client.lock.acquire(request));
+    }
+  };
+  acquire_all(a);
+  acquire_all(b);
+  settle(1s);
+  EXPECT_TRUE(a.renew()) << "recalls that do not fit are sent again later";
+  v1::CloseSessionRequest close;
+  close.set_session(a.session);
+  ASSERT_TRUE(a.lock.close_session(close));
+  settle(1s);
+  EXPECT_EQ(b.renew().error().code, Errc::kFenced);
+}
+
+TEST_F(LockOpsTest, TooMuchInOneCallIsRefused) {
+  a.open();
+  v1::AcquireRequest wants;
+  wants.set_session(a.session);
+  for (std::size_t i = 0; i <= kMaxLeasesPerCall; ++i) wants.add_wants();
+  EXPECT_EQ(a.lock.acquire(wants).error().code, Errc::kInvalid);
+  v1::ReturnRequest returns;
+  returns.set_session(a.session);
+  for (std::size_t i = 0; i <= kMaxLeasesPerCall; ++i) returns.add_returns();
+  EXPECT_EQ(a.lock.give_back(returns).error().code, Errc::kInvalid);
+}
+
+}  // namespace
+}  // namespace conclave::lock
