@@ -9,22 +9,17 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <ctime>
 #include <memory>
+
+#include "base/identity_uri.h"
+#include "base/openssl_owner.h"
 
 // As in crypto.cc: CHECK guards OpenSSL calls that fail only when memory is out. What is parsed returns an error.
 
 namespace conclave {
 namespace {
 
-template <auto kFree>
-struct Freed {
-  template <class T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
 using Bio = std::unique_ptr<BIO, Freed<BIO_free>>;
 using Pkey = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using Cert = std::unique_ptr<X509, Freed<X509_free>>;
@@ -33,37 +28,7 @@ using Number = std::unique_ptr<BIGNUM, Freed<BN_free>>;
 using GeneralNames = std::unique_ptr<GENERAL_NAMES, Freed<GENERAL_NAMES_free>>;
 using Constraints = std::unique_ptr<NAME_CONSTRAINTS, Freed<NAME_CONSTRAINTS_free>>;
 
-constexpr std::string_view kScheme = "conclave://";
-constexpr std::size_t kMaxSubjectName = 64;
-
-constexpr std::array<std::string_view, 7> kRoleNames = {"dir", "lock", "file", "vault", "host", "user", "guest"};
-
 bool is_person(Role role) { return role == Role::kUser || role == Role::kGuest; }
-
-bool is_name(std::string_view name) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-  };
-  return !name.empty() && name.size() <= kMaxSubjectName && std::ranges::all_of(name, allowed);
-}
-
-bool is_hex(std::string_view text) {
-  return !text.empty() && text.size() <= 128 && from_hex(text).has_value();
-}
-
-// "user.0123…": what stands between conclave:// and the name, and what the user issuer is constrained to.
-std::string authority_of(Role role, const ClusterId& cluster) {
-  return std::string(name_of(role == Role::kGuest ? Role::kUser : role)) + "." + to_hex(cluster);
-}
-
-std::string uri_of(const CertificateSubject& subject, const ClusterId& cluster) {
-  std::string uri = std::string(kScheme) + authority_of(subject.role, cluster) + "/" + subject.name;
-  if (subject.role == Role::kUser) {
-    uri += "?uid=" + std::to_string(subject.uid) + "&gid=" + std::to_string(subject.gid) +
-           "&device=" + subject.device_kid_hex;
-  }
-  return uri;
-}
 
 Bio reading(ByteView bytes) {
   Bio bio(BIO_new_mem_buf(bytes.data(), static_cast<int>(std::min<std::size_t>(bytes.size(), 1u << 20))));
@@ -171,7 +136,7 @@ void constrain_to_users(X509* cert, const ClusterId& cluster) {
   CHECK(constraints != nullptr);
   constraints->permittedSubtrees = sk_GENERAL_SUBTREE_new_null();
   constraints->excludedSubtrees = sk_GENERAL_SUBTREE_new_null();
-  const std::string users = authority_of(Role::kUser, cluster);
+  const std::string users = identity_authority(Role::kUser, cluster);
   CHECK(sk_GENERAL_SUBTREE_push(constraints->permittedSubtrees, subtree(GEN_URI, users)) > 0);
   CHECK(sk_GENERAL_SUBTREE_push(constraints->excludedSubtrees, subtree(GEN_DNS, "")) > 0);
   CHECK(X509_add1_ext_i2d(cert, NID_name_constraints, constraints.get(), 1, X509V3_ADD_DEFAULT) == 1);
@@ -198,62 +163,6 @@ Result<Issuer> issuer_of(const CertifiedKey& from) {
   return out;
 }
 
-Status check_subject(const CertificateSubject& subject) {
-  if (!is_name(subject.name)) {
-    return Error(Errc::kInvalid, "'" + subject.name + "' is not a name of 1 to 64 of a-z 0-9 . _ -");
-  }
-  if (subject.role == Role::kUser && !is_hex(subject.device_kid_hex)) {
-    return Error(Errc::kInvalid, "a user's certificate needs the id of a device in hexadecimal");
-  }
-  return {};
-}
-
-Result<std::uint32_t> take_number(std::string_view text) {
-  std::uint32_t value = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failure != std::errc() || end != text.data() + text.size()) return Errc::kUnauthenticated;
-  return value;
-}
-
-// "uid=1001&gid=1001&device=KIDHEX", in this order.
-Status read_user(std::string_view query, Peer& peer) {
-  const auto field = [&](std::string_view key) -> std::string_view {
-    if (!query.starts_with(key)) return {};
-    const std::string_view value = query.substr(key.size(), query.find('&') - key.size());
-    query.remove_prefix(std::min(query.size(), key.size() + value.size() + 1));
-    return value;
-  };
-  peer.uid = TRY(take_number(field("uid=")));
-  peer.gid = TRY(take_number(field("gid=")));
-  peer.device_kid_hex = std::string(field("device="));
-  if (!is_hex(peer.device_kid_hex) || !query.empty()) return Errc::kUnauthenticated;
-  return {};
-}
-
-Result<Peer> read_uri(std::string_view uri, const ClusterId& cluster) {
-  uri.remove_prefix(kScheme.size());
-  const auto dot = uri.find('.');
-  const auto slash = uri.find('/');
-  if (dot == uri.npos || slash == uri.npos || slash < dot) return Error(Errc::kUnauthenticated, "an unreadable identity");
-  const auto question = std::min(uri.find('?'), uri.size());
-  Peer peer;
-  auto role = role_of_name(uri.substr(0, dot));
-  if (!role || *role == Role::kGuest) return Error(Errc::kUnauthenticated, "an identity of an unknown role");
-  peer.role = *role;
-  if (uri.substr(dot + 1, slash - dot - 1) != to_hex(cluster)) {
-    return Error(Errc::kUnauthenticated, "a certificate of another cluster");
-  }
-  peer.name = std::string(uri.substr(slash + 1, question - std::min(question, slash + 1)));
-  if (!is_name(peer.name)) return Error(Errc::kUnauthenticated, "an identity without a proper name");
-  const bool guest = peer.role == Role::kUser && question == uri.size();
-  if (guest) peer.role = Role::kGuest;
-  if (peer.role == Role::kUser && !read_user(uri.substr(question + 1), peer)) {
-    return Error(Errc::kUnauthenticated, "a user's identity without uid, gid and device");
-  }
-  if (!is_person(peer.role) && question != uri.size()) return Error(Errc::kUnauthenticated, "an unreadable identity");
-  return peer;
-}
-
 Result<Peer> identity_in(const X509* cert, const ClusterId& cluster) {
   const GeneralNames names(
       static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(cert, NID_subject_alt_name, nullptr, nullptr)));
@@ -265,24 +174,14 @@ Result<Peer> identity_in(const X509* cert, const ClusterId& cluster) {
     const std::string_view uri(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
                                static_cast<std::size_t>(ASN1_STRING_length(text)));
     if (!found.empty()) return Error(Errc::kUnauthenticated, "a certificate of several identities");
-    if (!uri.starts_with(kScheme)) return Error(Errc::kUnauthenticated, "an identity that is not conclave://");
     found = uri;
   }
   ERR_clear_error();
   if (found.empty()) return Error(Errc::kUnauthenticated, "a certificate without an identity");
-  return read_uri(found, cluster);
+  return read_identity(found, cluster);
 }
 
 }  // namespace
-
-std::string_view name_of(Role role) { return kRoleNames[static_cast<std::size_t>(role)]; }
-
-Result<Role> role_of_name(std::string_view name) {
-  for (std::size_t i = 0; i < kRoleNames.size(); ++i) {
-    if (kRoleNames[i] == name) return static_cast<Role>(i);
-  }
-  return Error(Errc::kInvalid, "'" + std::string(name) + "' is not a role");
-}
 
 std::string server_dns_name(Role role, std::string_view name, const ClusterId& cluster) {
   return std::string(name_of(role)) + "-" + std::string(name) + "." + to_hex(cluster) + ".conclave";
@@ -324,7 +223,7 @@ Result<CertifiedKey> issue(const CertifiedKey& issuer, const ClusterId& cluster,
 Result<std::string> issue_for(const CertifiedKey& from, const ClusterId& cluster, const CertificateSubject& subject,
                               const SigningPublic& public_key, WallTime now, std::chrono::seconds lifetime,
                               Random& random) {
-  TRY(check_subject(subject));
+  const std::string uri = TRY(write_identity(subject, cluster));
   const Issuer issuer = TRY(issuer_of(from));
   const Pkey key(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, public_key.data(), public_key.size()));
   CHECK(key != nullptr);
@@ -335,7 +234,7 @@ Result<std::string> issue_for(const CertifiedKey& from, const ClusterId& cluster
   add_extension(cert.get(), above, NID_basic_constraints, "critical,CA:FALSE");
   add_extension(cert.get(), above, NID_key_usage, "critical,digitalSignature");
   add_extension(cert.get(), above, NID_ext_key_usage, serves ? "serverAuth,clientAuth" : "clientAuth");
-  std::string names = "URI:" + uri_of(subject, cluster);
+  std::string names = "URI:" + uri;
   if (!is_person(subject.role)) names += ",DNS:" + server_dns_name(subject.role, subject.name, cluster);
   add_extension(cert.get(), above, NID_subject_alt_name, names);
   finish_cert(cert.get(), above, issuer.key.get());

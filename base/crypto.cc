@@ -6,19 +6,14 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/openssl_owner.h"
+
 // OpenSSL fails in the calls that are CHECKed here only when memory is out or the library is broken: the
 // sizes are ours. What depends on remote bytes returns an error.
 
 namespace conclave {
 namespace {
 
-template <auto kFree>
-struct Freed {
-  template <class T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
 using Pkey = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using PkeyContext = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;
 using DigestContext = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;

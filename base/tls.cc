@@ -10,16 +10,11 @@
 #include <ctime>
 #include <memory>
 
+#include "base/openssl_owner.h"
+
 namespace conclave {
 namespace {
 
-template <auto kFree>
-struct Freed {
-  template <class T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
 using Bio = std::unique_ptr<BIO, Freed<BIO_free>>;
 using Pkey = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using Cert = std::unique_ptr<X509, Freed<X509_free>>;
@@ -42,8 +37,11 @@ bool use_chain(SSL_CTX* context, const std::string& pem) {
   return true;
 }
 
+// Nothing may be asked on a terminal for a key under a passphrase.
+int no_passphrase(char*, int, int, void*) { return -1; }
+
 bool use_key(SSL_CTX* context, const SecretBytes& pem) {
-  const Pkey key(PEM_read_bio_PrivateKey(reading(pem.view()).get(), nullptr, nullptr, nullptr));
+  const Pkey key(PEM_read_bio_PrivateKey(reading(pem.view()).get(), nullptr, no_passphrase, nullptr));
   return key && SSL_CTX_use_PrivateKey(context, key.get()) == 1 && SSL_CTX_check_private_key(context) == 1;
 }
 
