@@ -84,13 +84,14 @@ Result<v1::HeartbeatResponse> answer_heartbeat(View& view, const Server& server,
 namespace {
 
 // The row that a permit speaks of, if it is current and `server` its master.
-Result<Chunk> mastered_chunk(Change& change, const Server& server, const std::string& sealed_permit) {
+Result<Chunk> mastered_chunk(Change& change, const Server& server, const std::string& sealed_permit,
+                             bool older_too = false) {   // a permit of before the latest change of members
   const ChunkPermit permit = TRY(from_outside(server.keys->open_permit(view_of(sealed_permit))));
   auto chunk = TRY(change.view().chunk(permit.inode, permit.index));
   if (!chunk || chunk->chunk != permit.chunk) return Error(Errc::kStale, "the chunk is gone");
   const auto id = change.placing().servers.id_of(server.name);
   if (!id || chunk->members.front() != *id) return Error(Errc::kAccess, "only a chunk's master may ask this");
-  if (chunk->chainver != permit.chainver) return Error(Errc::kStale, "the chunk's members are others now");
+  if (chunk->chainver != permit.chainver && !(older_too && permit.chainver < chunk->chainver)) return Error(Errc::kStale, "the chunk's members are others now");
   return *std::move(chunk);
 }
 
@@ -98,11 +99,23 @@ bool contains(const google::protobuf::RepeatedField<std::uint32_t>& lost, Server
   return std::find(lost.begin(), lost.end(), raw(id)) != lost.end();
 }
 
+bool taken_out_before(const Chunk& chunk, const google::protobuf::RepeatedField<std::uint32_t>& lost) {
+  return !lost.empty() && std::all_of(lost.begin(), lost.end(), [&](std::uint32_t id) {
+    return std::find(chunk.former.begin(), chunk.former.end(), ServerId{id}) != chunk.former.end();
+  });
+}
+
 }  // namespace
 
 Result<v1::ShrinkResponse> shrink(Change& change, const Server& server, const v1::ShrinkRequest& request) {
-  Chunk chunk = TRY(mastered_chunk(change, server, request.permit()));
+  Chunk chunk = TRY(mastered_chunk(change, server, request.permit(), true));
   const ServerId master = chunk.members.front();
+  if (taken_out_before(chunk, request.lost())) {   // the first answer was lost
+    v1::ShrinkResponse again;
+    *again.mutable_layout() = layout_of(*server.keys, chunk);
+    return again;
+  }
+  TRY(mastered_chunk(change, server, request.permit()));
   if (contains(request.lost(), master)) return Error(Errc::kInvalid, "a master does not take itself out");
   const auto kept_end = std::stable_partition(chunk.members.begin(), chunk.members.end(),
                                               [&](ServerId id) { return !contains(request.lost(), id); });

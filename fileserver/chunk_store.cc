@@ -160,8 +160,10 @@ Result<std::optional<ChunkStore::Applied>> ChunkStore::judge(const Chunk& chunk,
     }
     if (op.append && op.offset != head.length_bytes) return Error(Errc::kMisordered, "the chunk ends elsewhere here");
   }
-  if (op.kind == OpKind::kStart) TRY(Carried::decode(body));
-  if (op.kind == OpKind::kCopied) TRY(ChunkHead::decode(body));
+  const bool parses = op.kind == OpKind::kStart    ? Carried::decode(body).has_value()
+                      : op.kind == OpKind::kCopied ? ChunkHead::decode(body).has_value()
+                                                   : true;
+  if (!parses) return Error(Errc::kInvalid, "a change whose body cannot be read");
   if (op.offset + op.length > kChunkBytes) return Error(Errc::kInvalid, "beyond the chunk's end");
   return std::optional<Applied>();
 }

@@ -28,7 +28,7 @@ Result<HttpReply> FileBack::apply(const RawCall& call) {
   auto decoded = ChunkOp::decode(TRY(bytes_of_header(call.headers, kApplyHeader)));
   if (!decoded) return invalid(std::move(decoded).error());
   ChunkOp op = std::move(decoded).value();
-  if (op.chunk != chunk.permit.chunk || op.inode != chunk.permit.inode || op.chainver != chunk.permit.chainver ||
+  if (op.chunk != chunk.permit.chunk || op.inode != chunk.permit.inode || op.chainver > chunk.permit.chainver ||
       op.sequence == 0 || call.body.size() > kMaxIoBytes) {
     return Error(Errc::kInvalid, "a change that is not the permit's");
   }
@@ -74,6 +74,8 @@ Result<v1::FetchResponse> FileBack::fetch(const v1::FetchRequest& request) {
   v1::FetchResponse out;
   out.set_bytes(TRY(store_.read_blocks(chunk, request.first_block(), request.blocks())));
   out.set_sequence(head.sequence);
+  out.set_link(head.link);
+  out.set_boot(membership_.boot());
   out.set_length_bytes(head.length_bytes);
   return out;
 }

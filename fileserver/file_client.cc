@@ -24,6 +24,17 @@ void give_body(HttpRequest& request, std::string body) {
   request.body = std::move(body);
 }
 
+constexpr int kMostMoves = 10;   // of a tail, under one append
+
+Result<FileClient::Appended> appended_of(const HttpReply& reply) {
+  FileClient::Appended out;
+  out.offset = TRY(number_of(reply.headers, kOffsetHeader));
+  out.boot = TRY(number_of(reply.headers, kBootHeader));
+  out.done = TRY(number_of(reply.headers, kDoneHeader, 0)) != 0;
+  out.moved = TRY(number_of(reply.headers, kMovedHeader, 0)) != 0;
+  return out;
+}
+
 bool may_answer_later(Errc code) { return retry_of(code) != Retry::kNo; }
 
 }  // namespace
@@ -32,25 +43,19 @@ FileClient::FileClient(Transport& transport, Clock& clock, Waiter& waiter, Clust
                        std::uint32_t generation)
     : transport_(transport),
       clock_(clock),
-      waiter_(waiter),
       cluster_(cluster),
-      session_(session),
-      generation_(generation) {}
+      slots_(session, generation, waiter) {}
 
 void FileClient::set_servers(const std::vector<FileServer>& servers) {
   const std::lock_guard lock(mutex_);
   for (const FileServer& server : servers) {
     const Endpoint endpoint{server_dns_name(Role::kFile, server.name, cluster_), server.host, server.port};
-    auto& known = servers_[server.id];
-    if (known && known->client->server() == endpoint) continue;
-    auto next = std::make_shared<Known>();
-    next->client = std::make_unique<ConnectClient>(transport_, clock_, endpoint);
-    next->slots = known ? known->slots : std::make_shared<SlotPool>(session_, generation_, waiter_);
-    known = std::move(next);
+    Known& known = servers_[server.id];
+    if (!known || known->server() != endpoint) known = std::make_shared<ConnectClient>(transport_, clock_, endpoint);
   }
 }
 
-Result<std::shared_ptr<FileClient::Known>> FileClient::find(ServerId id) const {
+Result<FileClient::Known> FileClient::find(ServerId id) const {
   const std::lock_guard lock(mutex_);
   const auto found = servers_.find(id);
   if (found == servers_.end()) {
@@ -63,26 +68,26 @@ bool FileClient::knows(const ChunkPlace& place) const {
   return std::ranges::all_of(place.members, [&](ServerId id) { return find(id).has_value(); });
 }
 
-Result<std::shared_ptr<FileClient::Known>> FileClient::master_of(const ChunkPlace& place) const {
+Result<FileClient::Known> FileClient::master_of(const ChunkPlace& place) const {
   if (place.members.empty()) return Error(Errc::kStale, "a chunk without a place");
   return find(place.members.front());
 }
 
-Result<HttpReply> FileClient::send(Known& to, HttpRequest request) {
+Result<HttpReply> FileClient::send(const ConnectClient& to, const HttpRequest& request) {
   const MonoTime deadline = clock_.now() + std::min<Duration>(patience_, kCallDeadline);
-  auto reply = TRY(transport_.call(to.client->server(), request, deadline));
+  auto reply = TRY(transport_.call(to.server(), request, deadline));
   TRY(checked_reply(reply));
   return reply;
 }
 
 // As ConnectClient::call_until_known, for a body that is sent again without being copied.
-Result<HttpReply> FileClient::until_known(Known& to, HttpRequest request) {
-  auto lease = to.slots->acquire();
+Result<HttpReply> FileClient::until_known(const ChunkPlace& place, HttpRequest request, const SlotPool::Lease& lease,
+                                          bool& may_have_happened) {
+  const Known to = TRY(master_of(place));
   request.headers.emplace_back(kOpHeader, to_text(lease.id()));
   const MonoTime end = clock_.now() + patience_;
-  bool may_have_happened = false;
   for (Duration pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
-    auto reply = transport_.call(to.client->server(), request, std::min(end, clock_.now() + Duration(kCallDeadline)));
+    auto reply = transport_.call(to->server(), request, std::min(end, clock_.now() + Duration(kCallDeadline)));
     Status status = reply ? checked_reply(*reply) : Status(reply.error());
     if (status) return reply;
     const Errc code = status.error().code;
@@ -101,9 +106,9 @@ Result<Response> FileClient::ask_master(const ChunkPlace& place, std::string_vie
   const auto master = TRY(master_of(place));
   CallOptions options;
   options.timeout = patience_;
-  const auto lease = master->slots->acquire();
+  const auto lease = slots_.acquire();
   options.op = lease.id();
-  return master->client->call_until_known<Response>(path, request, options);
+  return master->call_until_known<Response>(path, request, options);
 }
 
 Result<std::string> FileClient::read(const ChunkPlace& place, std::string_view token, std::uint64_t offset,
@@ -132,36 +137,41 @@ Result<std::string> FileClient::read(const ChunkPlace& place, std::string_view t
 
 Result<FileClient::Written> FileClient::write(const ChunkPlace& place, std::string_view token, std::uint64_t offset,
                                               std::string body) {
-  const auto master = TRY(master_of(place));
   HttpRequest request = raw_request(kWritePath, place, token);
   request.headers.push_back(number_header(kOffsetHeader, offset));
   give_body(request, std::move(body));
-  const auto reply = TRY(until_known(*master, std::move(request)));
+  const auto lease = slots_.acquire();
+  bool may_have_happened = false;
+  const auto reply = TRY(until_known(place, std::move(request), lease, may_have_happened));
   return Written{TRY(number_of(reply.headers, kBootHeader)), TRY(number_of(reply.headers, kMovedHeader, 0)) != 0};
 }
 
 Result<FileClient::Appended> FileClient::append(const ChunkPlace& tail, std::string_view token, std::string body,
-                                                const Cursor* cursor) {
-  const auto master = TRY(master_of(tail));
-  HttpRequest request = raw_request(kAppendPath, tail, token);
-  if (cursor != nullptr) {
-    request.headers.push_back(bytes_header(kCursorHeader, cursor->name));
-    request.headers.push_back(number_header(kFromHeader, cursor->from));
-    request.headers.push_back(number_header(kToHeader, cursor->to));
+                                                const Cursor* cursor,
+                                                const std::function<Result<ChunkPlace>()>& relocate) {
+  const auto lease = slots_.acquire();
+  bool may_have_happened = false;
+  ChunkPlace place = tail;
+  for (int moves = 0;; ++moves) {
+    HttpRequest request = raw_request(kAppendPath, place, token);
+    if (cursor != nullptr) {
+      request.headers.push_back(bytes_header(kCursorHeader, cursor->name));
+      request.headers.push_back(number_header(kFromHeader, cursor->from));
+      request.headers.push_back(number_header(kToHeader, cursor->to));
+    }
+    give_body(request, body);
+    auto reply = until_known(place, std::move(request), lease, may_have_happened);
+    if (reply) return appended_of(*reply);
+    const Errc code = reply.error().code;
+    if (code == Errc::kNoDevice && moves < kMostMoves) {   // nobody has appended to this chunk yet
+      TRY(start(place, token));
+    } else if (code == Errc::kStale && relocate && moves < kMostMoves) {
+      place = TRY(relocate());
+    } else {
+      if (code == Errc::kStale && may_have_happened) return Error(Errc::kUnknown, reply.error().message);
+      return std::move(reply).error();
+    }
   }
-  give_body(request, std::move(body));
-  auto reply = until_known(*master, request);
-  if (!reply && reply.error().code == Errc::kNoDevice) {   // nobody has appended to this chunk yet
-    TRY(start(tail, token));
-    reply = until_known(*master, std::move(request));
-  }
-  if (!reply) return std::move(reply).error();
-  Appended out;
-  out.offset = TRY(number_of(reply->headers, kOffsetHeader));
-  out.boot = TRY(number_of(reply->headers, kBootHeader));
-  out.done = TRY(number_of(reply->headers, kDoneHeader, 0)) != 0;
-  out.moved = TRY(number_of(reply->headers, kMovedHeader, 0)) != 0;
-  return out;
 }
 
 Status FileClient::start(const ChunkPlace& tail, std::string_view token) {
@@ -250,7 +260,7 @@ Result<v1::CopyResponse> FileClient::copy(const ChunkPlace& from, std::string_vi
 
 Result<v1::HealthResponse> FileClient::health(ServerId server) {
   const auto known = TRY(find(server));
-  return known->client->call<v1::HealthResponse>(kHealthPath, v1::HealthRequest());
+  return known->call<v1::HealthResponse>(kHealthPath, v1::HealthRequest());
 }
 
 }  // namespace conclave::file

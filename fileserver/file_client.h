@@ -1,5 +1,6 @@
 // The file servers' API as typed calls (file.proto says what the fields mean). One object for a session; it keeps
-// the servers' addresses, which the owner feeds from DirService.Servers, and one slot pool for each server.
+// the servers' addresses, which the owner feeds from DirService.Servers. Operation ids are the session's, not a
+// server's: a record that was appended under one is known by it at every member, and in the file's next chunks.
 //
 // All calls block, at most `patience`, and are thread-safe. They are repeated under their operation id until the
 // answer is known or patience is over: kUnavailable then says that it did not happen, kUnknown that it may have.
@@ -39,7 +40,7 @@ class FileClient {
   FileClient(Transport& transport, Clock& clock, Waiter& waiter, ClusterId cluster, SessionId session,
              std::uint32_t generation);
 
-  // Replaces what is known of the servers named; a server keeps its slots.
+  // Replaces what is known of the servers named.
   void set_servers(const std::vector<FileServer>& servers);
   // False: ask D for its servers before using `place`.
   [[nodiscard]] bool knows(const ChunkPlace& place) const;
@@ -66,10 +67,11 @@ class FileClient {
     bool done = false;              // the cursor stood past `from`: this was written before
     bool moved = false;
   };
-  // At the end of the file; whole or not at all. kStale: the chunk is full, ask D for the tail; kRange: the cursor
-  // stands before `from`.
+  // At the end of the file; whole, once, or not at all. kRange: the cursor stands before `from`. `relocate` asks D for
+  // the tail: called when `tail` turns out full or moved, and the same operation goes on there. Without it that is
+  // kStale, or kUnknown if it may have happened.
   Result<Appended> append(const ChunkPlace& tail, std::string_view token, std::string body,
-                          const Cursor* cursor = nullptr);
+                          const Cursor* cursor = nullptr, const std::function<Result<ChunkPlace>()>& relocate = {});
 
   struct Dirty {
     ChunkPlace place;
@@ -91,27 +93,23 @@ class FileClient {
   Result<v1::HealthResponse> health(ServerId server);
 
  private:
-  struct Known {
-    std::unique_ptr<ConnectClient> client;
-    std::shared_ptr<SlotPool> slots;     // goes on when the server's address changes
-  };
-  Result<std::shared_ptr<Known>> find(ServerId id) const;
-  Result<std::shared_ptr<Known>> master_of(const ChunkPlace& place) const;
-  Result<HttpReply> send(Known& to, HttpRequest request);
-  Result<HttpReply> until_known(Known& to, HttpRequest request);
+  using Known = std::shared_ptr<ConnectClient>;
+  Result<Known> find(ServerId id) const;
+  Result<Known> master_of(const ChunkPlace& place) const;
+  Result<HttpReply> send(const ConnectClient& to, const HttpRequest& request);
+  Result<HttpReply> until_known(const ChunkPlace& place, HttpRequest request, const SlotPool::Lease& lease,
+                                bool& may_have_happened);
   Status start(const ChunkPlace& tail, std::string_view token);
   template <class Response, class Request>
   Result<Response> ask_master(const ChunkPlace& place, std::string_view path, const Request& request);
 
   Transport& transport_;
   Clock& clock_;
-  Waiter& waiter_;
   const ClusterId cluster_;
-  const SessionId session_;
-  const std::uint32_t generation_;
   Duration patience_ = std::chrono::seconds(30);
+  SlotPool slots_;
   mutable std::mutex mutex_;
-  std::map<ServerId, std::shared_ptr<Known>> servers_;   // guarded by mutex_
+  std::map<ServerId, Known> servers_;   // guarded by mutex_
 };
 
 }  // namespace conclave::file

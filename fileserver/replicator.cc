@@ -53,42 +53,70 @@ Result<Replicator::Done> Replicator::apply(const SealedPermit& chunk, ChunkOp op
   return Done{std::move(applied), moved};
 }
 
-// With the turn to send. True: members were lost. `here_before`: the change was found done, and is not in `op`;
-// that everybody has it is seen by their having all that is here.
+SealedPermit Replicator::newest(const SealedPermit& chunk) {
+  const std::lock_guard lock(mutex_);
+  const auto found = chains_.find(chunk.permit.chunk);
+  const bool newer = found != chains_.end() && found->second.newest.permit.chainver > chunk.permit.chainver;
+  return newer ? found->second.newest : chunk;
+}
+
+// The other members that are not known to have all changes up to `upto`.
+std::vector<ServerId> Replicator::lacking(const SealedPermit& chunk, std::uint64_t upto) {
+  std::vector<ServerId> out;
+  const auto standing = parts_.membership.serving();
+  const std::lock_guard lock(mutex_);
+  const Chain& chain = chains_[chunk.permit.chunk];
+  for (const ServerId id : chunk.permit.members) {
+    const auto found = chain.members.find(id);
+    const bool has = found != chain.members.end() && found->second.acknowledged >= upto;
+    if (!has && standing && id != (*standing)->id) out.push_back(id);
+  }
+  return out;
+}
+
+// With the turn to send. True: members were lost. `here_before`: the change was found done, and its number is not
+// known: everybody must have all that is here.
 Result<bool> Replicator::replicate(const SealedPermit& chunk, const ChunkOp& op, std::string body, bool here_before) {
-  const auto standing = TRY(parts_.membership.serving());
-  std::vector<ServerId> members = others(chunk.permit, standing->id);
-  if (members.empty()) return false;
+  const auto standing = parts_.membership.serving();
+  if (chunk.permit.members.size() == 1 && standing) return false;
+  const std::uint64_t upto = here_before ? TRY(parts_.store.head(chunk.permit.chunk)).sequence : op.sequence;
+  HttpRequest request = request_for(chunk, op, std::move(body));
+  Status status;
+  SealedPermit current = newest(chunk);
+  for (std::size_t tries = 0; tries <= kMaxReplicas; ++tries) {   // each either ends it or loses a member
+    status = replicate_once(current, op, here_before ? nullptr : &request, upto);
+    if (status) return current.permit.chainver != chunk.permit.chainver;
+    const SealedPermit shrunk = newest(current);
+    if (shrunk.permit.chainver == current.permit.chainver) break;
+    current = shrunk;
+    request.headers = request_for(current, op, "").headers;
+  }
+  return Error(Errc::kUnknown, "not all members of the chunk have this change: " + status.error().message);
+}
+
+// Without a request: members that lack something get a copy. An error after members were lost, too: look again.
+Status Replicator::replicate_once(const SealedPermit& chunk, const ChunkOp& op, HttpRequest* request,
+                                  std::uint64_t upto) {
+  TRY(parts_.membership.serving());
+  const std::vector<ServerId> members = lacking(chunk, upto);
   std::vector<Answer> answers;
-  if (here_before) {
-    const ChunkHead head = TRY(parts_.store.head(chunk.permit.chunk));
-    {
-      const std::lock_guard lock(mutex_);
-      const Chain& chain = chains_[chunk.permit.chunk];
-      std::erase_if(members, [&](ServerId id) {
-        const auto found = chain.members.find(id);
-        return found != chain.members.end() && found->second.acknowledged >= head.sequence;
-      });
-    }
-    for (const ServerId id : members) answers.push_back({id, copy(id, chunk, head), 0, {}});
+  if (request != nullptr) {
+    answers = send_to_all(members, chunk, op, *request);
   } else {
-    HttpRequest request = request_for(chunk, op, std::move(body));
-    answers = send_to_all(members, chunk, op, request);
+    const ChunkHead head = TRY(parts_.store.head(chunk.permit.chunk));
+    for (const ServerId id : members) answers.push_back({id, copy_unless_same(id, chunk, head), 0, {}});
   }
   std::vector<ServerId> lost;
   Error why(Errc::kUnknown);
   for (const Answer& answer : answers) {
     if (answer.status) continue;
-    if (answer.status.error().code == Errc::kStale) return answer.status.error();
-    lost.push_back(answer.from);
     why = answer.status.error();
+    if (why.code == Errc::kStale) return why;   // it knows of newer members: this server is not the master any more
+    lost.push_back(answer.from);
   }
-  if (lost.empty()) return false;
-  const Status shrunk = shrink(chunk, lost, why);
-  if (shrunk) return true;
-  if (shrunk.error().code == Errc::kStale) return shrunk.error();
-  return Error(Errc::kUnknown, "a member of the chunk does not answer (" + why.message + "), and it cannot be taken out: " +
-                                   shrunk.error().message);
+  if (lost.empty()) return {};
+  TRY(shrink(chunk, lost, why));
+  return why;
 }
 
 std::vector<Replicator::Answer> Replicator::send_to_all(const std::vector<ServerId>& members, const SealedPermit& chunk,
@@ -166,28 +194,38 @@ Status Replicator::copy(ServerId to, const SealedPermit& chunk, const ChunkHead&
   return {};
 }
 
+Status Replicator::copy_unless_same(ServerId to, const SealedPermit& chunk, const ChunkHead& head) {
+  const auto theirs = [&]() -> Result<v1::FetchResponse> {
+    const auto standing = TRY(parts_.membership.serving());
+    ConnectClient client(parts_.transport, parts_.clock, TRY(standing->back_of(to, parts_.membership.own().cluster)));
+    v1::FetchRequest request;
+    request.set_chunk(raw(head.chunk));
+    return client.call<v1::FetchResponse>(kFetchPath, request, {kPatience, {}, {}});
+  }();
+  if (!theirs || theirs->sequence() != head.sequence || theirs->link() != head.link) return copy(to, chunk, head);
+  note(head.chunk, {to, {}, theirs->boot(), {}}, head.sequence);
+  return {};
+}
+
 Status Replicator::shrink(const SealedPermit& chunk, const std::vector<ServerId>& lost, const Error& why) {
-  SealedPermit newest = chunk;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = chains_.find(chunk.permit.chunk);
-    if (found != chains_.end() && found->second.newest.permit.chainver > chunk.permit.chainver) newest = found->second.newest;
-  }
+  SealedPermit next = newest(chunk);
   dir::v1::ShrinkRequest request;
-  request.set_permit(newest.sealed);
+  request.set_permit(next.sealed);
   for (const ServerId id : lost) {
-    parts_.log.warning("a member of a chunk is taken out", {{"chunk", raw(chunk.permit.chunk)}, {"member", raw(id)}, {"why", why}});
-    if (std::ranges::find(newest.permit.members, id) != newest.permit.members.end()) request.add_lost(raw(id));
+    if (std::ranges::find(next.permit.members, id) == next.permit.members.end()) continue;
+    parts_.log.warning("a member of a chunk is taken out",
+                       {{"chunk", raw(chunk.permit.chunk)}, {"member", raw(id)}, {"why", why}});
+    request.add_lost(raw(id));
   }
   if (request.lost().empty()) return {};
   const auto answer = TRY(parts_.dir.shrink(request));
   const auto standing = TRY(parts_.membership.serving());
-  newest.sealed = answer.layout().permit();
-  newest.permit = TRY(standing->keys->open_permit(view_of(newest.sealed)));
+  next.sealed = answer.layout().permit();
+  next.permit = TRY(standing->keys->open_permit(view_of(next.sealed)));
   const std::lock_guard lock(mutex_);
   Chain& chain = chains_[chunk.permit.chunk];
   for (const ServerId id : lost) chain.members.erase(id);
-  chain.newest = std::move(newest);
+  chain.newest = std::move(next);
   return {};
 }
 

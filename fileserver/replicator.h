@@ -41,9 +41,8 @@ class Replicator {
     ChunkStore::Applied applied;
     bool moved = false;            // the permit is not current any more
   };
-  // `op` without numbers; `sums` are the body's at op.offset; the body is moved from unless nothing happened. Errors of ChunkStore::apply: nothing happened. kStale: also when D says that this is not
-  // the chunk's master, or not with these members; then it may have happened here, where it does not count any more.
-  // kUnknown: it is here and perhaps not everywhere; repeat it. Blocks.
+  // `op` without numbers; `sums` are the body's at op.offset; the body is moved from unless nothing happened. Errors
+  // of ChunkStore::apply: nothing happened. kUnknown: it is here and perhaps not everywhere; repeat it. Blocks.
   Result<Done> apply(const SealedPermit& chunk, ChunkOp op, std::string& body, const BodySums& sums);
 
   // What was answered survives power loss at every member. kStale: a member was restarted since it took something.
@@ -66,11 +65,15 @@ class Replicator {
     std::vector<std::uint64_t> sequences;   // of commit_at: by chunk, what it covered
   };
   Result<bool> replicate(const SealedPermit& chunk, const ChunkOp& op, std::string body, bool here_before);
+  Status replicate_once(const SealedPermit& chunk, const ChunkOp& op, HttpRequest* request, std::uint64_t upto);
+  SealedPermit newest(const SealedPermit& chunk);
+  std::vector<ServerId> lacking(const SealedPermit& chunk, std::uint64_t upto);
   std::vector<Answer> send_to_all(const std::vector<ServerId>& members, const SealedPermit& chunk, const ChunkOp& op,
                                   HttpRequest& request);
   Answer send(ServerId to, const HttpRequest& request);
   Answer send_or_copy(ServerId to, const SealedPermit& chunk, const ChunkOp& op, const HttpRequest& request);
   Status copy(ServerId to, const SealedPermit& chunk, const ChunkHead& head);
+  Status copy_unless_same(ServerId to, const SealedPermit& chunk, const ChunkHead& head);
   Status shrink(const SealedPermit& chunk, const std::vector<ServerId>& lost, const Error& why);
   Answer commit_at(ServerId member, std::span<const SealedPermit> chunks);
   Status check_newest(const ChunkPermit& permit);

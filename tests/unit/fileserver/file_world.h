@@ -1,0 +1,254 @@
+// A small cluster in the simulator: file servers with their real parts, a directory server that knows chunks as far as
+// file servers ask about them, and a client.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "base/connect_wire.h"
+#include "fileserver/file_back.h"
+#include "fileserver/file_client.h"
+#include "fileserver/file_ops.h"
+#include "fileserver/scrubber.h"
+#include "tests/support/simulation.h"
+
+namespace conclave::file {
+
+inline const ClusterId kCluster = {1, 2, 3};
+inline constexpr SessionId kSession{77};
+inline constexpr InodeId kInode{5};
+inline constexpr ChunkId kChunk{42};
+
+inline EpochKeys test_keys(std::uint32_t epoch = 3, std::uint8_t fill = 9) {
+  return {kCluster, {epoch, SecretBytes::copy_of(Bytes(32, fill))}};
+}
+
+inline Peer peer_of(Role role, const std::string& name) {
+  Peer peer;
+  peer.role = role;
+  peer.name = name;
+  peer.fingerprint.fill(static_cast<std::uint8_t>(name.back()));
+  return peer;
+}
+
+// What D says to file servers.
+class DirDouble {
+ public:
+  explicit DirDouble(sim::Simulation& simulation)
+      : router_(simulation.clock), node_(simulation.network, "d", server_dns_name(Role::kDir, "1", kCluster)) {
+    const std::string path = "/conclave.dir.v1.DirService/";
+    router_.unary<dir::v1::RegisterRequest, dir::v1::RegisterResponse>(
+        path + "Register", {Role::kFile}, [this](const CallContext& context, const dir::v1::RegisterRequest& request) {
+          dir::v1::Member member;
+          member.set_id(static_cast<std::uint32_t>(std::stoul(context.peer.name)));
+          member.set_name(context.peer.name);
+          member.set_host("sim");
+          member.set_port(request.port());
+          member.set_back_port(request.back_port());
+          members[member.id()] = member;
+          dir::v1::RegisterResponse out;
+          out.set_id(member.id());
+          *out.mutable_first() = answer();
+          return Result<dir::v1::RegisterResponse>(out);
+        });
+    router_.unary<dir::v1::HeartbeatRequest, dir::v1::HeartbeatResponse>(
+        path + "Heartbeat", {Role::kFile},
+        [this](const CallContext& context, const dir::v1::HeartbeatRequest& request) -> Result<dir::v1::HeartbeatResponse> {
+          if (!members.contains(static_cast<std::uint32_t>(std::stoul(context.peer.name)))) return Errc::kStale;
+          for (const auto id : request.deleted()) deleted.insert(id);
+          for (const auto id : request.bad()) bad.insert(id);
+          return answer();
+        });
+    router_.unary<dir::v1::ShrinkRequest, dir::v1::ShrinkResponse>(
+        path + "Shrink", {Role::kFile},
+        [this](const CallContext&, const dir::v1::ShrinkRequest& request) -> Result<dir::v1::ShrinkResponse> {
+          const ChunkPermit asked = TRY(test_keys().open_permit(view_of(request.permit())));
+          ChunkPermit& permit = permits.at(asked.chunk);
+          const auto lost = [&](ServerId id) {
+            return std::ranges::find(request.lost(), raw(id)) != request.lost().end();
+          };
+          const bool before = std::ranges::none_of(permit.members, lost);   // the first answer was lost
+          if (asked.chainver != permit.chainver && !before) return Errc::kStale;
+          if (!before) {
+            std::erase_if(permit.members, lost);
+            ++permit.chainver;
+            ++shrinks;
+          }
+          dir::v1::ShrinkResponse out;
+          out.mutable_layout()->set_permit(string_of(test_keys().seal(permit)));
+          return out;
+        });
+    router_.unary<dir::v1::SealRequest, dir::v1::SealResponse>(
+        path + "Seal", {Role::kFile}, [this](const CallContext&, const dir::v1::SealRequest& request) {
+          seals.push_back(request);
+          return Result<dir::v1::SealResponse>(dir::v1::SealResponse());
+        });
+    node_.listen(1, router_);
+  }
+  [[nodiscard]] Endpoint endpoint() const { return node_.endpoint(1); }
+  sim::SimNode& node() { return node_; }
+
+  std::map<std::uint32_t, dir::v1::Member> members;
+  std::map<ChunkId, ChunkPermit> permits;
+  std::set<std::uint64_t> deleted, bad, remove;
+  std::vector<std::uint64_t> fenced;
+  std::vector<dir::v1::SealRequest> seals;
+  int shrinks = 0;
+
+ private:
+  dir::v1::HeartbeatResponse answer() {
+    dir::v1::HeartbeatResponse out;
+    out.set_epoch(3);
+    out.set_key(std::string(32, '\x09'));
+    out.set_newest_fence(fenced.size());
+    for (const auto session : fenced) out.add_fenced(session);
+    for (const auto& [id, member] : members) *out.add_members() = member;
+    for (const auto id : remove) {
+      if (!deleted.contains(id)) out.add_remove(id);
+    }
+    return out;
+  }
+  Router router_;
+  sim::SimNode node_;
+};
+
+// A file server: a node whose process can be started again.
+class FileServerNode {
+ public:
+  FileServerNode(sim::Simulation& simulation, std::uint32_t id, const Endpoint& dir, std::uint64_t seed)
+      : simulation_(simulation),
+        id_(id),
+        dir_(dir),
+        disk(seed * 10 + id),
+        node(simulation.network, "f" + std::to_string(id), server_dns_name(Role::kFile, std::to_string(id), kCluster), &disk) {
+    disk.before_sync([this] { simulation_.scheduler.yield(); });
+    start();
+  }
+  ~FileServerNode() { node.kill(); }
+
+  struct Process {
+    Process(sim::Simulation& s, sim::SimNode& n, sim::SimFiles& disk, std::uint32_t id, const Endpoint& d)
+        : transport(s.network, n, peer_of(Role::kFile, std::to_string(id))),
+          dir(transport, s.clock, d),
+          calls(s.waiter),
+          store(opened(s, disk, log)),
+          membership({kCluster, "sim", 1, 2, std::string(16, 'i'), s.random.u64() | 1}, dir, *store, s.clock, log),
+          admission(membership),
+          replicator({*store, membership, dir, transport, s.clock, s.waiter, calls, log}),
+          repair(*store, membership, transport, s.clock, log),
+          ops({*store, membership, admission, replicator, repair, dir, s.clock, log}),
+          back_ops(*store, membership, admission),
+          front(s.clock),
+          back(s.clock) {
+      ops.add_to(front);
+      back_ops.add_to(back);
+    }
+    static std::unique_ptr<ChunkStore> opened(sim::Simulation& s, sim::SimFiles& disk, Log& log) {
+      ChunkStore::Options options;
+      options.journal.segment_bytes = 2u << 20;
+      options.checkpoint_bytes = 512u << 10;
+      auto store = ChunkStore::open({disk, s.clock, s.waiter, s.random, log}, "/data", options);
+      EXPECT_TRUE(store) << store.error().message;
+      return std::move(store).value();
+    }
+    Log log{"test", static_cast<LogLevel>(4)};   // above kError: failures are the tests' subject
+    sim::SimTransport transport;
+    dir::DirClient dir;
+    ParallelCalls calls;
+    std::unique_ptr<ChunkStore> store;
+    Membership membership;
+    Admission admission;
+    Replicator replicator;
+    BlockRepair repair;
+    FileOps ops;
+    FileBack back_ops;
+    Router front, back;
+  };
+
+  void start() {
+    process.emplace(simulation_, node, disk, id_, dir_);
+    node.listen(1, process->front);
+    node.listen(2, process->back);
+    node.run_duty("heartbeat", process->membership);
+  }
+  void restart(bool power_loss = false) {
+    kill(power_loss);
+    node.start();
+    start();
+    simulation_.scheduler.sleep_for(1s);   // until it has registered
+  }
+  void kill(bool power_loss = false) {
+    power_loss ? node.power_loss() : node.kill();
+    process.reset();
+  }
+  ChunkStore& store() { return *process->store; }
+  Result<std::string> content(ChunkId chunk = kChunk) {
+    std::string out;
+    for (;;) {
+      auto piece = TRY(store().read(chunk, out.size(), kMaxIoBytes));
+      if (piece.bytes.empty()) return out;
+      out += piece.bytes;
+    }
+  }
+
+ private:
+  sim::Simulation& simulation_;
+  const std::uint32_t id_;
+  const Endpoint dir_;
+
+ public:
+  sim::SimFiles disk;
+  std::optional<Process> process;
+  sim::SimNode node;
+};
+
+struct FileWorld {
+  explicit FileWorld(std::uint64_t seed, std::uint32_t servers = 2) : simulation(seed), dir(simulation) {
+    std::vector<FileServer> known;
+    ChunkPermit permit{kInode, 0, kChunk, 1, {}};
+    for (std::uint32_t id = 1; id <= servers; ++id) {
+      files.push_back(std::make_unique<FileServerNode>(simulation, id, dir.endpoint(), seed));
+      known.push_back({ServerId{id}, std::to_string(id), "sim", 1});
+      permit.members.push_back(ServerId{id});
+    }
+    dir.permits[kChunk] = permit;
+    client.set_servers(known);
+    simulation.scheduler.sleep_for(2s);
+  }
+  FileServerNode& at(std::size_t id) { return *files[id - 1]; }
+
+  // Lays a chunk of `kInode` on all servers.
+  void place(ChunkId chunk, std::uint64_t index) {
+    ChunkPermit permit = dir.permits.at(kChunk);
+    permit.chunk = chunk;
+    permit.index = index;
+    permit.chainver = 1;
+    dir.permits[chunk] = permit;
+  }
+  ChunkPlace where(ChunkId chunk = kChunk) {
+    const ChunkPermit& permit = dir.permits.at(chunk);
+    return {string_of(test_keys().seal(permit)), permit.members, 0, ""};
+  }
+  std::string token(LeaseMode mode, std::uint64_t seq = 100, SessionId session = kSession, InodeId inode = kInode,
+                    const std::string& holder = "c") {
+    return string_of(test_keys().seal(
+        LeaseToken{session, holder_of(peer_of(Role::kHost, holder).fingerprint), inode, mode, seq}));
+  }
+  // As a client does: with the layout asked anew when it is stale.
+  Result<FileClient::Written> write(std::uint64_t offset, const std::string& body) {
+    for (;;) {
+      auto done = client.write(where(), token(LeaseMode::kWrite), offset, body);
+      if (done || done.error().code != Errc::kStale) return done;
+    }
+  }
+
+  sim::Simulation simulation;
+  DirDouble dir;
+  std::vector<std::unique_ptr<FileServerNode>> files;
+  sim::SimNode client_node{simulation.network, "c", ""};
+  sim::SimTransport transport{simulation.network, client_node, peer_of(Role::kHost, "c")};
+  FileClient client{transport, simulation.clock, simulation.waiter, kCluster, kSession, 1};
+};
+
+}  // namespace conclave::file
