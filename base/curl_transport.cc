@@ -105,8 +105,8 @@ std::size_t on_header(char* data, std::size_t, std::size_t size, void* user) {
   std::string name(line.substr(0, colon));
   std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   std::string_view value = line.substr(colon + 1);
-  const auto first = value.find_first_not_of(" \t");
-  value = first == value.npos ? "" : value.substr(first, value.find_last_not_of(" \t\r\n") + 1 - first);
+  value = value.substr(0, value.find_last_not_of(" \t\r\n") + 1);
+  value.remove_prefix(std::min(value.size(), value.find_first_not_of(" \t")));
   if (name == "content-length") {
     std::size_t length = 0;
     std::from_chars(value.data(), value.data() + value.size(), length);

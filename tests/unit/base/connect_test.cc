@@ -15,29 +15,12 @@
 #include "base/curl_transport.h"
 #include "base/limits.h"
 #include "conclave/base/v1/event.pb.h"
+#include "tests/support/pki.h"
 
 namespace conclave {
 namespace {
 
 using base::v1::Event;
-
-constexpr ClusterId kCluster = {1, 2, 3};
-constexpr auto kDay = std::chrono::hours(24);
-
-struct Pki {
-  SystemRandom random;
-  SystemClock clock;
-  CertifiedKey ca = make_ca(kCluster, clock.wall(), kDay, random);
-  CertifiedKey users = std::move(make_user_issuer(ca, kCluster, clock.wall(), kDay, random)).value();
-
-  TlsIdentity identity(const CertifiedKey& issuer, Role role, const std::string& name, WallTime now,
-                       std::chrono::hours lifetime = kDay) {
-    const CertificateSubject subject{role, name, 1001, 1002, "abcd"};
-    return {kCluster, ca.chain_pem, std::move(issue(issuer, kCluster, subject, now, lifetime, random)).value()};
-  }
-  TlsIdentity server() { return identity(ca, Role::kDir, "1", clock.wall()); }
-  TlsIdentity alice() { return identity(users, Role::kUser, "alice", clock.wall()); }
-};
 
 // A client that says over TLS whatever bytes a test wants to say.
 class RawClient {
@@ -153,7 +136,7 @@ class Connect : public testing::Test {
     server_.reset();
   }
   Endpoint endpoint(const std::string& name = "1") const {
-    return {server_dns_name(Role::kDir, name, kCluster), "127.0.0.1", server_->port()};
+    return {server_dns_name(Role::kDir, name, kTestCluster), "127.0.0.1", server_->port()};
   }
   static Result<Event> echo(ConnectClient& client, std::uint64_t number, const CallOptions& options = {}) {
     Event event;
@@ -237,7 +220,7 @@ TEST_F(Connect, AClientOfAnotherCaIsRefusedAndTold) {
 }
 
 TEST_F(Connect, AnExpiredCertificateIsRefusedAndTold) {
-  const WallTime yesterday{pki_.clock.wall().ns - std::chrono::nanoseconds(2 * kDay).count()};
+  const WallTime yesterday{pki_.clock.wall().ns - std::chrono::nanoseconds(2 * Pki::kDay).count()};
   const Error error = refusal(pki_.identity(pki_.users, Role::kUser, "alice", yesterday), endpoint());
   EXPECT_EQ(error.code, Errc::kUnavailable) << error.message;
   EXPECT_NE(error.message.find("refused our certificate (expired?"), error.message.npos) << error.message;
@@ -276,7 +259,7 @@ TEST_F(Connect, ARoleThatIsNotAllowedGetsAnAnswer) {
 TEST_F(Connect, ACertificateOfAnotherClusterUnderTheSameCaIsUnauthenticated) {
   TlsIdentity odd = pki_.alice();
   constexpr ClusterId kOther = {9};
-  odd.own = std::move(issue(pki_.ca, kOther, {Role::kHost, "h"}, pki_.clock.wall(), kDay, pki_.random)).value();
+  odd.own = std::move(issue(pki_.ca, kOther, {Role::kHost, "h"}, pki_.clock.wall(), Pki::kDay, pki_.random)).value();
   const Error error = refusal(odd, endpoint());
   EXPECT_EQ(error.code, Errc::kUnauthenticated) << error.message;
 }
