@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -134,8 +135,8 @@ Status ClusterProcesses::mount(const std::string& path) {
   what.log_path = folder_.log(name);
   const ProcessMark mark = TRY(launch(what));
   TRY(files_.write_all(folder_.process(name), mark.text() + path));
-  struct stat found {};
-  if (stat(path.c_str(), &found) != 0) {
+  struct statfs found {};
+  if (statfs(path.c_str(), &found) != 0) {
     return Error(errc_of_errno(errno), path + " was mounted and does not answer: " + strerrordesc_np(errno) + "; see " + folder_.log(name));
   }
   return {};

@@ -8,7 +8,10 @@
 
 #include "cli/column_table.h"
 #include "cli/commands.h"
-#include "cli/server_mains.h"
+#include "dirserver/dir_main.h"
+#include "fuse/fuse_main.h"
+#include "lockserver/lock_main.h"
+#include "vault/vault_main.h"
 
 namespace conclave::cli {
 namespace {
@@ -20,9 +23,16 @@ struct Command {
   std::string_view example;
 };
 
+bool asks_for_help(const Arguments& args) {
+  return std::any_of(args.begin(), args.end(), [](const std::string& arg) { return arg == "--help" || arg == "-h"; });
+}
+
+// A server's main lives with its part and knows nothing of this program.
 template <int (*serve)(const Arguments&)>
 int in_foreground(Context&, const Arguments& args) {
-  return serve(args);
+  if (!asks_for_help(args)) return serve(args);
+  std::cout << "Runs in the foreground until SIGTERM or Ctrl-C. docs/operate.md explains every key of its configuration.\n";
+  return kDone;
 }
 
 constexpr Command kCommands[] = {
@@ -55,12 +65,12 @@ constexpr Command kCommands[] = {
     {"token fileserver", run_token_fileserver, "a token with which one file server joins",
      "conclave token fileserver --dir ~/cluster > token"},
     {"fileserver", run_fileserver, "run a file server", "conclave fileserver --join @token --data /srv/chunks"},
-    {"dirserver", in_foreground<serve_names>, "run the directory server",
+    {"dirserver", in_foreground<dir::run_dirserver>, "run the directory server",
      "conclave dirserver --config ~/cluster/dirserver/dirserver.toml"},
-    {"lockserver", in_foreground<serve_locks>, "run the lock server",
+    {"lockserver", in_foreground<lock::run_lockserver>, "run the lock server",
      "conclave lockserver --config ~/cluster/lockserver/lockserver.toml"},
-    {"vault", in_foreground<serve_vault>, "run the vault", "conclave vault --config ~/cluster/vault/vault.toml"},
-    {"mount-daemon", in_foreground<serve_mount>, "run a mount in the foreground",
+    {"vault", in_foreground<vault::run_vault>, "run the vault", "conclave vault --config ~/cluster/vault/vault.toml"},
+    {"mount-daemon", in_foreground<fuse_fs::run_mount>, "run a mount in the foreground",
      "conclave mount-daemon --config ~/cluster/mount/mount.toml /mnt/conclave"},
 };
 
@@ -108,9 +118,8 @@ int run(Context& context, Arguments args) {
   if (args.empty() || args[0] == "help" || args[0] == "--help" || args[0] == "-h") return print_help();
   const Command* command = take_command(args);
   if (command == nullptr) return unknown(args);
-  const bool helped = std::any_of(args.begin(), args.end(), [](const std::string& a) { return a == "--help" || a == "-h"; });
   const int code = command->run(context, args);
-  if (helped && code == kDone) std::cout << "\nExample:\n  " << command->example << "\n";
+  if (asks_for_help(args) && code == kDone) std::cout << "\nExample:\n  " << command->example << "\n";
   return code;
 }
 

@@ -3,7 +3,7 @@
 
 #include "cli/cluster_init.h"
 #include "cli/commands.h"
-#include "cli/server_mains.h"
+#include "fileserver/file_main.h"
 
 namespace conclave::cli {
 namespace {
@@ -42,7 +42,7 @@ int run_fileserver(Context& context, const Arguments& args) {
     return Context::finish("fileserver", Error(Errc::kNotFound, config + " is missing: a new file server needs --join TOKEN, "
                                                                          "which `conclave token fileserver` prints"));
   }
-  return serve_files({"--config", config});
+  return file::run_fileserver({"--config", config});
 }
 
 }  // namespace conclave::cli

@@ -2,7 +2,7 @@
 
 #include <spawn.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -98,9 +98,10 @@ std::optional<MountEntry> mounted_at(const std::vector<MountEntry>& mounts, cons
   return std::nullopt;
 }
 
+// statfs(2) asks the daemon each time; stat(2) may be answered from attributes that the kernel still believes.
 bool is_stale(const MountEntry& mount) {
-  struct stat found {};
-  return mount.type.starts_with("fuse") && stat(mount.path.c_str(), &found) != 0 && errno == ENOTCONN;
+  struct statfs found {};
+  return mount.type.starts_with("fuse") && statfs(mount.path.c_str(), &found) != 0 && errno == ENOTCONN;
 }
 
 Status unmount(const std::string& path, bool lazy) {

@@ -23,7 +23,8 @@ std::vector<MountEntry> current_mounts();
 // What is on top at exactly `path`.
 std::optional<MountEntry> mounted_at(const std::vector<MountEntry>& mounts, const std::string& path);
 
-// The daemon behind it is gone: every access fails with ENOTCONN. Only for fuse types; it does stat `path`.
+// The daemon behind it is gone: every access fails with ENOTCONN. Only for fuse types. Asks the daemon, and hangs
+// if that does.
 bool is_stale(const MountEntry& mount);
 
 // Takes the mount away. kBusy while programs use it, unless `lazy`: then at once from the tree, and for real when the
