@@ -2,7 +2,7 @@
 . "$(dirname "$0")/harness.bash"
 ls -la "$M/.conclave"
 for file in stats health leases; do
-  [ -s "$M/.conclave/$file" ] || fail "/.conclave/$file is empty"
+  [ -n "$(cat "$M/.conclave/$file")" ] || fail "/.conclave/$file is empty"
 done
 ! touch "$M/.conclave/new" 2> /dev/null || fail "a file could be made in /.conclave"
 ! rm -f "$M/.conclave/stats" 2> /dev/null || [ -e "$M/.conclave/stats" ] || fail "/.conclave/stats could be removed"
