@@ -137,7 +137,7 @@ TEST(Token, APermitHasOneToEightMembers) {
 TEST(Token, ALeaseOfAnUnknownModeIsRefused) {
   const EpochKeys keys = keys_of(3);
   LeaseToken token = kLease;
-  token.mode = static_cast<LeaseMode>(6);
+  token.mode = static_cast<LeaseMode>(7);
   EXPECT_EQ(keys.open_lease(keys.seal(token)).error().code, Errc::kCorrupt);
 }
 
