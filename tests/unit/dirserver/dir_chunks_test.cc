@@ -223,7 +223,10 @@ TEST_F(DirChunks, ShrinkTakesTheLostOutAndRaisesTheVersion) {
   EXPECT_GT(files.all_syncs(), syncs);
   EXPECT_EQ(permit_of(after->layout()).chainver, 2u);
   EXPECT_EQ(after->layout().members_size(), 1);
-  EXPECT_EQ(code_of(shrink(master_of(before), before, replica)), Errc::kStale);
+  // Asked again because the answer was lost: the same answer, and nothing more happens.
+  const auto again = shrink(master_of(before), before, replica);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(permit_of(again->layout()).chainver, 2u);
   EXPECT_EQ(code_of(host.read<v1::HealthResponse>("Health", v1::HealthRequest())), std::nullopt);
   EXPECT_EQ(host.read<v1::HealthResponse>("Health", v1::HealthRequest())->under_replicated(), 1u);
   // The stale copy is freed with the rest.
