@@ -48,6 +48,7 @@ inline constexpr auto kFileServerDead = 3s;
 inline constexpr auto kRecallPatience = 10s;                // then a recall is sent again
 inline constexpr std::size_t kMaxLeases = 1u << 20;         // at L, held and waited for: ~130 MiB
 inline constexpr std::size_t kMaxLeasesPerSession = 1u << 18;
+inline constexpr std::size_t kMaxLeasesHeld = 100'000;      // by a mount, before it releases old ones: ~40 MiB
 inline constexpr std::size_t kMaxLocksPerSession = 1u << 14;  // flock and fcntl ranges, and waits
 inline constexpr std::size_t kMaxLeasesPerCall = 1000;      // a listing's worth
 inline constexpr std::size_t kMaxLabelBytes = 256;          // what status shows of a session

@@ -66,6 +66,7 @@ LeaseCache::Use LeaseCache::use_of(LeaseEntry& entry) {
   use.fresh_ = std::exchange(entry.unused, false);
   entry.owed_until = MonoTime{};
   entry.wanted_here = true;
+  entry.touched = true;
   ++entry.uses[entry.phase ? 1 : 0];
   return use;
 }
@@ -123,6 +124,10 @@ std::optional<Result<LeaseCache::Use>> LeaseCache::ask(InodeId inode, LeaseMode 
   LeaseEntry& entry = shard.make(inode);
   if (entry.admits(mode)) return use_of(entry);
   if (entry.closed || entry.asked_at_least(mode)) return wait_for(entry);
+  if (entry.lease && !lease_covers(mode, entry.lease->mode)) {  // S after R, say: what R allowed must end first
+    start_recall(entry, LeaseMode::kNone);
+    return wait_for(entry);
+  }
   entry.asked |= LeaseEntry::bit(mode);
   ++entry.calls;
   lock.unlock();
@@ -142,6 +147,7 @@ std::optional<Result<LeaseCache::Use>> LeaseCache::ask(InodeId inode, LeaseMode 
     return std::nullopt;
   }
   if (answer) take_answer(entry, answer->grants(0));
+  make_room(shard);
   const bool granted_or_queued = answer && answer->grants(0).errc().empty();
   if (entry.admits(mode)) {
     result = use_of(entry);
@@ -217,6 +223,7 @@ void LeaseCache::prefetch(const std::vector<std::pair<InodeId, std::string>>& in
     if (answer && i < answer->grants_size() && era == era_.load()) take_answer(entry, answer->grants(i));
     call_ended(entry);
     erase_if_idle(shard, inode);
+    make_room(shard);
   }
 }
 
@@ -242,7 +249,8 @@ void LeaseCache::note_read_answered(InodeId inode) {
 bool LeaseCache::take_grant(LeaseEntry& entry, HeldLease lease) {
   if (entry.lease && entry.lease->seq == lease.seq) return true;
   if (lease.seq <= entry.last_seq) return false;
-  const bool without_gap = entry.lease && !entry.closed;
+  const bool without_gap = entry.lease && !entry.closed && lease_covers(lease.mode, entry.lease->mode);
+  if (!entry.lease) held_.fetch_add(1);
   if (without_gap) lease.since = entry.lease->since;
   if (!without_gap) entry.unused = true;
   entry.last_seq = lease.seq;
@@ -274,6 +282,19 @@ void LeaseCache::on_grant(InodeId inode, LeaseMode mode, std::uint64_t seq, std:
   erase_if_idle(shard, inode);
 }
 
+// Second chance: goes round the shard's buckets, a few at a time, and releases what was not used since the last round.
+void LeaseCache::make_room(Shard& shard) {
+  constexpr int kBuckets = 4;
+  if (held_.load() <= kMaxLeasesHeld) return;
+  for (int i = 0; i < kBuckets; ++i) {
+    const std::size_t bucket = shard.hand++ % shard.entries.bucket_count();
+    for (auto at = shard.entries.begin(bucket); at != shard.entries.end(bucket); ++at) {
+      LeaseEntry& entry = at->second;
+      if (!std::exchange(entry.touched, false) && entry.releasable()) start_release(entry);
+    }
+  }
+}
+
 // A recall that came before its grant: now the grant is here, or it will not come.
 void LeaseCache::call_ended(LeaseEntry& entry) {
   if (--entry.calls != 0 || entry.early_seq == 0) return;
@@ -300,16 +321,6 @@ void LeaseCache::on_session(SessionId session, MonoTime ends) {
   ends_ns_.store(ends.time_since_epoch().count());
   const std::lock_guard lock(mutex_);
   if (session_key_ != 0) parking_.deliver(std::exchange(session_key_, 0));
-}
-
-std::size_t LeaseCache::size() const {
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < kShards; ++i) {
-    const std::lock_guard lock(shards_[i].mutex);
-    count += static_cast<std::size_t>(
-        std::ranges::count_if(shards_[i].entries, [](const auto& one) { return one.second.lease != nullptr; }));
-  }
-  return count;
 }
 
 }  // namespace conclave::fuse_fs

@@ -109,7 +109,8 @@ class LeaseCache {
   void on_grant(InodeId inode, LeaseMode mode, std::uint64_t seq, std::string token, Errc refused_or_ok, bool refused);
   // A READ of the inode was answered: a recall that is invalidating it must do so again (rule 2).
   void note_read_answered(InodeId inode);
-  // The kernel forgot the inode and nothing is dirty: give the lease back when convenient (batched).
+  // The kernel forgot the inode and nothing is dirty: give the lease back when convenient (batched). By itself, too, the
+  // cache releases what was not used for long when it holds more than kMaxLeasesHeld.
   void release_soon(InodeId inode);
 
   // The session as ClientSession keeps it: opened, or renewed until `ends`. Wakes who waited for it.
@@ -130,7 +131,7 @@ class LeaseCache {
   Status return_all();
 
   // Leases held; recalls carried out since the start.
-  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] std::size_t size() const { return held_.load(); }
   [[nodiscard]] std::uint64_t recalls() const { return recalls_.load(); }
 
  private:
@@ -156,6 +157,7 @@ class LeaseCache {
   void end_use(LeaseEntry& entry, bool phase);
   std::optional<Result<Use>> ask(InodeId inode, LeaseMode mode, const std::string& ticket);
   bool take_grant(LeaseEntry& entry, HeldLease lease);
+  void make_room(Shard& shard);
   void take_answer(LeaseEntry& entry, const lock::v1::Grant& grant);
   void call_ended(LeaseEntry& entry);
   Error wait_for_session();
@@ -174,6 +176,7 @@ class LeaseCache {
   bool close(LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Lock& lock);
   void drain_until_done(const LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Lock& lock);
   void finish_recall(LeaseEntry& entry, std::uint64_t seq, std::optional<HeldLease> kept);
+  void start_release(LeaseEntry& entry);
   void release(const std::vector<InodeId>& inodes);
   void give_back_for_good(const std::vector<GiveBack>& returns);
   std::vector<std::pair<InodeId, HeldLease>> give_back(const std::vector<GiveBack>& returns);
@@ -194,6 +197,7 @@ class LeaseCache {
   std::atomic<bool> ending_{false};          // nothing is asked for any more
   std::atomic<bool> stopped_{false};         // the workers end
   std::atomic<std::uint64_t> recalls_{0};
+  std::atomic<std::size_t> held_{0};
 
   mutable std::mutex mutex_;
   // Guarded by mutex_ from here.

@@ -54,6 +54,7 @@ struct LeaseEntry {
   std::uint64_t early_seq = 0;              // a recall that overtook its grant
   LeaseMode early_keep = LeaseMode::kNone;
   bool wanted_here = false;                 // used since it was to be released
+  bool touched = false;                     // used since make_room last came by
   bool queued = false;                      // a job will look at it, or does
   bool closed = false;                      // what arrives is parked
 
@@ -63,6 +64,7 @@ struct LeaseEntry {
   [[nodiscard]] bool idle() const {
     return !lease && asked == 0 && calls == 0 && key == 0 && all_uses() == 0 && !queued && early_seq == 0;
   }
+  [[nodiscard]] bool releasable() const { return lease && !queued && calls == 0 && key == 0 && all_uses() == 0; }
   static std::uint8_t bit(LeaseMode mode) { return static_cast<std::uint8_t>(1u << static_cast<unsigned>(mode)); }
   [[nodiscard]] bool asked_at_least(LeaseMode mode) const {
     for (unsigned m = 1; m <= kModes; ++m) {
@@ -81,6 +83,7 @@ struct LeaseCache::Shard {
   mutable std::mutex mutex;
   std::unordered_map<InodeId, LeaseEntry> entries;  // guarded by mutex, as the next
   std::uint64_t erased_seq = 0;                     // the highest last_seq of what was erased
+  std::size_t hand = 0;                             // the bucket where make_room goes on
 
   LeaseEntry* find(InodeId inode) {
     const auto found = entries.find(inode);

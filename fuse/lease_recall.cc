@@ -214,6 +214,7 @@ void LeaseCache::finish_recall(LeaseEntry& entry, std::uint64_t seq, std::option
       entry.lease = std::make_shared<const HeldLease>(std::move(*kept));
     } else {
       entry.lease.reset();
+      held_.fetch_sub(1);
     }
   }
   entry.closed = false;
@@ -260,12 +261,15 @@ void LeaseCache::release_soon(InodeId inode) {
   Shard& shard = shard_of(inode);
   const std::lock_guard lock(shard.mutex);
   LeaseEntry* const entry = shard.find(inode);
-  if (entry == nullptr || !entry->lease || entry->queued || entry->calls != 0 || entry->all_uses() != 0) return;
-  entry->queued = true;
-  entry->wanted_here = false;
-  entry->recall_seq = entry->lease->seq;
-  entry->keep = LeaseMode::kNone;
-  add_job({JobKind::kRelease, inode, 0});
+  if (entry != nullptr && entry->releasable()) start_release(*entry);
+}
+
+void LeaseCache::start_release(LeaseEntry& entry) {
+  entry.queued = true;
+  entry.wanted_here = false;
+  entry.recall_seq = entry.lease->seq;
+  entry.keep = LeaseMode::kNone;
+  add_job({JobKind::kRelease, entry.inode, 0});
 }
 
 // As a recall, though nobody waits: the kernel may have looked the inode up again since it forgot it.
@@ -328,6 +332,7 @@ void LeaseCache::drop_all() {
         if (entry.queued) awaited.push_back(&entry);
         if (!entry.lease) continue;
         entry.lease.reset();
+        held_.fetch_sub(1);
         add_job({JobKind::kInvalidate, inode, 0});
       }
       for (const InodeId inode : inodes) erase_if_idle(shard, inode);

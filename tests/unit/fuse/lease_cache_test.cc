@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/limits.h"
 #include "conclave/lock/v1/lock.pb.h"
 #include "lockserver/lock_client.h"
 #include "tests/support/simulation.h"
@@ -537,6 +538,34 @@ TEST_F(LeaseCacheTest, WhatIsUsedAgainBeforeItsReleaseStays) {
   leases.on_recall(kInode, 10, kNone);
   settle();
   EXPECT_EQ(returned.size(), 1);
+}
+
+TEST_F(LeaseCacheTest, AnotherKindOfLeaseEndsWhatTheFirstAllowed) {
+  const auto since = hold(kRead).since();
+  const auto parked = park(pend(kShared));
+  settle();
+  EXPECT_EQ(asked, (std::vector<std::string>{"invalidate", "drain"}));
+  EXPECT_EQ(returned.size(), 1);
+  EXPECT_EQ(*parked, 1);
+  const auto use = hold(kShared);
+  EXPECT_EQ(use.mode(), kShared);
+  EXPECT_NE(use.since(), since);
+}
+
+TEST_F(LeaseCacheTest, TheLongestUnusedAreReleasedWhenThereAreTooMany) {
+  const std::size_t most = kMaxLeasesHeld;
+  std::vector<std::pair<InodeId, std::string>> wants;
+  for (std::uint64_t inode = 1; inode <= most + 20'000; ++inode) {
+    wants.emplace_back(InodeId{inode}, "t");
+    if (wants.size() < kMaxLeasesPerCall) continue;
+    leases.prefetch(wants, kRead);
+    wants.clear();
+    EXPECT_TRUE(leases.held(InodeId{1}, kRead)) << "in use all the time";
+    settle(1ms);
+  }
+  settle(1s);
+  EXPECT_LE(leases.size(), most + 1000);
+  EXPECT_GT(leases.size(), most / 2);
 }
 
 TEST_F(LeaseCacheTest, UnmountingDrainsAndReturnsEverything) {
