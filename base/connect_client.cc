@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/connect_wire.h"
+#include "base/log.h"
 #include "conclave/base/v1/event.pb.h"
 
 namespace conclave {
@@ -88,7 +89,9 @@ SlotPool::Lease::~Lease() {
 void SlotPool::Lease::not_used() { used_ = false; }
 
 ConnectClient::ConnectClient(Transport& transport, Clock& clock, Endpoint server)
-    : transport_(transport), clock_(clock), server_(std::move(server)) {}
+    : transport_(transport), clock_(clock), server_(std::move(server)) {
+  quiet_protobuf();
+}
 
 Status ConnectClient::call_message(std::string_view path, const google::protobuf::Message& request,
                                    google::protobuf::Message& response, const CallOptions& options) {

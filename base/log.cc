@@ -62,9 +62,13 @@ struct Log::Inside {
   spdlog::logger logger;
 };
 
-Log::Log(std::string part, LogLevel least) {
+void quiet_protobuf() {
   static const auto once = google::protobuf::SetLogHandler(on_protobuf_log);
   (void)once;
+}
+
+Log::Log(std::string part, LogLevel least) {
+  quiet_protobuf();
   const bool terminal = isatty(STDERR_FILENO) == 1;
   const spdlog::sink_ptr sink = terminal ? spdlog::sink_ptr(std::make_shared<spdlog::sinks::stderr_color_sink_mt>())
                                          : spdlog::sink_ptr(std::make_shared<spdlog::sinks::stderr_sink_mt>());

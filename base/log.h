@@ -30,6 +30,10 @@ using LogFields = std::initializer_list<LogField>;
 
 enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError };
 
+// protobuf writes to standard error by itself of bytes that it cannot parse; here they become an Error. Once for the
+// process, by whatever parses what comes from others: Log, Router, ConnectClient. Thread-safe.
+void quiet_protobuf();
+
 // Thread-safe.
 class Log {
  public:

@@ -7,6 +7,7 @@
 #include <exception>
 
 #include "base/limits.h"
+#include "base/log.h"
 #include "conclave/base/v1/event.pb.h"
 
 namespace conclave {
@@ -88,6 +89,7 @@ Result<std::string_view> only_message(EnvelopeReader& reader, std::string_view b
 }  // namespace
 
 void Router::add(std::string path, Roles allowed, Route route) {
+  quiet_protobuf();
   for (const Role role : allowed) route.roles |= bit_of(role);
   const bool added = routes_.emplace(std::move(path), std::make_shared<const Route>(std::move(route))).second;
   CHECK(added);
