@@ -69,7 +69,7 @@ struct ConnectServer::Inside {
   ServerParts parts;
   Descriptor listener;                      // used by the thread that has its event
   const Descriptor timer{timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)};
-  MonoTime stop_by = kNever;                // of the thread that has the timer's event
+  std::atomic<MonoTime> stop_by{kNever};
   std::atomic<bool> accept_again{false};    // no descriptor was left: the sweep tries again
   std::mutex mutex;
   ReadyLoop::Id next_id = kFirstConnection;                                  // guarded by mutex
@@ -153,8 +153,8 @@ void ConnectServer::Inside::sweep() {
     if (parts.stopping) hasten();
     return;
   }
-  if (stop_by == kNever) stop_by = now + kStopDeadline;
-  if (all.empty() || now >= stop_by) return parts.loop.finish();
+  if (stop_by.load() == kNever) stop_by = now + kStopDeadline;
+  if (all.empty() || now >= stop_by.load()) return parts.loop.finish();
   sweep_in(kStoppingSweep);
 }
 

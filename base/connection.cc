@@ -54,11 +54,15 @@ Connection::Connection(ServerParts& parts, ReadyLoop::Id id, Descriptor socket)
   allow(kHandshakeDeadline);
 }
 
-bool Connection::proceed() { return (this->*next_)(); }
+bool Connection::proceed() {
+  take_over();
+  return (this->*next_)();
+}
 
 // The last thing a step does: from here on another thread may have the connection.
 bool Connection::wait(Step for_what, Next next) {
   next_ = next;
+  hand_over();
   parts_.loop.wait(socket_.number(), id_, for_what == Step::kWantWrite ? ReadyLoop::kToWrite : ReadyLoop::kToRead);
   return true;
 }
@@ -219,6 +223,7 @@ bool Connection::begin_stream(const HttpRequest& request) {
   next_ = &Connection::continue_stream;
   in_stream_ = true;
   idle_ = true;
+  hand_over();
   flush();
   return true;
 }

@@ -49,6 +49,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   using Step = TlsConnection::Step;
   using Next = bool (Connection::*)();
   bool wait(Step for_what, Next next);
+  // What one thread left, the next one sees: the kernel's event orders them, but C++ does not know of it.
+  void hand_over() { handed_over_.store(true, std::memory_order_release); }
+  void take_over() { (void)handed_over_.load(std::memory_order_acquire); }
   void allow(Duration time) { deadline_ = parts_.clock.now() + time; }
   void break_off();
 
@@ -76,6 +79,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::atomic<MonoTime> deadline_{kNever};
   std::atomic<bool> idle_{false};       // between requests, or a stream: the server's stop ends it
   std::atomic<bool> in_stream_{false};
+  std::atomic<bool> handed_over_{false};
   Next next_ = &Connection::handshake;  // on what was waited for
   std::optional<Result<TlsPeer>> peer_;
   RequestReader reader_;

@@ -69,6 +69,7 @@ TEST_F(DaemonTest, SigtermStopsAndTheReadyDescriptorIsTold) {
     EXPECT_EQ(kill(getpid(), SIGTERM), 0);
   });
   daemon.run();
+  starter.join();
   EXPECT_EQ(running_, 0);
   EXPECT_EQ(unsetenv("CONCLAVE_READY_FD"), 0);
   close(pipe[0]);
