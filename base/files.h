@@ -58,6 +58,9 @@ class Files {
   virtual Result<std::vector<std::string>> list(const std::string& folder) = 0;  // names, sorted; no . and ..
   virtual Result<bool> exists(const std::string& path) = 0;
   virtual Status sync_folder(const std::string& folder) = 0;
+  // syncfs(2): every file and name below `folder` survives power loss once it returned, and whatever else lies on that
+  // disk. For many files at once: each sync of a new file is a commit of the file system's own journal. Fails as sync.
+  virtual Status sync_all(const std::string& folder) = 0;
   virtual Result<DiskSpace> space(const std::string& path) = 0;
   // Opens `path` (made if missing) and holds an exclusive lock on it while the File lives; the lock ends with the
   // process, however it ends. kBusy while another process, or another File of this one, holds it: one process
@@ -81,6 +84,7 @@ class SystemFiles final : public Files {
   Result<std::vector<std::string>> list(const std::string& folder) override;
   Result<bool> exists(const std::string& path) override;
   Status sync_folder(const std::string& folder) override;
+  Status sync_all(const std::string& folder) override;
   Result<DiskSpace> space(const std::string& path) override;
   Result<std::unique_ptr<File>> lock_exclusively(const std::string& path) override;
 };

@@ -188,6 +188,14 @@ Status SystemFiles::sync_folder(const std::string& folder) {
   return {};
 }
 
+Status SystemFiles::sync_all(const std::string& folder) {
+  const int descriptor = TRY(open_descriptor(folder, O_RDONLY | O_DIRECTORY));
+  const int error = syncfs(descriptor) == 0 ? 0 : errno;
+  close(descriptor);
+  if (error != 0) return failed("sync the disk of", folder, error);
+  return {};
+}
+
 Result<DiskSpace> SystemFiles::space(const std::string& path) {
   struct statvfs found {};
   if (statvfs(path.c_str(), &found) != 0) return failed("measure the space at", path, errno);

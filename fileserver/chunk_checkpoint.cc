@@ -9,7 +9,14 @@
 namespace conclave::file {
 namespace {
 constexpr std::uint64_t kCheckpointTurn = 0;
-constexpr std::size_t kBatch = 64;   // files written before the first is synced, and open for it
+constexpr std::size_t kBatch = 256;         // files written before they are synced, and open for it
+constexpr std::size_t kSyncedAlone = 8;
+
+std::shared_ptr<ChunkFile> file_of(const Chunk& chunk) {
+  const std::shared_lock lock(chunk.mutex);
+  return chunk.file;
+}
+
 }  // namespace
 
 bool ChunkStore::checkpoint_due() {
@@ -72,18 +79,25 @@ Status ChunkStore::checkpoint_some(Lsn end, std::span<const ChunkPtr> chunks, st
     written.push_back(chunk);
     if (!named) folders.insert(chunk_folder(folder_, chunk->id));
   }
+  // A few files one by one; of many each sync would wait for a commit of the file system's journal.
+  const bool together = written.size() > kSyncedAlone;
+  std::vector<std::uint64_t> direct;
   for (const ChunkPtr& chunk : written) {
-    std::shared_ptr<ChunkFile> file;
-    std::uint64_t writes = 0;
-    {
-      const std::shared_lock lock(chunk->mutex);
-      file = chunk->file;
-      writes = chunk->direct_writes;
+    const std::shared_lock lock(chunk->mutex);
+    direct.push_back(chunk->direct_writes);
+  }
+  if (together) {
+    TRY(out(files_.sync_all(folder_)));
+    folders.clear();
+  }
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    Chunk& chunk = *written[i];
+    const std::shared_ptr<ChunkFile> file = file_of(chunk);
+    if (!together && file != nullptr) {   // null: removed meanwhile
+      TRY(out(file->sync()));
     }
-    if (file == nullptr) continue;   // removed meanwhile
-    TRY(out(file->sync()));
-    const std::lock_guard lock(chunk->mutex);
-    chunk->direct_synced = std::max(chunk->direct_synced, writes);
+    const std::lock_guard lock(chunk.mutex);
+    chunk.direct_synced = std::max(chunk.direct_synced, direct[i]);
   }
   return result;
 }

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::uint64_t kCheckpointTurn = 0;   // no chunk has this id
 constexpr int kEvictLooks = 16;
+constexpr std::size_t kSyncedAlone = 4;        // folders
 
 // A body of a block or more whose whole sectors go straight to the file.
 OpRecord record_of(ChunkOp op, ByteView body, const BodySums& sums) {
@@ -49,9 +50,7 @@ ChunkStore::ChunkStore(Seams seams, std::string folder, Options options)
 
 Result<std::unique_ptr<ChunkStore>> ChunkStore::open(Seams seams, std::string folder, Options options) {
   std::unique_ptr<ChunkStore> store(new ChunkStore(seams, std::move(folder), options));
-  for (unsigned i = 0; i < 256; ++i) {
-    TRY(seams.files.make_folders(chunk_folder(store->folder_, ChunkId{i})));
-  }
+  TRY(seams.files.make_folders(store->folder_ + "/chunks"));
   store->lock_ = TRY(seams.files.lock_exclusively(store->folder_ + "/lock"));
   store->journal_ = TRY(ChunkJournal::open(seams.files, seams.waiter, seams.random, store->folder_, options.journal));
   TRY(store->recover());
@@ -260,7 +259,12 @@ Status ChunkStore::prepare_direct(Chunk& chunk, const OpRecord& record) {
 Status ChunkStore::open_file(Chunk& chunk) {
   if (chunk.file != nullptr) return {};
   bool made = false;
-  auto file = TRY(ChunkFile::create(files_, chunk_path(folder_, chunk.id), made));
+  auto created = ChunkFile::create(files_, chunk_path(folder_, chunk.id), made);
+  if (!created && created.error().code == Errc::kNotFound) {   // the first one of its folder
+    TRY(files_.make_folders(chunk_folder(folder_, chunk.id)));
+    created = ChunkFile::create(files_, chunk_path(folder_, chunk.id), made);
+  }
+  auto file = TRY(std::move(created));
   if (made) ++counts.chunks;
   const std::lock_guard lock(chunk.mutex);
   chunk.file = std::move(file);
@@ -396,7 +400,14 @@ Status ChunkStore::sync(std::span<const ChunkId> chunks) {
 Status ChunkStore::remove(std::span<const ChunkId> chunks) {
   std::set<std::string> folders;
   for (const ChunkId id : chunks) TRY(remove_one(id, folders));
-  for (const auto& folder : folders) TRY(out(files_.sync_folder(folder)));
+  if (folders.size() > kSyncedAlone) {
+    TRY(out(files_.sync_all(folder_)));
+  } else {
+    for (const auto& folder : folders) {
+      if (!TRY(files_.exists(folder))) continue;
+      TRY(out(files_.sync_folder(folder)));
+    }
+  }
   return out(journal_->sync(journal_->end()));
 }
 
@@ -420,7 +431,7 @@ Status ChunkStore::remove_one(ChunkId id, std::set<std::string>& folders) {
   const Status gone = files_.remove(chunk_path(folder_, id));
   if (!gone && gone.error().code != Errc::kNotFound) return gone;
   if (gone) --counts.chunks;
-  folders.insert(chunk_folder(folder_, id));
+  folders.insert(chunk_folder(folder_, id));   // also of one that was gone: perhaps not durably
   const std::lock_guard lock(mutex_);
   chunk->first_lsn = 0;
   changed_.erase(id);
@@ -470,7 +481,9 @@ Result<bool> ChunkStore::repair(ChunkId id, std::uint32_t block, ByteView bytes)
 
 Result<std::vector<ChunkId>> ChunkStore::chunks_in_folder(unsigned folder) {
   std::vector<ChunkId> found;
-  for (const std::string& name : TRY(files_.list(chunk_folder(folder_, ChunkId{folder})))) {
+  const auto names = files_.list(chunk_folder(folder_, ChunkId{folder}));
+  if (!names && names.error().code == Errc::kNotFound) return found;
+  for (const std::string& name : TRY(names)) {
     if (const auto id = chunk_of_name(name)) found.push_back(*id);
   }
   return found;

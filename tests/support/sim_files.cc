@@ -325,6 +325,16 @@ Status SimFiles::sync_folder(const std::string& folder) {
   return {};
 }
 
+Status SimFiles::sync_all(const std::string& folder) {
+  if (before_sync_) before_sync_();
+  const std::lock_guard lock(mutex_);
+  TRY(begin_sync(Call::kSyncFolder, folder));
+  for (const NameChange& change : unsynced_names_) apply(change, durable_names_);
+  unsynced_names_.clear();
+  for (const auto& [path, inode] : names_) inode->make_durable();
+  return {};
+}
+
 Result<DiskSpace> SimFiles::space(const std::string&) {
   const std::lock_guard lock(mutex_);
   const std::uint64_t used = used_bytes();

@@ -72,6 +72,7 @@ class SimFiles final : public Files {
   Result<std::vector<std::string>> list(const std::string& folder) override;
   Result<bool> exists(const std::string& path) override;
   Status sync_folder(const std::string& folder) override;
+  Status sync_all(const std::string& folder) override;   // counts as one sync of a folder
   Result<DiskSpace> space(const std::string& path) override;
   Result<std::unique_ptr<File>> lock_exclusively(const std::string& path) override;
 
