@@ -63,7 +63,7 @@ Flusher::Want Flusher::want_of(Inode& inode) const {
   if (now < inode.retry_at) return {};
   const bool old = inode.touched_at != kNever && now - inode.touched_at >= kFlushAge;
   const bool long_sent = inode.sent_at != kNever && now - inode.sent_at >= kCommitAge;
-  return {old || press, old && inode.attr_dirty, long_sent || press};
+  return {old || press, old && inode.attr_dirty, inode.buffer.holds() && (long_sent || press)};
 }
 
 void Flusher::touched(const InodePtr& inode, std::int64_t bytes) {
@@ -293,6 +293,7 @@ void Flusher::let_go(const InodePtr& inode) {
     const std::lock_guard lock(inode->mutex);
     const std::size_t before = inode->buffer.held_bytes();
     inode->buffer.let_go();
+    inode->sent_at = kNever;  // no token to commit with; fsync gets one
     inode->layouts.clear();
     inode->layouts_since = 0;
     change = grown(before, inode->buffer.held_bytes());
@@ -411,7 +412,7 @@ void Flusher::settle(const InodePtr& inode) {
     const std::lock_guard lock(mutex_);
     const std::lock_guard inner(inode->mutex);
     const WriteBuffer& buffer = inode->buffer;
-    if (inode->attr_dirty || buffer.dirty() || buffer.flying() || buffer.uncommitted()) return;
+    if (inode->attr_dirty || buffer.holds()) return;
     inode->touched_at = kNever;
     active_.erase(inode->id);
   }

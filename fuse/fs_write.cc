@@ -151,7 +151,15 @@ Status Fs::sync(std::uint64_t handle) {
   return kind.sync ? kind.sync(*file) : Status();
 }
 
+// What was let go with a lease is still committed, under whichever lease there is now.
 Status Fs::plain_sync(OpenFile& file) {
+  LeaseCache::Use use;
+  bool uncommitted = false;
+  {
+    const std::lock_guard lock(file.inode->mutex);
+    uncommitted = file.inode->buffer.uncommitted();
+  }
+  if (uncommitted) use = TRY(lease(file.inode, LeaseMode::kRead));
   const Status flushed = parts_.flusher.flush(file.inode, Flusher::Depth::kDurable);
   TRY(report_failures(file));
   return flushed;

@@ -96,7 +96,7 @@ InodeTable::Fate InodeTable::decide(std::unordered_map<InodeId, Slot>::iterator 
   {
     const std::lock_guard inner(inode.mutex);
     if (inode.lookups != 0 || inode.opens != 0) return Fate::kWanted;
-    const bool writing = inode.attr_dirty || inode.buffer.dirty() || inode.buffer.flying() || inode.buffer.uncommitted();
+    const bool writing = inode.attr_dirty || inode.buffer.holds();
     if (writing || at->second.inode.use_count() != 1) return Fate::kUndecided;
   }
   if (at->second.name) names_.erase(*at->second.name);

@@ -77,6 +77,9 @@ class WriteBuffer {
   [[nodiscard]] bool flying_in(ByteRange range) const;
   [[nodiscard]] bool flying() const { return !flying_.empty(); }
   [[nodiscard]] bool dirty() const { return !dirty_.empty(); }
+  // Something is here that a server or a disk does not have; what was let go is not.
+  [[nodiscard]] bool holds() const { return held_bytes() != 0; }
+  // Something of the inode is on no disk for sure, here or let go: fsync must commit.
   [[nodiscard]] bool uncommitted() const { return !boots_.empty(); }
   [[nodiscard]] std::size_t held_bytes() const { return dirty_bytes_ + sent_bytes_; }
   [[nodiscard]] std::size_t dirty_bytes() const { return dirty_bytes_; }
