@@ -118,9 +118,13 @@ bool FuseChannel::notify(std::int32_t code, const void* body, std::size_t size) 
   return ::writev(descriptor_, parts, size == 0 ? 1 : 2) > 0 || errno == ENOENT;
 }
 
-void FuseChannel::invalidate_inode(InodeId inode) {
+void FuseChannel::invalidate_inode(InodeId inode) { invalidate_pages(inode, 0, 0); }
+
+void FuseChannel::invalidate_pages(InodeId inode, std::uint64_t offset, std::uint64_t length) {
   fuse_notify_inval_inode_out body{};
   body.ino = raw(inode);
+  body.off = static_cast<std::int64_t>(offset);
+  body.len = static_cast<std::int64_t>(length);
   notify(FUSE_NOTIFY_INVAL_INODE, &body, sizeof body);
 }
 

@@ -37,6 +37,8 @@ class FuseChannel {
   // Pages and attributes of an inode, or of a directory's listing. Blocks while dirty pages come back as writes.
   // An inode that the kernel does not know is no error.
   void invalidate_inode(InodeId inode);
+  // The same for pages [offset, offset + length), and the attributes; length 0: to the end.
+  void invalidate_pages(InodeId inode, std::uint64_t offset, std::uint64_t length);
   // Every name that the kernel remembers is looked up anew. Does not block. False: this kernel cannot (before 6.16),
   // names must not be kept.
   bool invalidate_names();

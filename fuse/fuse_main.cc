@@ -24,6 +24,7 @@ namespace {
 constexpr unsigned kFlushThreads = 8;      // requests in flight to file servers
 constexpr unsigned kParkingThreads = 4;
 constexpr unsigned kRecallThreads = 3;     // a recall may wait for a read that waits for another
+constexpr unsigned kPageThreads = 16;      // a page that a parked request holds keeps one busy
 constexpr auto kFarewell = std::chrono::seconds(30);   // to write back at the end; then it is said and left
 
 // mount.toml: cluster = "../cluster.toml", log = "info", and [tls] certificate, key; paths relative to it.
@@ -74,7 +75,7 @@ class Mount {
     FuseChannel::Options options;
     options.fs_name = "conclave:" + to_hex(config_.cluster.id).substr(0, 8);
     TRY(channel_.mount(path_, options));
-    auto ops = FuseOps::over(channel_, fs_, parking_, log_, {});
+    auto ops = FuseOps::over(channel_, fs_, parking_, pages_, log_, {});
     if (!ops) {
       channel_.unmount();
       return std::move(ops).error();
@@ -90,6 +91,7 @@ class Mount {
     daemon.add_pool("fuse", 1, [&] { ops_->run(); daemon.request_stop(); }, [&] { ops_->stop(); });
     daemon.add_pool("rerun", kParkingThreads, [&] { parking_.run(); }, [&] { parking_.stop(); });
     daemon.add_pool("recall", kRecallThreads, [&] { leases_.run_recalls(); }, [&] { leases_.stop(); });
+    daemon.add_pool("pages", kPageThreads, [&] { pages_.run(); }, [&] { pages_.stop(); });
     daemon.add_pool("flush", kFlushThreads, [&] { flusher_.run(); }, [&] { flusher_.stop(); });
     daemon.add_pool("events", 1, [&] { session_.run_events(); }, [&] { session_.stop(); });
     daemon.add_pool("votes", 1, [&] { secrets_.files().run_events(); }, [&] { secrets_.files().stop(); });
@@ -176,6 +178,9 @@ class Mount {
   AppendFiles appends_{fs_};
   SecretMount secrets_{fs_, transport_, config_.cluster, clock_, waiter_, random_, parking_, files_, log_, host_name(), path_};
   FuseChannel channel_;
+  PageInvalidator pages_{[this](InodeId inode, std::uint64_t offset, std::uint64_t length) {
+                           channel_.invalidate_pages(inode, offset, length);
+                         }, clock_, waiter_};
   std::unique_ptr<FuseOps> ops_;
 };
 

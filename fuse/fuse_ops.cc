@@ -292,14 +292,24 @@ void do_poll(fuse_req_t req, fuse_ino_t, fuse_file_info* info, fuse_pollhandle* 
 
 // --- Bytes -----------------------------------------------------------------------------------------------------------
 
-void do_read(fuse_req_t req, fuse_ino_t ino, std::size_t size, off_t offset, fuse_file_info* info) {
-  const ReadRequest request{static_cast<std::uint64_t>(offset), size, info->lock_owner};
-  serve(req, [ino = InodeId{ino}, handle = info->fh, request](Now& now) -> Status {
-    const ReadAnswer answer = TRY(now.fs.read(now.caller, handle, request));
-    fuse_reply_buf(now.req, answer.bytes.data(), answer.bytes.size());
-    now.fs.read_answered(ino);
+// The kernel holds the pages of a READ or a WRITE that waits: `waiting` lets invalidations pass by.
+struct Read {
+  InodeId inode{};
+  std::uint64_t handle = 0;
+  ReadRequest request;
+  PageInvalidator::Waiting waiting{};
+
+  void keep(FuseServing& serving) { waiting = serving.pages().waits(inode, request.offset, request.length, true); }
+  Status operator()(FuseServing& serving, fuse_req_t req) {
+    const ReadAnswer answer = TRY(serving.fs().read(caller_of(req), handle, request));
+    fuse_reply_buf(req, answer.bytes.data(), answer.bytes.size());
+    serving.fs().read_answered(inode);
     return {};
-  });
+  }
+};
+
+void do_read(fuse_req_t req, fuse_ino_t ino, std::size_t size, off_t offset, fuse_file_info* info) {
+  serving_of(req).serve(req, Read{InodeId{ino}, info->fh, {static_cast<std::uint64_t>(offset), size, info->lock_owner}});
 }
 
 // libfuse's buffer is good until the first return; a write that has to wait copies it.
@@ -307,11 +317,13 @@ struct Write {
   InodeId inode{};
   std::uint64_t handle = 0;
   WriteRequest request;
-  std::string kept;
+  std::string kept{};
+  PageInvalidator::Waiting waiting{};
 
-  void keep() {
+  void keep(FuseServing& serving) {
     kept.assign(text_of(request.bytes));
     request.bytes = view_of(kept);
+    waiting = serving.pages().waits(inode, request.offset, request.bytes.size(), request.from_page_cache);
   }
   Status operator()(FuseServing& serving, fuse_req_t req) {
     fuse_reply_write(req, TRY(serving.fs().write(caller_of(req), handle, inode, request)));
@@ -321,7 +333,7 @@ struct Write {
 
 void do_write(fuse_req_t req, fuse_ino_t ino, const char* bytes, std::size_t size, off_t offset, fuse_file_info* info) {
   serving_of(req).serve(req, Write{InodeId{ino}, info->fh,
-                                   {static_cast<std::uint64_t>(offset), view_of({bytes, size}), info->writepage != 0}, {}});
+                                   {static_cast<std::uint64_t>(offset), view_of({bytes, size}), info->writepage != 0}});
 }
 
 void do_fsync(fuse_req_t req, fuse_ino_t, int, fuse_file_info* info) {
@@ -487,8 +499,8 @@ void look_again(int) {}
 }  // namespace
 
 struct FuseOps::Inside {
-  Inside(FuseChannel& channel, Fs& fs, Parking& parking, Log& log, const Options& chosen)
-      : serving(channel, fs, parking, log, chosen.most_parked), options(chosen) {}
+  Inside(FuseChannel& channel, Fs& fs, Parking& parking, PageInvalidator& pages, Log& log, const Options& chosen)
+      : serving(channel, fs, parking, pages, log, chosen.most_parked), options(chosen) {}
   FuseServing serving;
   const Options options;
   fuse_session* session = nullptr;
@@ -498,9 +510,9 @@ struct FuseOps::Inside {
 
 FuseOps::FuseOps(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
 
-Result<std::unique_ptr<FuseOps>> FuseOps::over(FuseChannel& channel, Fs& fs, Parking& parking, Log& log,
-                                               const Options& options) {
-  auto inside = std::make_unique<Inside>(channel, fs, parking, log, options);
+Result<std::unique_ptr<FuseOps>> FuseOps::over(FuseChannel& channel, Fs& fs, Parking& parking, PageInvalidator& pages,
+                                               Log& log, const Options& options) {
+  auto inside = std::make_unique<Inside>(channel, fs, parking, pages, log, options);
   char name[] = "conclave";
   char* arguments[] = {name, nullptr};
   fuse_args args = FUSE_ARGS_INIT(1, arguments);
@@ -551,7 +563,8 @@ void FuseOps::stop() {
 void FuseOps::invalidate(InodeId inode, bool directory) {
   FuseServing& serving = inside_->serving;
   if (directory && !serving.channel().invalidate_names()) serving.keep_no_names();
-  serving.channel().invalidate_inode(inode);
+  if (directory) return serving.channel().invalidate_inode(inode);
+  serving.pages().invalidate(inode);
 }
 
 std::uint64_t FuseOps::served() const { return inside_->serving.served(); }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "fuse/fs.h"
 #include "fuse/fuse_channel.h"
+#include "fuse/page_invalidator.h"
 #include "fuse/parking.h"
 
 namespace conclave::fuse_fs {
@@ -20,8 +21,8 @@ class FuseOps {
     std::size_t most_parked = 20000;   // then EAGAIN: every parked operation keeps a request of the kernel
   };
   // `channel` is mounted. kIo.
-  static Result<std::unique_ptr<FuseOps>> over(FuseChannel& channel, Fs& fs, Parking& parking, Log& log,
-                                               const Options& options);
+  static Result<std::unique_ptr<FuseOps>> over(FuseChannel& channel, Fs& fs, Parking& parking, PageInvalidator& pages,
+                                               Log& log, const Options& options);
   ~FuseOps();
 
   // Serves until the mount is gone or stop(). Blocks; called by one thread of main, libfuse makes the others.
@@ -29,7 +30,8 @@ class FuseOps {
   // Any thread; returns at once. Requests that run are answered; what comes later, the kernel refuses.
   void stop();
 
-  // For the lease cache: what the kernel keeps of this inode goes. Blocks while dirty pages come back as writes.
+  // For the lease cache: what the kernel keeps of this inode goes. Blocks while dirty pages come back as writes, but
+  // not for requests that are parked here.
   void invalidate(InodeId inode, bool directory);
   [[nodiscard]] std::uint64_t served() const;   // requests so far
 

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "fuse/fuse_channel.h"
 #include "fuse/fuse_convert.h"
+#include "fuse/page_invalidator.h"
 #include "fuse/parking.h"
 
 namespace conclave::fuse_fs {
@@ -21,11 +22,11 @@ class Fs;
 
 class FuseServing {
  public:
-  FuseServing(FuseChannel& channel, Fs& fs, Parking& parking, Log& log, std::size_t most_parked)
-      : channel_(channel), fs_(fs), parking_(parking), log_(log), most_parked_(most_parked) {}
+  FuseServing(FuseChannel& channel, Fs& fs, Parking& parking, PageInvalidator& pages, Log& log, std::size_t most_parked)
+      : channel_(channel), fs_(fs), parking_(parking), pages_(pages), log_(log), most_parked_(most_parked) {}
 
   // `op` is a copyable closure Status(FuseServing&, fuse_req_t) that has replied if it succeeds; its error is replied
-  // here. Before it is parked, its member keep(), if it has one, makes it own what it points to; its member
+  // here. Before it is parked, its member keep(FuseServing&), if it has one, makes it own what it points to; its member
   // cancelled(FuseServing&), if it has one, gives the errno that an interrupt answers (0: it had succeeded already).
   template <class Op>
   void serve(fuse_req_t req, Op op) {
@@ -34,7 +35,7 @@ class FuseServing {
     if (done) return;
     if (done.error().code != Errc::kPending) return reply_error(req, done.error());
     auto kept = std::make_shared<Op>(std::move(op));
-    if constexpr (requires { kept->keep(); }) kept->keep();
+    if constexpr (requires { kept->keep(*this); }) kept->keep(*this);
     std::function<int()> cancelled = [] { return EINTR; };
     if constexpr (requires { kept->cancelled(*this); }) cancelled = [this, kept] { return kept->cancelled(*this); };
     wait(req, [this, req, kept] { return (*kept)(*this, req); }, std::move(cancelled), done.error().key);
@@ -54,6 +55,7 @@ class FuseServing {
   }
   [[nodiscard]] Fs& fs() { return fs_; }
   [[nodiscard]] FuseChannel& channel() { return channel_; }
+  [[nodiscard]] PageInvalidator& pages() { return pages_; }
   [[nodiscard]] std::uint64_t served() const { return served_.load(); }
 
  private:
@@ -83,6 +85,7 @@ class FuseServing {
   FuseChannel& channel_;
   Fs& fs_;
   Parking& parking_;
+  PageInvalidator& pages_;
   Log& log_;
   const std::size_t most_parked_;
   std::atomic<bool> keep_names_{true};

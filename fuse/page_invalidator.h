@@ -1,0 +1,89 @@
+// Empties the kernel's page cache of an inode although the kernel holds some of its pages for requests that wait here,
+// perhaps for the very lease that the invalidation makes way for (coherence.md, "Recall, in this order"). An
+// invalidation waits for every page that is locked or under writeback, and until it is answered (fs/fuse/file.c)
+//   - a READ keeps its pages locked;
+//   - a WRITE keeps the pages locked that it covers only in part and that were not cached before;
+//   - a WRITE that brings pages of a shared mapping keeps them under writeback.
+//
+// So the pages of waiting requests are invalidated apart, by a thread nobody waits for long: a page that is not free
+// soon is held, nothing is read from it before its request is answered, and then that thread goes on.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/waiter.h"
+
+namespace conclave::fuse_fs {
+
+// Thread-safe.
+class PageInvalidator {
+ public:
+  static constexpr std::uint64_t kPage = 4096;
+  static constexpr std::uint64_t kToTheEnd = 0;   // a length
+  // Tells the kernel; blocks while it waits for a page. (inode, offset, length)
+  using Notify = std::function<void(InodeId, std::uint64_t, std::uint64_t)>;
+
+  PageInvalidator(Notify notify, Clock& clock, Waiter& waiter)
+      : notify_(std::move(notify)), clock_(clock), waiter_(waiter) {}
+
+  // A request that has to wait, from before it is parked until after it is answered. Copies are the same request.
+  class Waiting {
+   public:
+    Waiting() = default;
+
+   private:
+    friend class PageInvalidator;
+    std::shared_ptr<void> held_;
+  };
+  // `all_pages`: a READ, or a WRITE of a shared mapping; else only the pages it covers in part may be held.
+  [[nodiscard]] Waiting waits(InodeId inode, std::uint64_t offset, std::uint64_t length, bool all_pages);
+
+  // Once it returned, the kernel gives nobody bytes of the inode that it had before the call. Blocks for requests under
+  // way: they must be answered, or begin to wait. Needs threads in run().
+  void invalidate(InodeId inode);
+
+  // A worker; a page that a waiting request holds keeps one busy, so there are many. Until stop().
+  void run();
+  void stop();
+
+ private:
+  struct Task {
+    std::size_t free_left = 0;       // parts without a held page that are not done
+    std::size_t held_left = 0;       // parts with one
+    std::size_t held_to_begin = 0;   // of them, no worker is at it yet
+    bool overtaken = false;          // a request began to wait since
+  };
+  struct Part {
+    std::shared_ptr<Task> task;
+    InodeId inode{};
+    std::uint64_t first = 0;         // pages
+    std::uint64_t count = 0;         // 0: to the end
+    bool held = false;
+  };
+  struct Pages {
+    std::map<std::uint64_t, unsigned> held;   // by waiting requests: page, how many of them
+    std::vector<std::shared_ptr<Task>> tasks;
+  };
+
+  std::shared_ptr<Task> start(InodeId inode);
+  bool invalidate_once(InodeId inode, const std::shared_ptr<Task>& task);
+  void end_wait(InodeId inode, const std::vector<std::uint64_t>& pages);
+
+  const Notify notify_;
+  Clock& clock_;
+  Waiter& waiter_;
+  std::mutex mutex_;
+  std::map<InodeId, Pages> pages_;   // guarded by mutex_, as the rest
+  std::deque<Part> parts_;
+  bool stopping_ = false;
+};
+
+}  // namespace conclave::fuse_fs
