@@ -43,8 +43,11 @@ Result<ByteView> EpochKeys::checked(std::string_view label, ByteView sealed) con
   const Key* key = nullptr;
   if (previous_ && previous_->epoch == epoch) key = &*previous_;
   if (current_.epoch == epoch) key = &current_;
-  if (key == nullptr)
-    return Error(Errc::kStale, name + ": of epoch " + std::to_string(epoch) + ", which is not current");
+  if (key == nullptr) {
+    // Of an epoch to come: the lock server restarted, and its key is on its way here with a heartbeat.
+    const Errc code = epoch > current_.epoch ? Errc::kUnavailable : Errc::kStale;
+    return Error(code, name + ": of epoch " + std::to_string(epoch) + ", which is not current");
+  }
   if (!equal_in_constant_time(mac_of(*key, label, cluster_, body), sealed.last(sizeof(Mac)))) {
     return Error(Errc::kAccess, name + ": its MAC does not fit");
   }

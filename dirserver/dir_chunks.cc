@@ -52,6 +52,7 @@ v1::Layout layout_of(const EpochKeys& keys, const Chunk& chunk) {
   for (const ServerId member : chunk.members) out.add_members(raw(member));
   out.set_sealed_bytes(chunk.sealed_bytes);
   out.set_cursors(chunk.cursors);
+  out.set_chunk(raw(chunk.chunk));
   return out;
 }
 

@@ -19,6 +19,13 @@ std::shared_ptr<const EpochKeys> keys_of(const ClusterId& cluster, const lock::v
   return std::make_shared<const EpochKeys>(cluster, std::move(current), std::move(previous));
 }
 
+// A pass of an earlier epoch is of a session that the lock server has forgotten; one of an epoch to come is asked again.
+Error refusal(const Error& why) {
+  if (why.code == Errc::kStale) return {Errc::kFenced, "the lock server has restarted: this session is over"};
+  if (why.code == Errc::kUnavailable) return why;
+  return {Errc::kUnauthenticated, why.message};
+}
+
 bool same_epochs(const EpochKeys& keys, const lock::v1::SyncResponse& sync) {
   const std::uint32_t previous = keys.previous() ? keys.previous()->epoch : 0;
   return keys.epoch() == sync.epoch() && previous == sync.previous_epoch();
@@ -82,7 +89,7 @@ Result<Call> SessionGate::admit(const Peer& peer, std::string_view pass, const O
   call.keys = TRY(keys());
   if (pass.empty()) return Error(Errc::kUnauthenticated, "a session's pass is needed: open one at the lock server");
   auto opened = call.keys->open_pass(view_of(pass));
-  if (!opened) return Error(Errc::kUnauthenticated, opened.error().message);
+  if (!opened) return refusal(opened.error());
   if (opened->holder != holder_of(peer.fingerprint)) return Error(Errc::kUnauthenticated, "another's pass");
   const bool other = op.session != opened->session || op.generation != opened->generation;
   if (op.sequence != 0 && other) return Error(Errc::kUnauthenticated, "the operation is not of the pass's session");

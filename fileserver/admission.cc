@@ -69,9 +69,10 @@ Result<SealedPermit> Admission::from_master(const CallContext& context, std::str
   const auto standing = TRY(membership_.serving());
   auto chunk = TRY(open_permit(*standing, permit));
   const auto master = standing->members.find(chunk.permit.members.front());
-  if (master == standing->members.end() || master->second.name() != context.peer.name) {
-    return Error(Errc::kAccess, "only the chunk's master may ask this");
+  if (master == standing->members.end()) {
+    return Error(Errc::kUnavailable, "the chunk's master registered a moment ago and is not known here yet");
   }
+  if (master->second.name() != context.peer.name) return Error(Errc::kAccess, "only the chunk's master may ask this");
   return chunk;
 }
 

@@ -46,11 +46,18 @@ FileClient::FileClient(Transport& transport, Clock& clock, Waiter& waiter, Clust
       cluster_(cluster),
       slots_(session, generation, waiter) {}
 
-void FileClient::set_servers(const std::vector<FileServer>& servers) {
+ChunkPlace ChunkPlace::of(const dir::v1::Layout& layout) {
+  ChunkPlace out{ChunkId{layout.chunk()}, layout.permit(), {}, layout.start_bytes(), layout.cursors()};
+  for (const std::uint32_t member : layout.members()) out.members.push_back(ServerId{member});
+  return out;
+}
+
+void FileClient::set_servers(const dir::v1::ServersResponse& servers) {
   const std::lock_guard lock(mutex_);
-  for (const FileServer& server : servers) {
-    const Endpoint endpoint{server_dns_name(Role::kFile, server.name, cluster_), server.host, server.port};
-    Known& known = servers_[server.id];
+  for (const dir::v1::Member& server : servers.members()) {
+    const Endpoint endpoint{server_dns_name(Role::kFile, server.name(), cluster_), server.host(),
+                            static_cast<std::uint16_t>(server.port())};
+    Known& known = servers_[ServerId{server.id()}];
     if (!known || known->server() != endpoint) known = std::make_shared<ConnectClient>(transport_, clock_, endpoint);
   }
 }

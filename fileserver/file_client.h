@@ -17,22 +17,20 @@
 #include <vector>
 
 #include "base/connect_client.h"
+#include "conclave/dir/v1/dir.pb.h"
 #include "conclave/file/v1/file.pb.h"
 
 namespace conclave::file {
 
-struct FileServer {                 // of dir::v1::Member
-  ServerId id{};
-  std::string name;
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-struct ChunkPlace {                 // of dir::v1::Layout
+// A layout of D as the calls below take it. Of a hole it has no members.
+struct ChunkPlace {
+  ChunkId chunk{};
   std::string permit;
   std::vector<ServerId> members;    // the master first
-  std::uint64_t start_bytes = 0;    // for append only, as is
+  std::uint64_t start_bytes = 0;    // for append only, as the next
   std::string cursors;
+
+  static ChunkPlace of(const dir::v1::Layout& layout);
 };
 
 class FileClient {
@@ -41,7 +39,7 @@ class FileClient {
              std::uint32_t generation);
 
   // Replaces what is known of the servers named.
-  void set_servers(const std::vector<FileServer>& servers);
+  void set_servers(const dir::v1::ServersResponse& servers);
   // False: ask D for its servers before using `place`.
   [[nodiscard]] bool knows(const ChunkPlace& place) const;
   void set_patience(Duration patience) { patience_ = patience; }   // before the first call; 30 s

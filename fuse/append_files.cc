@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace conclave::fuse_fs {
 namespace {
@@ -100,33 +101,50 @@ Result<std::size_t> AppendFiles::write(OpenFile& file, const WriteRequest& reque
   const auto use = TRY(fs_.lease(file.inode, LeaseMode::kShared));
   const Held held = Fs::held_of(use);
   if (!file.append && TRY(end_of(file.inode, held)).size != request.offset) return only_appends();
-  for (int attempt = 1;; ++attempt) {
+  ChunkId into{};
+  const auto newest = [&]() -> Result<file::ChunkPlace> {
     const auto last = TRY(tail(file.inode, held, true));
-    const auto place = TRY(fs_.parts().chunks.place_of(last));
-    const auto done = fs_.parts().servers.file()->append(place, held.token, string_of(request.bytes));
-    if (done) {
-      if (done->moved) forget_tail(file.inode->id);
-      const std::lock_guard lock(mutex_);
-      known_[file.inode->id].boot = done->boot;
-      return request.bytes.size();
-    }
-    if (done.error().code != Errc::kStale || attempt == kAttempts) return done.error();
+    into = ChunkId{last.chunk()};
+    return fs_.parts().chunks.place_of(last);
+  };
+  const auto relocate = [&] {
     forget_tail(file.inode->id);
-  }
+    return newest();
+  };
+  const auto done = TRY(fs_.parts().servers.file()->append(TRY(newest()), held.token, string_of(request.bytes), nullptr, relocate));
+  if (done.moved) forget_tail(file.inode->id);
+  const std::lock_guard lock(mutex_);
+  known_[file.inode->id].appended = {into, done.boot};
+  return request.bytes.size();
 }
 
 Status AppendFiles::sync(OpenFile& file) {
   const auto use = TRY(fs_.lease(file.inode, LeaseMode::kSharedRead));
   const Held held = Fs::held_of(use);
-  std::uint64_t boot = 0;
+  Landing appended;
   {
     const std::lock_guard lock(mutex_);
-    boot = known_[file.inode->id].boot;
+    appended = std::exchange(known_[file.inode->id].appended, {});
   }
-  if (boot == 0) return {};
-  const auto last = TRY(tail(file.inode, held, false));
-  const std::vector<file::FileClient::Dirty> chunks = {{TRY(fs_.parts().chunks.place_of(last)), boot}};
-  return fs_.parts().servers.file()->commit(held.token, chunks);
+  if (appended.boot == 0) return {};
+  const Status done = commit(file.inode, held, appended);
+  if (!done && retry_of(done.error().code) != Retry::kNo) {  // the next fsync tries again
+    const std::lock_guard lock(mutex_);
+    if (Landing& now = known_[file.inode->id].appended; now.boot == 0) now = appended;
+  }
+  return done;
+}
+
+Status AppendFiles::commit(const InodePtr& inode, const Held& held, Landing appended) {
+  for (int attempt = 1;; ++attempt) {
+    const auto last = TRY(tail(inode, held, false));
+    if (ChunkId{last.chunk()} != appended.chunk) return {};  // sealed since, and that committed it
+    const std::vector<file::FileClient::Dirty> chunks = {{TRY(fs_.parts().chunks.place_of(last)), appended.boot}};
+    const Status done = fs_.parts().servers.file()->commit(held.token, chunks);
+    if (done || done.error().code != Errc::kStale) return done;
+    if (attempt == kAttempts) return Error(Errc::kIo, "a file server restarted since the last records were appended");
+    forget_tail(inode->id);
+  }
 }
 
 Result<dir::v1::Layout> AppendFiles::tail(const InodePtr& inode, const Held& held, bool create) {

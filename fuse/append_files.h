@@ -20,7 +20,7 @@ class AppendFiles {
   struct Known {
     std::vector<dir::v1::Layout> sealed;      // by index, from 0
     std::optional<dir::v1::Layout> tail;      // nothing: no chunk yet, or to be asked
-    std::uint64_t boot = 0;                   // of the tail's last append here; 0: nothing to commit
+    Landing appended;                         // the last append here; boot 0: nothing to commit
   };
 
   Result<AttrAnswer> attributes(const InodePtr& inode);
@@ -28,6 +28,7 @@ class AppendFiles {
   Result<ReadAnswer> read(OpenFile& file, const ReadRequest& request);
   Result<std::size_t> write(OpenFile& file, const WriteRequest& request);
   Status sync(OpenFile& file);
+  Status commit(const InodePtr& inode, const Held& held, Landing appended);
 
   // The tail's layout; asked of D when not known. Without `create` there may be none (an empty permit).
   Result<dir::v1::Layout> tail(const InodePtr& inode, const Held& held, bool create);

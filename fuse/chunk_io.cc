@@ -28,18 +28,12 @@ void ChunkIo::learn_layout(Inode& inode, const dir::v1::Layout& layout, std::uin
 }
 
 Status ChunkIo::learn_servers() {
-  const auto answer = TRY(servers_.dir()->servers());
-  std::vector<file::FileServer> servers;
-  for (const dir::v1::Member& member : answer.members()) {
-    servers.push_back({ServerId{member.id()}, member.name(), member.host(), static_cast<std::uint16_t>(member.port())});
-  }
-  servers_.file()->set_servers(servers);
+  servers_.file()->set_servers(TRY(servers_.dir()->servers()));
   return {};
 }
 
 Result<file::ChunkPlace> ChunkIo::place_of(const dir::v1::Layout& layout) {
-  file::ChunkPlace place{layout.permit(), {}};
-  for (const std::uint32_t member : layout.members()) place.members.push_back(ServerId{member});
+  file::ChunkPlace place = file::ChunkPlace::of(layout);
   if (!servers_.file()->knows(place)) TRY(learn_servers());
   return place;
 }
@@ -109,36 +103,42 @@ Status ChunkIo::read(Inode& inode, const Held& held, std::uint64_t offset, ByteS
   return status;
 }
 
-Result<std::uint64_t> ChunkIo::write(Inode& inode, const Held& held, std::uint64_t offset, ByteView bytes) {
+Result<Landing> ChunkIo::write(Inode& inode, const Held& held, std::uint64_t offset, ByteView bytes) {
   const std::uint64_t index = chunk_of(offset);
-  return with_place(inode, held, index, true, [&](const file::ChunkPlace& place) -> Result<std::uint64_t> {
+  return with_place(inode, held, index, true, [&](const file::ChunkPlace& place) -> Result<Landing> {
     const auto written = TRY(servers_.file()->write(place, held.token, offset % kChunkBytes, string_of(bytes)));
     if (written.moved) forget_layout(inode, index);
-    return written.boot;
+    return Landing{place.chunk, written.boot};
   });
 }
 
-Status ChunkIo::commit(Inode& inode, const Held& held, const std::map<std::uint64_t, std::uint64_t>& boots) {
+Status ChunkIo::commit(Inode& inode, const Held& held, const WriteBuffer::Landings& landings) {
   for (int attempt = 1;; ++attempt) {
     std::vector<file::FileClient::Dirty> chunks;
-    for (const auto& [index, boot] : boots) {
+    for (const auto& [index, landing] : landings) {
       const auto where = TRY(layout(inode, held, index, false));
-      if (where.permit().empty()) continue;  // freed since
-      file::ChunkPlace place = TRY(place_of(where));
-      chunks.push_back({std::move(place), boot});
+      if (where.permit().empty() || ChunkId{where.chunk()} != landing.chunk) continue;  // freed since
+      chunks.push_back({TRY(place_of(where)), landing.boot});
     }
     const Status done = servers_.file()->commit(held.token, chunks);
     if (done || done.error().code != Errc::kStale || attempt == 2) return done;
-    for (const auto& [index, boot] : boots) forget_layout(inode, index);  // a failover, or a restart: the places tell
+    for (const auto& [index, landing] : landings) forget_layout(inode, index);  // a failover, or a restart: the places tell
   }
+}
+
+Status ChunkIo::changed(Inode& inode, std::uint64_t index, Landing landing) {
+  const std::lock_guard lock(inode.mutex);
+  if (!inode.buffer.changed(index, landing)) return Error(Errc::kIo, "a file server restarted and lost bytes");
+  return {};
 }
 
 Status ChunkIo::cut(Inode& inode, const Held& held, std::uint64_t size) {
   const std::uint64_t inside = size % kChunkBytes;
   if (inside == 0) return {};
-  return with_place(inode, held, chunk_of(size), false, [&](const file::ChunkPlace& place) -> Status {
-    if (!place.members.empty()) TRY(servers_.file()->truncate(place, held.token, inside));
-    return {};
+  const std::uint64_t index = chunk_of(size);
+  return with_place(inode, held, index, false, [&](const file::ChunkPlace& place) -> Status {
+    if (place.members.empty()) return {};
+    return changed(inode, index, {place.chunk, TRY(servers_.file()->truncate(place, held.token, inside))});
   });
 }
 
@@ -157,8 +157,9 @@ Status ChunkIo::zero(Inode& inode, const Held& held, ByteRange range) {
   Status status;
   const auto zero_piece = [&](const ChunkPiece& piece) {
     status = with_place(inode, held, piece.index, false, [&](const file::ChunkPlace& place) -> Status {
-      if (!place.members.empty()) TRY(servers_.file()->zero(place, held.token, piece.offset_in_chunk, piece.length));
-      return {};
+      if (place.members.empty()) return {};
+      const auto boot = TRY(servers_.file()->zero(place, held.token, piece.offset_in_chunk, piece.length));
+      return changed(inode, piece.index, {place.chunk, boot});
     });
     return status.has_value();
   };

@@ -31,13 +31,14 @@ class ChunkIo {
   Result<std::string> read_piece(Inode& inode, const Held& held, const ChunkPiece& piece);
   // Fills `out`; holes and what no server has are zeros.
   Status read(Inode& inode, const Held& held, std::uint64_t offset, ByteSpan out);
-  // One piece (it crosses no unit of the write buffer); the chunk is placed if it is new. Returns the boot id.
-  Result<std::uint64_t> write(Inode& inode, const Held& held, std::uint64_t offset, ByteView bytes);
-  // Makes chunks durable: chunk → boot id, of WriteBuffer::covered. kStale: send the bytes again.
-  Status commit(Inode& inode, const Held& held, const std::map<std::uint64_t, std::uint64_t>& boots);
-  // Cuts the chunk that a file of `size` ends in, so that what is behind reads as zeros when the file grows again.
+  // One piece (it crosses no unit of the write buffer); the chunk is placed if it is new.
+  Result<Landing> write(Inode& inode, const Held& held, std::uint64_t offset, ByteView bytes);
+  // Makes chunks durable; those that were freed since need nothing. kStale: send the bytes again.
+  Status commit(Inode& inode, const Held& held, const WriteBuffer::Landings& landings);
+  // Cuts the chunk that a file of `size` ends in, so that what is behind reads as zeros when the file grows again. The
+  // inode's buffer hears of it, for fsync; kIo if that tells of a restart that lost bytes.
   Status cut(Inode& inode, const Held& held, std::uint64_t size);
-  // Zeros: whole chunks are freed at D, the rest is zeroed at F; holes stay.
+  // Zeros: whole chunks are freed at D, the rest is zeroed at F, as for cut; holes stay.
   Status zero(Inode& inode, const Held& held, ByteRange range);
   // The first offset at or after `offset` that has data (or, with `hole`, that has none); `size` where there is none.
   Result<std::uint64_t> seek(Inode& inode, const Held& held, std::uint64_t offset, std::uint64_t size, bool hole);
@@ -53,7 +54,7 @@ class ChunkIo {
   // Remembers what D sent along with another answer.
   static void learn_layout(Inode& inode, const dir::v1::Layout& layout, std::uint64_t since);
 
-  // `layout` as the file client takes it, its servers known to it.
+  // `layout` as the file client takes it, its servers known to that.
   Result<file::ChunkPlace> place_of(const dir::v1::Layout& layout);
 
  private:
@@ -67,6 +68,7 @@ class ChunkIo {
   Result<Extents> extents(Inode& inode, const Held& held, std::uint64_t offset);
   Result<std::uint64_t> next_chunk(Inode& inode, const Held& held, std::uint64_t index);
   Status learn_servers();
+  static Status changed(Inode& inode, std::uint64_t index, Landing landing);
 
   const Servers& servers_;
 };

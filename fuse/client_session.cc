@@ -104,11 +104,6 @@ void ClientSession::renew(OpenedSession& session) {
   }
 }
 
-void ClientSession::doubt(SessionId session) {
-  const auto opened = current();
-  if (opened && opened->id() == session) renew(*opened);
-}
-
 MonoTime ClientSession::next_tick() {
   const std::lock_guard lock(mutex_);
   return next_tick_;

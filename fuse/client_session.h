@@ -65,8 +65,6 @@ class ClientSession final : public Duty {
   [[nodiscard]] std::shared_ptr<OpenedSession> current() const;
   // ACTIVE: leases may be asked for and trusted.
   [[nodiscard]] bool usable() const;
-  // Some server said kStale or kFenced about `session`: renews now to learn the truth. Blocks as a renewal does.
-  void doubt(SessionId session);
 
   // Duty: renewals, at T/3, or every 500 ms while L does not answer.
   MonoTime next_tick() override;

@@ -216,31 +216,31 @@ Status Flusher::send_one(const InodePtr& inode, bool parts, bool& sent) {
   return landed(inode, *flight, chunks_.write(*inode, held, flight->offset, flight->piece.view()));
 }
 
-Status Flusher::landed(const InodePtr& inode, const WriteBuffer::Flying& flight, const Result<std::uint64_t>& boot) {
+Status Flusher::landed(const InodePtr& inode, const WriteBuffer::Flying& flight, const Result<Landing>& landing) {
   Status status;
   std::int64_t change = 0;
   {
     const std::lock_guard lock(inode->mutex);
     const std::size_t before = inode->buffer.held_bytes();
-    if (boot) {
-      if (!inode->buffer.answered(flight.id, *boot)) lose(*inode, Error(Errc::kIo, "a file server restarted"));
+    if (landing) {
+      if (!inode->buffer.answered(flight.id, *landing)) lose(*inode, Error(Errc::kIo, "a file server restarted"));
       if (inode->sent_at == kNever) inode->sent_at = clock_.now();
     } else {
-      status = boot.error();
+      status = landing.error();
       inode->buffer.failed(flight.id);
-      if (will_pass(boot.error().code)) {
+      if (will_pass(landing.error().code)) {
         inode->retry_at = clock_.now() + kRetryPause;
       } else {
         inode->buffer.discard({flight.offset, flight.offset + flight.piece.length});
-        if (!inode->removed()) lose(*inode, boot.error());
+        if (!inode->removed()) lose(*inode, landing.error());
       }
     }
     change = grown(before, inode->buffer.held_bytes());
   }
   {
     const std::lock_guard lock(mutex_);
-    counters_.sent_pieces += boot.has_value();
-    counters_.sent_bytes += boot.has_value() ? flight.piece.length : 0;
+    counters_.sent_pieces += landing.has_value();
+    counters_.sent_bytes += landing.has_value() ? flight.piece.length : 0;
   }
   add_held(change);
   waiter_.wake(inode.get());
@@ -250,7 +250,7 @@ Status Flusher::landed(const InodePtr& inode, const WriteBuffer::Flying& flight,
 // With the inode's mutex. Each descriptor reports it once, at its next fsync or close.
 void Flusher::lose(Inode& inode, const Error& why) {
   ++inode.failures;
-  inode.failure = why.code;
+  inode.failure = lasting(why.code);
   log_.error("written bytes were lost", {{"inode", raw(inode.id)}, {"why", why}});
 }
 
@@ -326,8 +326,8 @@ Status Flusher::make_durable(const InodePtr& inode) {
     covered = inode->buffer.covered();
     held = held_of(*inode);
   }
-  if (covered.boots.empty()) return {};
-  const Status done = chunks_.commit(*inode, held, covered.boots);
+  if (covered.landings.empty()) return {};
+  const Status done = chunks_.commit(*inode, held, covered.landings);
   std::int64_t change = 0;
   {
     const std::lock_guard lock(inode->mutex);

@@ -93,7 +93,7 @@ class Flusher final : public Duty {
   InodePtr next();
   void work_on(const InodePtr& inode);
   Status send_one(const InodePtr& inode, bool parts, bool& sent);
-  Status landed(const InodePtr& inode, const WriteBuffer::Flying& flight, const Result<std::uint64_t>& boot);
+  Status landed(const InodePtr& inode, const WriteBuffer::Flying& flight, const Result<Landing>& landing);
   Status send_all(const InodePtr& inode);
   Status make_durable(const InodePtr& inode);
   Status tell_size(const InodePtr& inode, bool durable);

@@ -142,6 +142,11 @@ void Fs::forget(InodeId inode, std::uint64_t count) {
   if (!StatusFiles::owns(inode)) parts_.inodes.forget(inode, count);
 }
 
+Error Fs::await_session(const Error& why) {
+  if (why.code != Errc::kFenced) return why;
+  return parts_.leases.doubt();
+}
+
 // --- For the lease cache -----------------------------------------------------------------------------------------
 
 Status Fs::drain(InodeId number, LeaseMode keep) {
@@ -172,7 +177,7 @@ void Fs::lose_everything(const Error& why) {
       const std::lock_guard lock(inode->mutex);
       lost = inode->attr_dirty || inode->buffer.dirty() || inode->buffer.flying() || inode->buffer.uncommitted();
       inode->failures += lost;
-      inode->failure = why.code;
+      inode->failure = lasting(why.code);
       inode->attr_since = 0;
       inode->token_seq = 0;
       inode->ticket.clear();

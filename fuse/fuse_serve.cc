@@ -45,6 +45,8 @@ void FuseServing::run_again(const CallPtr& call) {
   if (!done) reply_error(call->req, done.error());
 }
 
+Status FuseServing::await_session(const Error& why) { return fs_.await_session(why); }
+
 void FuseServing::answer_interrupt(Call& call) {
   {
     const std::lock_guard lock(call.mutex);

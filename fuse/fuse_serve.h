@@ -31,14 +31,14 @@ class FuseServing {
   template <class Op>
   void serve(fuse_req_t req, Op op) {
     served_.fetch_add(1, std::memory_order_relaxed);
-    const Status done = op(*this, req);
+    const Status done = run(op, req);
     if (done) return;
     if (done.error().code != Errc::kPending) return reply_error(req, done.error());
     auto kept = std::make_shared<Op>(std::move(op));
     if constexpr (requires { kept->keep(*this); }) kept->keep(*this);
     std::function<int()> cancelled = [] { return EINTR; };
     if constexpr (requires { kept->cancelled(*this); }) cancelled = [this, kept] { return kept->cancelled(*this); };
-    wait(req, [this, req, kept] { return (*kept)(*this, req); }, std::move(cancelled), done.error().key);
+    wait(req, [this, req, kept] { return run(*kept, req); }, std::move(cancelled), done.error().key);
   }
 
   // Answers that the kernel counts: if it did not take one (the program was killed), the count is taken back.
@@ -73,6 +73,14 @@ class FuseServing {
   };
   using CallPtr = std::shared_ptr<Call>;
 
+  // An operation of a session that is over waits for the next one.
+  template <class Op>
+  Status run(Op& op, fuse_req_t req) {
+    Status done = op(*this, req);
+    if (done || done.error().code != Errc::kFenced) return done;
+    return await_session(done.error());
+  }
+  Status await_session(const Error& why);
   void wait(fuse_req_t req, std::function<Status()> run, std::function<int()> cancelled, ParkKey key);
   void park(const CallPtr& call, ParkKey key);
   void run_again(const CallPtr& call);

@@ -53,7 +53,7 @@ struct Inode {
   MonoTime sent_at = kNever;         // the oldest bytes at F that no commit covers
   MonoTime retry_at{};               // after a server was away
   std::uint32_t failures = 0;        // rises when bytes were lost; each descriptor reports it once
-  Errc failure = Errc::kIo;
+  Errc failure = Errc::kIo;          // what it reports, see lasting()
 
   // What close must drop at L.
   std::set<std::uint64_t> posix_owners;
@@ -70,6 +70,9 @@ struct Inode {
   void learn_under(const dir::v1::Attr& from_dir, std::uint64_t since);
 };
 using InodePtr = std::shared_ptr<Inode>;
+
+// What a descriptor says of bytes that were lost for `why`: a lost session is replaced, its bytes are not.
+inline Errc lasting(Errc why) { return why == Errc::kFenced ? Errc::kIo : why; }
 
 // Thread-safe; blocks nowhere.
 class InodeTable {

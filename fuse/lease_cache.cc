@@ -181,6 +181,11 @@ Error LeaseCache::wait_for_session() {
   return {Errc::kPending, "waits for the lock server", session_key_};
 }
 
+Error LeaseCache::doubt() {
+  ends_ns_.store(0);
+  return wait_for_session();
+}
+
 void LeaseCache::deliver(LeaseEntry& entry) {
   if (entry.key != 0) parking_.deliver(std::exchange(entry.key, 0));
 }

@@ -115,6 +115,8 @@ class LeaseCache {
 
   // The session as ClientSession keeps it: opened, or renewed until `ends`. Wakes who waited for it.
   void on_session(SessionId session, MonoTime ends);
+  // A server says that the session is over: nothing is asked for until it was renewed or replaced. kPending until then.
+  Error doubt();
   // Its end has come near and no renewal was answered: the kernel's caches go, the leases stay.
   void on_suspect();
 

@@ -110,13 +110,13 @@ Status SecretAuthor::store_payload(const InodePtr& inode, std::uint64_t version,
   const auto use = TRY(fs_.lease(inode, LeaseMode::kWrite));
   const Held held = Fs::held_of(use);
   ChunkIo& chunks = fs_.parts().chunks;
-  std::uint64_t boot = 0;
+  Landing landing;
   for (std::size_t done = 0; done < payload.size();) {
     const ByteView piece = payload.subspan(done, std::min(kMaxIoBytes, payload.size() - done));
-    boot = TRY(chunks.write(*inode, held, payload_offset(version) + done, piece));
+    landing = TRY(chunks.write(*inode, held, payload_offset(version) + done, piece));
     done += piece.size();
   }
-  return chunks.commit(*inode, held, {{version, boot}});
+  return chunks.commit(*inode, held, {{version, landing}});
 }
 
 std::optional<std::uint64_t> SecretAuthor::draft_size(InodeId inode) const {

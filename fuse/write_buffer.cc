@@ -86,10 +86,10 @@ void WriteBuffer::cut_sent(ByteRange range) {
     at = sent_.erase(at);
     sent_bytes_ -= whole.cut_to(range).length();
     if (whole.begin < range.begin) {
-      sent_.emplace(offset, Sent{part_of(offset, sent.piece, {whole.begin, range.begin}), sent.answer, sent.boot});
+      sent_.emplace(offset, Sent{part_of(offset, sent.piece, {whole.begin, range.begin}), sent.answer, sent.landing});
     }
     if (whole.end > range.end) {
-      sent_.emplace(range.end, Sent{part_of(offset, sent.piece, {range.end, whole.end}), sent.answer, sent.boot});
+      sent_.emplace(range.end, Sent{part_of(offset, sent.piece, {range.end, whole.end}), sent.answer, sent.landing});
     }
   }
 }
@@ -159,26 +159,41 @@ std::optional<WriteBuffer::Flying> WriteBuffer::take(bool whole_units_only) {
   Flying out{next_id_++, at->first, at->second};
   remove_dirty(at);
   cut_sent(range_of(out.offset, out.piece));
-  sent_.emplace(out.offset, Sent{out.piece, 0, 0});
+  sent_.emplace(out.offset, Sent{out.piece, 0, {}});
   sent_bytes_ += out.piece.length;
   flying_.emplace(out.id, out.offset);
   return out;
 }
 
-bool WriteBuffer::answered(std::uint64_t id, std::uint64_t boot) {
+bool WriteBuffer::answered(std::uint64_t id, Landing landing) {
   const auto flight = flying_.find(id);
   if (flight == flying_.end()) return true;  // cleared meanwhile
   const std::uint64_t offset = flight->second;
   flying_.erase(flight);
   Sent& sent = sent_.at(offset);
   sent.answer = ++answers_;
-  sent.boot = boot;
-  Boot& known = boots_[chunk_of(offset)];
-  const bool restarted = known.newest != 0 && known.boot != boot;
+  sent.landing = landing;
+  return landed(chunk_of(offset), landing);
+}
+
+bool WriteBuffer::changed(std::uint64_t chunk_number, Landing landing) {
+  ++answers_;
+  const bool whole = landed(chunk_number, landing);
+  unsynced_[chunk_number].bytes_gone = true;
+  return whole;
+}
+
+// The newest answer, of this chunk. Bytes that an earlier chunk of this place took went with it: somebody cut them off.
+bool WriteBuffer::landed(std::uint64_t chunk_number, Landing landing) {
+  Unsynced& known = unsynced_[chunk_number];
+  const bool same_chunk = known.newest != 0 && known.landing.chunk == landing.chunk;
+  const bool restarted = same_chunk && known.landing.boot != landing.boot;
   const bool lost = restarted && known.bytes_gone;
-  known = {boot, answers_, known.bytes_gone && !restarted};
+  known = {landing, answers_, known.bytes_gone && same_chunk && !restarted};
   if (restarted) {
-    send_again([&](std::uint64_t at, const Sent& one) { return chunk_of(at) == chunk_of(offset) && one.boot != boot; });
+    send_again([&](std::uint64_t at, const Sent& one) {
+      return chunk_of(at) == chunk_number && one.landing != landing;
+    });
   }
   return !lost;
 }
@@ -216,7 +231,7 @@ void WriteBuffer::send_again(Wanted wanted) {
 
 WriteBuffer::Covered WriteBuffer::covered() const {
   Covered out{answers_, {}};
-  for (const auto& [chunk, boot] : boots_) out.boots.emplace(chunk, boot.boot);
+  for (const auto& [number, unsynced] : unsynced_) out.landings.emplace(number, unsynced.landing);
   return out;
 }
 
@@ -229,26 +244,26 @@ void WriteBuffer::committed(const Covered& covered) {
     sent_bytes_ -= at->second.piece.length;
     at = sent_.erase(at);
   }
-  std::erase_if(boots_, [&](const auto& one) { return one.second.newest <= covered.upto; });
+  std::erase_if(unsynced_, [&](const auto& one) { return one.second.newest <= covered.upto; });
 }
 
 bool WriteBuffer::restarted(const Covered& covered) {
   bool all_here = true;
-  for (const auto& [chunk, boot] : covered.boots) {
-    const auto known = boots_.find(chunk);
-    if (known == boots_.end() || known->second.boot != boot) continue;  // answered() saw it already
+  for (const auto& [number, landing] : covered.landings) {
+    const auto known = unsynced_.find(number);
+    if (known == unsynced_.end() || known->second.landing != landing) continue;  // answered() saw it already
     all_here = all_here && !known->second.bytes_gone;
-    boots_.erase(known);
+    unsynced_.erase(known);
   }
   send_again([&](std::uint64_t at, const Sent& one) {
-    const auto named = covered.boots.find(chunk_of(at));
-    return named != covered.boots.end() && named->second == one.boot;
+    const auto named = covered.landings.find(chunk_of(at));
+    return named != covered.landings.end() && named->second == one.landing;
   });
   return all_here;
 }
 
 void WriteBuffer::let_go() {
-  for (auto& [chunk, boot] : boots_) boot.bytes_gone = true;
+  for (auto& [number, unsynced] : unsynced_) unsynced.bytes_gone = true;
   for (auto at = sent_.begin(); at != sent_.end();) {
     if (at->second.answer == 0) {
       ++at;

@@ -6,7 +6,9 @@
 //   sent    every member's kernel has it, no disk surely     committed() → gone, or a restart → dirty
 //
 // Sent bytes stay until committed, because a file server that restarted may have lost them (storage.md). No two
-// flying pieces overlap, so the order in which servers apply them does not matter.
+// flying pieces overlap, so the order in which servers apply them does not matter. Which chunk took the bytes is told
+// with each answer: where a file was cut and has grown again there is another chunk, on other servers, and that is no
+// restart.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +20,17 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/ids.h"
 #include "fuse/block_range.h"
 
 namespace conclave::fuse_fs {
+
+// Where bytes landed. A chunk is of one place in one file for ever; `boot` is its master's boot id.
+struct Landing {
+  ChunkId chunk{};
+  std::uint64_t boot = 0;
+  friend bool operator==(const Landing&, const Landing&) = default;
+};
 
 class WriteBuffer {
  public:
@@ -39,10 +49,11 @@ class WriteBuffer {
     std::uint64_t offset = 0;  // in the file
     Piece piece;
   };
-  // What one F.Commit must cover: chunk → the boot id that its writes' answers carried.
+  using Landings = std::map<std::uint64_t, Landing>;  // by the chunk's number in the file
+  // What one F.Commit must cover.
   struct Covered {
     std::uint64_t upto = 0;  // for committed() and restarted()
-    std::map<std::uint64_t, std::uint64_t> boots;
+    Landings landings;
   };
 
   // Newer bytes replace older ones.
@@ -58,16 +69,19 @@ class WriteBuffer {
   // that fill their unit: what a sequential writer has finished with.
   std::optional<Flying> take(bool whole_units_only = false);
   [[nodiscard]] bool has_whole_unit() const { return !whole_units_.empty(); }
-  // The members have it; `boot` is the server's boot id. If the chunk's earlier answers carried another, what they
-  // covered is dirty again. False: some of that is not here any more (let_go) and may be lost.
-  bool answered(std::uint64_t id, std::uint64_t boot);
+  // The members have it. If the chunk's earlier answers carried another boot id, what they covered is dirty again.
+  // False: some of that is not here any more (let_go) and may be lost.
+  bool answered(std::uint64_t id, Landing landing);
+  // The chunk's members cut it or zeroed a part: to be committed like bytes, but not to be repeated from here.
+  // False as above.
+  bool changed(std::uint64_t chunk_number, Landing landing);
   void failed(std::uint64_t id);  // not sent: dirty again where nothing newer lies
 
   [[nodiscard]] Covered covered() const;
   void committed(const Covered& covered);
   // The commit was refused because a server had restarted: all that it covers is dirty again. False as above.
   bool restarted(const Covered& covered);
-  // The lease goes back: forgets the bytes of what was sent, keeps the chunks' boot ids for a later fsync.
+  // The lease goes back: forgets the bytes of what was sent, keeps where they landed for a later fsync.
   void let_go();
   // All is given up (the file is gone, or the session was fenced). What is flying is forgotten when it lands.
   void clear();
@@ -80,7 +94,7 @@ class WriteBuffer {
   // Something is here that a server or a disk does not have; what was let go is not.
   [[nodiscard]] bool holds() const { return held_bytes() != 0; }
   // Something of the inode is on no disk for sure, here or let go: fsync must commit.
-  [[nodiscard]] bool uncommitted() const { return !boots_.empty(); }
+  [[nodiscard]] bool uncommitted() const { return !unsynced_.empty(); }
   [[nodiscard]] std::size_t held_bytes() const { return dirty_bytes_ + sent_bytes_; }
   [[nodiscard]] std::size_t dirty_bytes() const { return dirty_bytes_; }
 
@@ -88,12 +102,12 @@ class WriteBuffer {
   struct Sent {
     Piece piece;
     std::uint64_t answer = 0;  // rises with each answer; 0: flying
-    std::uint64_t boot = 0;
+    Landing landing;
   };
-  struct Boot {
-    std::uint64_t boot = 0;
-    std::uint64_t newest = 0;  // the last answer
-    bool bytes_gone = false;   // let_go since an answer that is not committed
+  struct Unsynced {
+    Landing landing;
+    std::uint64_t newest = 0;  // the last answer; 0: none yet
+    bool bytes_gone = false;   // an answer that is not committed covers what is not here
   };
   using DirtyMap = std::map<std::uint64_t, Piece>;
   using SentMap = std::map<std::uint64_t, Sent>;
@@ -104,6 +118,7 @@ class WriteBuffer {
   DirtyMap::iterator remove_dirty(DirtyMap::iterator at);
   void cut_dirty(ByteRange range);
   void cut_sent(ByteRange range);
+  bool landed(std::uint64_t chunk_number, Landing landing);
   void dirty_again(std::uint64_t offset, const Piece& piece);
   template <class Wanted>
   void send_again(Wanted wanted);
@@ -112,7 +127,7 @@ class WriteBuffer {
   SentMap sent_;                                   // flying and sent, by file offset; no two overlap
   std::map<std::uint64_t, std::uint64_t> flying_;  // id → offset in sent_
   std::set<std::uint64_t> whole_units_;            // offsets of dirty pieces of kUnit bytes
-  std::map<std::uint64_t, Boot> boots_;            // by chunk, while something of it is uncommitted
+  std::map<std::uint64_t, Unsynced> unsynced_;     // by chunk number, while something of it is uncommitted
   std::uint64_t next_id_ = 1;
   std::uint64_t answers_ = 0;
   std::size_t dirty_bytes_ = 0;

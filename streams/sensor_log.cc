@@ -10,7 +10,6 @@ namespace {
 constexpr std::uint32_t kFolderMode = 0755;
 constexpr std::uint32_t kLogMode = 0644;
 constexpr std::uint32_t kClosedMode = 0444;
-constexpr int kTailAttempts = 4;                             // a seal or a failover moves the tail once or twice
 
 }  // namespace
 
@@ -50,12 +49,7 @@ dir::v1::Caller LogSession::caller() const {
 }
 
 Status LogSession::learn_servers() {
-  std::vector<file::FileServer> servers;
-  const auto answer = TRY(dir_.servers());
-  for (const auto& member : answer.members()) {
-    servers.push_back({ServerId{member.id()}, member.name(), member.host(), static_cast<std::uint16_t>(member.port())});
-  }
-  file_.set_servers(servers);
+  file_.set_servers(TRY(dir_.servers()));
   return {};
 }
 
@@ -152,25 +146,18 @@ Result<file::ChunkPlace> LogSession::tail(const SensorLog& log, const std::strin
   for (const auto& layout : answer.layouts()) {
     if (!layout.permit().empty() && (found == nullptr || layout.index() > found->index())) found = &layout;
   }
-  file::ChunkPlace place;
-  if (found == nullptr) return place;
-  place.permit = found->permit();
-  for (const std::uint32_t member : found->members()) place.members.push_back(ServerId{member});
+  if (found == nullptr) return file::ChunkPlace();
+  file::ChunkPlace place = file::ChunkPlace::of(*found);
   if (!file_.knows(place)) TRY(learn_servers());
   return place;
 }
 
 Status LogSession::append_one(Record& record, const std::string& token) {
   const file::FileClient::Cursor cursor{kCursorName, record.log->cursor, record.to};
-  for (int attempt = 1;; ++attempt) {
-    const auto place = TRY(tail(*record.log, token, true));
-    const auto done = file_.append(place, token, record.bytes, &cursor);
-    if (done) {
-      record.log->cursor = record.to;
-      return {};
-    }
-    if (done.error().code != Errc::kStale || attempt == kTailAttempts) return done.error();
-  }
+  const auto newest = [&] { return tail(*record.log, token, true); };
+  TRY(file_.append(TRY(newest()), token, record.bytes, &cursor, newest));
+  record.log->cursor = record.to;
+  return {};
 }
 
 Status LogSession::append(std::vector<Record>& records) {

@@ -44,7 +44,8 @@ TEST_F(Gate, PassesOfOthersAreRefused) {
   ASSERT_TRUE(gate.take(sync_of(2, 0, {5}), start));
   EXPECT_EQ(admit("", start), Errc::kUnauthenticated);
   EXPECT_EQ(admit("nonsense", start), Errc::kUnauthenticated);
-  EXPECT_EQ(admit(pass(1, 5), start), Errc::kUnauthenticated);      // of an older epoch
+  EXPECT_EQ(admit(pass(1, 5), start), Errc::kFenced) << "of an older epoch: the session is over";
+  EXPECT_EQ(admit(pass(3, 5), start), Errc::kUnavailable) << "of an epoch that D has yet to hear of";
   EXPECT_EQ(code_of(gate.admit(peer_named(Role::kHost, "other"), pass(2, 5), {}, start)), Errc::kUnauthenticated);
   std::string flipped = pass(2, 5);
   flipped[10] = static_cast<char>(flipped[10] ^ 1);
@@ -59,7 +60,7 @@ TEST_F(Gate, ThePreviousEpochsPassesHoldDuringGrace) {
   ASSERT_TRUE(gate.take(sync_of(2, 1, {5}), start + 1s));
   EXPECT_EQ(admit(pass(1, 5), start + 1s), std::nullopt);
   ASSERT_TRUE(gate.take(sync_of(2, 0, {5}), start + 2s));
-  EXPECT_EQ(admit(pass(1, 5), start + 2s), Errc::kUnauthenticated);
+  EXPECT_EQ(admit(pass(1, 5), start + 2s), Errc::kFenced);
 }
 
 TEST_F(Gate, ASessionThatIsNewerThanTheListIsKept) {

@@ -205,11 +205,15 @@ class FileServerNode {
 
 struct FileWorld {
   explicit FileWorld(std::uint64_t seed, std::uint32_t servers = 2) : simulation(seed), dir(simulation) {
-    std::vector<FileServer> known;
+    dir::v1::ServersResponse known;
     ChunkPermit permit{kInode, 0, kChunk, 1, {}};
     for (std::uint32_t id = 1; id <= servers; ++id) {
       files.push_back(std::make_unique<FileServerNode>(simulation, id, dir.endpoint(), seed));
-      known.push_back({ServerId{id}, std::to_string(id), "sim", 1});
+      dir::v1::Member& member = *known.add_members();
+      member.set_id(id);
+      member.set_name(std::to_string(id));
+      member.set_host("sim");
+      member.set_port(1);
       permit.members.push_back(ServerId{id});
     }
     dir.permits[kChunk] = permit;
@@ -228,7 +232,7 @@ struct FileWorld {
   }
   ChunkPlace where(ChunkId chunk = kChunk) {
     const ChunkPermit& permit = dir.permits.at(chunk);
-    return {string_of(test_keys().seal(permit)), permit.members, 0, ""};
+    return {chunk, string_of(test_keys().seal(permit)), permit.members, 0, ""};
   }
   std::string token(LeaseMode mode, std::uint64_t seq = 100, SessionId session = kSession, InodeId inode = kInode,
                     const std::string& holder = "c") {

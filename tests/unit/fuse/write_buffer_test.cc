@@ -20,6 +20,8 @@ std::string overlaid(const WriteBuffer& buffer, std::uint64_t offset, std::strin
   return below;
 }
 
+Landing at_boot(std::uint64_t boot) { return {ChunkId{5}, boot}; }
+
 TEST(WriteBuffer, NeighbouringWritesBecomeOnePiece) {
   WriteBuffer buffer;
   for (std::uint64_t i = 0; i < 256; ++i) buffer.write(i * 4096, view_of(text(4096, 'a')));
@@ -49,7 +51,7 @@ TEST(WriteBuffer, WhatIsFlyingIsNotOvertaken) {
   buffer.write(1, view_of("new"));
   EXPECT_FALSE(buffer.take()) << "two requests for the same bytes could be applied in either order";
   EXPECT_EQ(overlaid(buffer, 0, "....."), "onew.");
-  EXPECT_TRUE(buffer.answered(first->id, 1));
+  EXPECT_TRUE(buffer.answered(first->id, at_boot(1)));
   const auto second = buffer.take();
   ASSERT_TRUE(second);
   EXPECT_EQ(second->offset, 1u);
@@ -68,11 +70,11 @@ TEST(WriteBuffer, AFailedPieceDoesNotHideNewerBytes) {
 TEST(WriteBuffer, SentBytesStayUntilCommitted) {
   WriteBuffer buffer;
   buffer.write(0, view_of("aaaa"));
-  EXPECT_TRUE(buffer.answered(buffer.take()->id, 7));
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, at_boot(7)));
   const auto covered = buffer.covered();
-  EXPECT_EQ(covered.boots, (std::map<std::uint64_t, std::uint64_t>{{0, 7}}));
+  EXPECT_EQ(covered.landings, (WriteBuffer::Landings{{0, at_boot(7)}}));
   buffer.write(8, view_of("bb"));
-  EXPECT_TRUE(buffer.answered(buffer.take()->id, 7));
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, at_boot(7)));
   buffer.committed(covered);
   EXPECT_EQ(buffer.held_bytes(), 2u) << "what was answered after the commit began is not covered by it";
   EXPECT_TRUE(buffer.uncommitted());
@@ -85,10 +87,10 @@ TEST(WriteBuffer, ARestartSeenByAWriteSendsTheChunkAgain) {
   WriteBuffer buffer;
   buffer.write(0, view_of("aaaa"));
   buffer.write(kChunkBytes, view_of("cccc"));
-  EXPECT_TRUE(buffer.answered(buffer.take()->id, 7));
-  EXPECT_TRUE(buffer.answered(buffer.take()->id, 9));
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, at_boot(7)));
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, at_boot(9)));
   buffer.write(10, view_of("bb"));
-  EXPECT_TRUE(buffer.answered(buffer.take()->id, 8));
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, at_boot(8)));
   const auto again = buffer.take();
   ASSERT_TRUE(again);
   EXPECT_EQ(again->offset, 0u);
@@ -98,7 +100,7 @@ TEST(WriteBuffer, ARestartSeenByAWriteSendsTheChunkAgain) {
 TEST(WriteBuffer, ARestartSeenByTheCommitSendsWhatItCovers) {
   WriteBuffer buffer;
   buffer.write(0, view_of("aaaa"));
-  EXPECT_TRUE(buffer.answered(buffer.take()->id, 7));
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, at_boot(7)));
   buffer.write(1, view_of("b"));
   EXPECT_TRUE(buffer.restarted(buffer.covered()));
   EXPECT_EQ(overlaid(buffer, 0, "...."), "abaa");
@@ -108,11 +110,38 @@ TEST(WriteBuffer, ARestartSeenByTheCommitSendsWhatItCovers) {
 TEST(WriteBuffer, ARestartAfterLettingGoIsReported) {
   WriteBuffer buffer;
   buffer.write(0, view_of("aaaa"));
-  EXPECT_TRUE(buffer.answered(buffer.take()->id, 7));
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, at_boot(7)));
   buffer.let_go();
   EXPECT_EQ(buffer.held_bytes(), 0u);
-  EXPECT_EQ(buffer.covered().boots.size(), 1u) << "fsync must still cover it";
+  EXPECT_EQ(buffer.covered().landings.size(), 1u) << "fsync must still cover it";
   EXPECT_FALSE(buffer.restarted(buffer.covered()));
+}
+
+TEST(WriteBuffer, AnotherChunkInTheSamePlaceIsNoRestart) {
+  WriteBuffer buffer;
+  buffer.write(0, view_of("aaaa"));
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, at_boot(7)));
+  buffer.let_go();  // and another mount cuts the file and writes it anew
+  buffer.write(0, view_of("bb"));
+  const Landing other{ChunkId{6}, 9};
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, other)) << "what the old chunk held was cut off, not lost";
+  EXPECT_FALSE(buffer.dirty());
+  EXPECT_EQ(buffer.covered().landings, (WriteBuffer::Landings{{0, other}}));
+  EXPECT_TRUE(buffer.restarted(buffer.covered())) << "the new chunk's bytes are all here";
+  EXPECT_EQ(buffer.dirty_bytes(), 2u);
+}
+
+TEST(WriteBuffer, ACutIsCommittedAndARestartAfterItIsReported) {
+  WriteBuffer buffer;
+  EXPECT_TRUE(buffer.changed(3, at_boot(7)));
+  EXPECT_TRUE(buffer.uncommitted()) << "fsync must cover it";
+  EXPECT_EQ(buffer.covered().landings, (WriteBuffer::Landings{{3, at_boot(7)}}));
+  EXPECT_FALSE(buffer.changed(3, at_boot(8))) << "the first cut may be undone";
+  EXPECT_FALSE(buffer.restarted(buffer.covered()));
+  EXPECT_FALSE(buffer.uncommitted());
+  EXPECT_TRUE(buffer.changed(3, at_boot(8)));
+  buffer.committed(buffer.covered());
+  EXPECT_FALSE(buffer.uncommitted());
 }
 
 TEST(WriteBuffer, StableSizeStopsBeforeTheFirstUnsentByte) {
@@ -123,7 +152,7 @@ TEST(WriteBuffer, StableSizeStopsBeforeTheFirstUnsentByte) {
   EXPECT_EQ(buffer.stable_size(500, 200), 500u) << "an overwrite below the committed size does not count";
   const auto flight = buffer.take();
   EXPECT_EQ(buffer.stable_size(100, 0), 0u);
-  EXPECT_TRUE(buffer.answered(flight->id, 1));
+  EXPECT_TRUE(buffer.answered(flight->id, at_boot(1)));
   EXPECT_EQ(buffer.stable_size(100, 0), 100u);
 }
 
@@ -183,7 +212,7 @@ class Model {
       kernel_.replace(flight.offset - kBase, flight.piece.length, text_of(flight.piece.view()));
     }
     if (arrives) {
-      EXPECT_TRUE(buffer_.answered(flight.id, boot_));
+      EXPECT_TRUE(buffer_.answered(flight.id, at_boot(boot_)));
     } else {
       buffer_.failed(flight.id);
     }
@@ -199,8 +228,8 @@ class Model {
   }
   void commit() {
     const auto covered = buffer_.covered();
-    if (covered.boots.empty()) return;
-    if (covered.boots.begin()->second != boot_) {
+    if (covered.landings.empty()) return;
+    if (covered.landings.begin()->second.boot != boot_) {
       EXPECT_TRUE(buffer_.restarted(covered));
       return;
     }
