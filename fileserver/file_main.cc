@@ -4,6 +4,7 @@
 
 #include "base/curl_transport.h"
 #include "base/server_main.h"
+#include "fileserver/checkpoint_duty.h"
 #include "fileserver/file_back.h"
 #include "fileserver/file_ops.h"
 #include "fileserver/scrubber.h"
@@ -13,7 +14,6 @@ namespace {
 
 constexpr std::size_t kInstanceBytes = 16;
 constexpr unsigned kSideThreads = 2;   // beside the front's: one more member at a time, and one's own sync
-constexpr Duration kCheckpointLook = 200ms;
 
 struct FileConfig {
   ServerConfig server;
@@ -55,29 +55,6 @@ void allow_many_files() {
   limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 16384);
   static_cast<void>(setrlimit(RLIMIT_NOFILE, &limit));
 }
-
-// Checkpoints when they are due; the journal's next segment before that.
-class CheckpointDuty final : public Duty {
- public:
-  CheckpointDuty(ChunkStore& store, Log& log) : store_(store), log_(log) {}
-  MonoTime next_tick() override { return next_; }
-  void tick(MonoTime now) override {
-    next_ = now + kCheckpointLook;
-    if (store_.failed()) return;
-    Status status = store_.prepare();
-    if (status && store_.checkpoint_due()) status = store_.checkpoint();
-    if (!status && now >= quiet_until_) {
-      log_.warning("the journal cannot be checkpointed", {{"why", status.error()}});
-      quiet_until_ = now + 60s;
-    }
-  }
-
- private:
-  ChunkStore& store_;
-  Log& log_;
-  MonoTime next_{};
-  MonoTime quiet_until_{};
-};
 
 Status serve(Config& file, const std::string& path, Files& files) {
   const FileConfig config = TRY(FileConfig::read(file, files, path));

@@ -1,0 +1,123 @@
+// Programs on mounts of a whole simulated cluster, while servers crash and messages get lost: everything that they
+// read is what one machine could have answered.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include "tests/cluster/fs_programs.h"
+
+namespace conclave::sim {
+namespace {
+
+TEST(FsCluster, WhatAMountWritesItAndAnotherReads) {
+  FsWorld world(1, {.mounts = 2});
+  const Bytes bytes = FileHistory::content(77, 200'000);
+  world.on_mount(0, [&](SimMount& mount) {
+    const auto handle = mount.create("a", O_RDWR);
+    ASSERT_TRUE(handle) << handle.error().message;
+    ASSERT_TRUE(mount.write(*handle, 0, bytes));
+    EXPECT_EQ(*mount.read(*handle, 0, 300'000), string_of(bytes));
+    EXPECT_TRUE(mount.fsync(*handle));
+    mount.close(*handle);
+  });
+  world.on_mount(1, [&](SimMount& mount) {
+    EXPECT_EQ(mount.stat("a")->size_bytes(), bytes.size());
+    const auto handle = mount.open("a", O_RDONLY);
+    ASSERT_TRUE(handle) << handle.error().message;
+    EXPECT_EQ(*mount.read(*handle, 0, 300'000), string_of(bytes));
+    mount.close(*handle);
+  });
+}
+
+// Runs `scenario` for each seed, until one fails.
+void for_seeds(std::uint64_t few, const std::function<void(std::uint64_t seed)>& scenario) {
+  const Seeds seeds = Seeds::of(few);
+  for (std::uint64_t seed = seeds.first; seed < seeds.first + seeds.count; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    scenario(seed);
+    if (testing::Test::HasFailure()) return;
+  }
+}
+
+TEST(FsCluster, OneMountReadsWhatItWrote) {
+  for_seeds(4, [](std::uint64_t seed) {
+    FsWorld world(seed, {.mounts = 1});
+    FsPrograms programs(world, {.steps = 150});
+    programs.make_files();
+    programs.start(0);
+    programs.finish();
+    programs.read_all(0);
+  });
+}
+
+TEST(FsCluster, EachOfTwoMountsReadsWhatTheOtherWrote) {
+  for_seeds(4, [](std::uint64_t seed) {
+    FsWorld world(seed, {.mounts = 2, .file_servers = 3});
+    FsPrograms programs(world, {.steps = 80});
+    programs.make_files();
+    for (const int mount : {0, 0, 1, 1}) programs.start(mount);
+    programs.finish();
+    for (const int mount : {0, 1}) programs.read_all(mount);
+  });
+}
+
+TEST(FsCluster, ReadsSeeTheLastWriteAlthoughMessagesGetLost) {
+  for_seeds(4, [](std::uint64_t seed) {
+    FsWorld world(seed, {.mounts = 2, .file_servers = 3});
+    FsPrograms programs(world, {.steps = 50, .may_fail = true});
+    programs.make_files();
+    world.sim.network.faults.drop_request = 0.01;
+    world.sim.network.faults.drop_reply = 0.01;
+    world.sim.network.faults.duplicate = 0.02;
+    for (const int mount : {0, 0, 1}) programs.start(mount);
+    programs.finish();
+    world.sim.network.faults = {};
+    world.settle();
+    for (const int mount : {0, 1}) programs.read_all(mount);
+  });
+}
+
+// What crashes, and how: kill -9, or with the power.
+void crash_while_programs_run(std::uint64_t seed, const std::function<SimServer&(FsWorld&)>& which, bool power) {
+  FsWorld world(seed, {.mounts = 2, .file_servers = 3});
+  FsPrograms programs(world, {.steps = 60, .pause = 200ms, .may_fail = true});
+  programs.make_files();
+  for (const int mount : {0, 0, 1}) programs.start(mount);
+  for (int i = 0; i < 3 && programs.running(); ++i) {
+    world.sim.scheduler.sleep_for(Duration(static_cast<std::int64_t>(world.sim.random.below(3'000'000'000))));
+    const auto away = Duration(static_cast<std::int64_t>(world.sim.random.below(6'000'000'000)));
+    SimServer& server = which(world);
+    power ? world.lose_power(server, away) : FsWorld::crash(server, away);
+  }
+  programs.finish();
+  world.settle();
+  world.sim.scheduler.sleep_for(5s);
+  for (const int mount : {0, 1}) programs.read_all(mount);
+}
+
+SimServer& any_file_server(FsWorld& world) { return *world.files[world.sim.random.below(world.files.size())]; }
+
+TEST(FsCluster, AFileServerThatIsKilledLosesNothing) {
+  for_seeds(4, [](std::uint64_t seed) { crash_while_programs_run(seed, any_file_server, false); });
+}
+
+TEST(FsCluster, AFileServerWithoutPowerLosesNothingThatWasSynced) {
+  for_seeds(4, [](std::uint64_t seed) { crash_while_programs_run(seed, any_file_server, true); });
+}
+
+TEST(FsCluster, ADirectoryServerThatIsKilledLosesNothing) {
+  const auto dir = [](FsWorld& world) -> SimServer& { return world.dir; };
+  for_seeds(4, [&](std::uint64_t seed) { crash_while_programs_run(seed, dir, false); });
+}
+
+TEST(FsCluster, ADirectoryServerWithoutPowerLosesNothingThatWasSynced) {
+  const auto dir = [](FsWorld& world) -> SimServer& { return world.dir; };
+  for_seeds(4, [&](std::uint64_t seed) { crash_while_programs_run(seed, dir, true); });
+}
+
+TEST(FsCluster, ALockServerThatIsKilledLosesNothingThatWasSent) {
+  const auto lock = [](FsWorld& world) -> SimServer& { return world.lock; };
+  for_seeds(4, [&](std::uint64_t seed) { crash_while_programs_run(seed, lock, false); });
+}
+
+}  // namespace
+}  // namespace conclave::sim

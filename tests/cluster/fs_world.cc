@@ -1,0 +1,73 @@
+#include "tests/cluster/fs_world.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+namespace conclave::sim {
+namespace {
+
+std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+}  // namespace
+
+FsWorld::FsWorld(std::uint64_t seed, Shape shape)
+    : sim(seed), lock(sim, Role::kLock, "1", seed + 10), dir(sim, Role::kDir, "1", seed + 20) {
+  lock.start_with(lock_server(shape.term));
+  dir.start_with(dir_server(lock.endpoint(), shape.replicas));
+  for (int i = 0; i < shape.file_servers; ++i) {
+    const auto number = static_cast<std::uint64_t>(i) + 1;
+    files.push_back(std::make_unique<SimServer>(sim, Role::kFile, std::to_string(number), seed + 30 + number));
+    files.back()->start_with(file_server(dir.endpoint(), std::string(16, static_cast<char>('a' + i))));
+  }
+  for (int i = 0; i < shape.mounts; ++i) {
+    mounts.push_back(std::make_unique<SimMount>(
+        sim, "mount" + std::to_string(i), SimMount::Cluster{dir.endpoint(), lock.endpoint()}, [this, i] {
+          for (auto& [path, history] : histories_) history->lose_session(i);
+        }));
+  }
+  settle();
+}
+
+FileHistory& FsWorld::history(const std::string& path) {
+  auto& slot = histories_[path];
+  if (!slot) slot = std::make_unique<FileHistory>(path, sim.clock);
+  return *slot;
+}
+
+void FsWorld::on_mount(int number, const std::function<void(SimMount&)>& body) {
+  SimMount& on = mount(number);
+  sim.scheduler.join(on.spawn("program", [&] { body(on); }));
+}
+
+void FsWorld::settle() {
+  for (int i = 0; i < 60; ++i) {
+    bool ready = true;
+    for (const auto& one : mounts) ready &= !one->node().alive() || one->session_open();
+    if (ready && i >= 2) return;   // file servers register within a second
+    sim.scheduler.sleep_for(1s);
+  }
+  ADD_FAILURE() << "the cluster does not settle";
+}
+
+void FsWorld::lose_power(SimServer& server, Duration away) {
+  for (auto& [path, history] : histories_) history->lose_power();
+  server.power_loss();
+  sim.scheduler.sleep_for(away);
+  server.restart();
+}
+
+void FsWorld::crash(SimServer& server, Duration away) {
+  server.kill();
+  server.sim().scheduler.sleep_for(away);
+  server.restart();
+}
+
+Seeds Seeds::of(std::uint64_t few) {
+  return {number_from("CONCLAVE_FIRST_SEED", 1), number_from("CONCLAVE_SEEDS", few)};
+}
+
+}  // namespace conclave::sim

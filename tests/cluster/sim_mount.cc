@@ -1,0 +1,253 @@
+#include "tests/cluster/sim_mount.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "fuse/client_session.h"
+#include "fuse/lease_cache.h"
+#include "fuse/lock_waits.h"
+#include "fuse/parking.h"
+
+namespace conclave::sim {
+namespace {
+
+constexpr fuse_fs::Caller kProgram{0, 0, 1};
+constexpr int kFlushers = 2;
+constexpr int kRecallers = 2;
+constexpr int kReruns = 2;
+
+}  // namespace
+
+struct SimMount::Parts {
+  Simulation& sim;
+  SimTransport& transport;
+  lock::LockClient lock_client;
+  fuse_fs::Servers servers;
+  fuse_fs::Parking parking{sim.waiter};
+  fuse_fs::LeaseCache leases;
+  fuse_fs::LockWaits lock_waits{parking};
+  fuse_fs::ClientSession session;
+  fuse_fs::InodeTable inodes;
+  fuse_fs::OpenTable opens;
+  fuse_fs::ChunkIo chunks{servers};
+  fuse_fs::Flusher flusher;
+  fuse_fs::StatusFiles status{sim.clock};
+  fuse_fs::FsClasses classes;
+  fuse_fs::Fs fs;
+  fuse_fs::AppendFiles appends{fs};
+
+  Parts(Simulation& simulation, SimTransport& seam, const Cluster& cluster, Log& log, const std::string& name,
+        const std::function<void()>& on_lost)
+      : sim(simulation), transport(seam), lock_client(transport, sim.clock, cluster.lock),
+        leases(lock_client, sim.clock, sim.waiter, parking,
+               {[](InodeId) {},   // no kernel, no page cache
+                [this](InodeId inode, LeaseMode keep) { return fs.drain(inode, keep); },
+                [this](InodeId inode) { return fs.is_open(inode); }}),
+        session(lock_client, sim.clock, sim.waiter, sim.random, leases, lock_waits, log, name,
+                {[this, on_lost](const Error& why) {
+                   on_lost();
+                   fs.lose_everything(why);
+                 },
+                 [this, cluster](fuse_fs::OpenedSession& opened) { take_over(opened, cluster.dir); }}),
+        flusher(servers, chunks, inodes, sim.clock, sim.waiter, parking, log,
+                [this](InodeId inode) { leases.release_soon(inode); }),
+        fs({servers, lock_client, cluster.lock.name, [this] { return session.current(); }, leases, lock_waits, inodes,
+            opens, chunks, flusher, status, classes, sim.clock, sim.waiter}) {
+    classes.of(dir::v1::APPEND) = appends.row();
+  }
+  void take_over(fuse_fs::OpenedSession& opened, const Endpoint& dir_server) {
+    servers.take_over(std::make_shared<dir::DirClient>(
+                          transport, sim.clock, dir_server,
+                          dir::DirClient::Session{opened.id(), opened.generation(), opened.pass()}, sim.waiter),
+                      std::make_shared<file::FileClient>(transport, sim.clock, sim.waiter, kSimCluster, opened.id(),
+                                                         opened.generation()));
+  }
+};
+
+SimMount::SimMount(Simulation& sim, const std::string& name, Cluster cluster, std::function<void()> on_lost)
+    : sim_(sim), cluster_(std::move(cluster)), on_lost_(std::move(on_lost)), log_(name, sim_log_level()),
+      node_(sim.network, name), transport_(sim.network, node_, sim_peer(Role::kHost, name)) {
+  build();
+}
+
+SimMount::~SimMount() { node_.kill(); }
+
+void SimMount::build() {
+  parts_ = std::make_unique<Parts>(sim_, transport_, cluster_, log_, node_.name(), on_lost_);
+  Parts& parts = *parts_;
+  node_.spawn("session", [this, &parts] {
+    while (!parts.session.open()) sim_.scheduler.sleep_for(100ms);
+    node_.run_duty("renew", parts.session);
+    node_.spawn("events", [&parts] { parts.session.run_events(); });
+  });
+  for (int i = 0; i < kReruns; ++i) node_.spawn("rerun", [&parts] { parts.parking.run(); });
+  for (int i = 0; i < kRecallers; ++i) node_.spawn("recalls", [&parts] { parts.leases.run_recalls(); });
+  for (int i = 0; i < kFlushers; ++i) node_.spawn("flush", [&parts] { parts.flusher.run(); });
+  node_.run_duty("age", parts.flusher);
+}
+
+void SimMount::kill() {
+  node_.kill();
+  on_lost_();
+  parts_.reset();
+}
+
+void SimMount::restart() {
+  node_.start();
+  build();
+}
+
+Status SimMount::unmount() {
+  const std::size_t left = parts_->flusher.flush_all(sim_.clock.now() + 30s);
+  if (left != 0) return Error(Errc::kUnavailable, "files could not be written back in time");
+  TRY(parts_->leases.return_all());
+  parts_->session.stop();
+  return parts_->session.close();
+}
+
+fuse_fs::Fs& SimMount::fs() { return parts_->fs; }
+bool SimMount::session_open() const { return parts_->session.current() != nullptr && parts_->session.usable(); }
+
+void SimMount::wait_for(fuse_fs::ParkKey key) {
+  auto delivered = std::make_shared<bool>(false);
+  parts_->parking.park(key, [this, delivered] {
+    *delivered = true;
+    sim_.waiter.wake(delivered.get());
+  });
+  while (!*delivered) {
+    const auto seen = sim_.waiter.observe(delivered.get());
+    if (!*delivered) sim_.waiter.wait(delivered.get(), seen, kNever);
+  }
+}
+
+// --- Names. The kernel's count of look-ups only rises: a program's paths are few.
+
+Result<InodeId> SimMount::look_up(InodeId parent, const std::string& name) {
+  return run([&]() -> Result<InodeId> {
+    const auto entry = TRY(fs().lookup(kProgram, parent, name));
+    if (entry.attr.inode() == 0) return Error(Errc::kNotFound, name);
+    return InodeId{entry.attr.inode()};
+  });
+}
+
+Result<SimMount::Place> SimMount::place_of(const std::string& path) {
+  Place place{kRootInode, path};
+  for (;;) {
+    const auto slash = place.name.find('/');
+    if (slash == std::string::npos) return place;
+    place.parent = TRY(look_up(place.parent, place.name.substr(0, slash)));
+    place.name.erase(0, slash + 1);
+  }
+}
+
+Result<InodeId> SimMount::walk(const std::string& path) {
+  if (path.empty()) return kRootInode;
+  const Place place = TRY(place_of(path));
+  return look_up(place.parent, place.name);
+}
+
+Result<std::uint64_t> SimMount::create(const std::string& path, int flags) {
+  const Place place = TRY(place_of(path));
+  fuse_fs::NewNode node;
+  node.name = place.name;
+  node.mode = S_IFREG | 0644;
+  return run([&]() -> Result<std::uint64_t> {
+    return TRY(fs().create(kProgram, place.parent, node, flags | O_CREAT)).open.handle;
+  });
+}
+
+Status SimMount::make_directory(const std::string& path) {
+  const Place place = TRY(place_of(path));
+  fuse_fs::NewNode node;
+  node.name = place.name;
+  node.mode = S_IFDIR | 0755;
+  return run([&]() -> Status {
+    TRY(fs().make(kProgram, place.parent, node));
+    return {};
+  });
+}
+
+Status SimMount::unlink(const std::string& path) {
+  const Place place = TRY(place_of(path));
+  return run([&] { return fs().remove(kProgram, place.parent, place.name, false); });
+}
+
+Status SimMount::rename(const std::string& from, const std::string& to) {
+  const Place source = TRY(place_of(from));
+  const Place target = TRY(place_of(to));
+  fuse_fs::Fs::Rename request{source.parent, source.name, target.parent, target.name};
+  return run([&] { return fs().rename(kProgram, request); });
+}
+
+Status SimMount::sync_directory(const std::string& path) {
+  const InodeId inode = TRY(walk(path));
+  return run([&] { return fs().sync_directory(inode); });
+}
+
+Result<std::vector<std::string>> SimMount::list(const std::string& path) {
+  const InodeId inode = TRY(walk(path));
+  const auto opened = TRY(run([&] { return fs().open_directory(kProgram, inode); }));
+  std::vector<std::string> names;
+  const Status listed = [&]() -> Status {
+    for (std::uint64_t offset = 0;;) {
+      const std::size_t before = names.size();
+      const std::uint64_t from = offset;
+      TRY(run([&] {
+        names.resize(before);
+        offset = from;
+        return fs().list(kProgram, opened.handle, from, false, [&](const fuse_fs::ListedEntry& entry) {
+          offset = entry.next;
+          names.emplace_back(entry.name);
+          return true;
+        });
+      }));
+      if (names.size() == before) return {};
+    }
+  }();
+  fs().release_directory(opened.handle);
+  TRY(listed);
+  std::erase_if(names, [](const std::string& name) { return name == "." || name == ".."; });
+  return names;
+}
+
+// --- Attributes and bytes.
+
+Result<dir::v1::Attr> SimMount::stat(const std::string& path) {
+  const InodeId inode = TRY(walk(path));
+  return run([&]() -> Result<dir::v1::Attr> { return TRY(fs().attributes(kProgram, inode)).attr; });
+}
+
+Status SimMount::truncate(const std::string& path, std::uint64_t size) {
+  const InodeId inode = TRY(walk(path));
+  fuse_fs::AttrChange change;
+  change.size = size;
+  return run([&]() -> Status {
+    TRY(fs().change_attributes(kProgram, inode, change, false));
+    return {};
+  });
+}
+
+Result<std::uint64_t> SimMount::open(const std::string& path, int flags) {
+  const InodeId inode = TRY(walk(path));
+  return run([&]() -> Result<std::uint64_t> { return TRY(fs().open(kProgram, inode, flags)).handle; });
+}
+
+void SimMount::close(std::uint64_t handle) { fs().release(handle, std::nullopt); }
+
+Result<std::size_t> SimMount::write(std::uint64_t handle, std::uint64_t offset, ByteView bytes) {
+  return run([&] { return fs().write(kProgram, handle, kNoInode, {offset, bytes, false}); });
+}
+
+Result<std::string> SimMount::read(std::uint64_t handle, std::uint64_t offset, std::uint64_t length) {
+  return run([&]() -> Result<std::string> { return TRY(fs().read(kProgram, handle, {offset, length, 0})).bytes; });
+}
+
+Status SimMount::fsync(std::uint64_t handle) {
+  return run([&] { return fs().sync(handle); });
+}
+
+Status SimMount::allocate(std::uint64_t handle, const fuse_fs::AllocateRequest& request) {
+  return run([&] { return fs().allocate(kProgram, handle, request); });
+}
+
+}  // namespace conclave::sim

@@ -1,0 +1,86 @@
+// A mount of a simulated cluster: the core of fuse/ with the real session, leases, flusher and clients, wired as
+// fuse_main wires them, and programs that call it as a kernel without a page cache would. kill() is kill -9.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "fuse/append_files.h"
+#include "fuse/fs.h"
+#include "tests/cluster/sim_servers.h"
+
+namespace conclave::sim {
+
+class SimMount {
+ public:
+  struct Cluster {
+    Endpoint dir, lock;
+  };
+  // `on_lost`: its session is gone, and with it what it had not sent.
+  SimMount(Simulation& sim, const std::string& name, Cluster cluster, std::function<void()> on_lost);
+  ~SimMount();
+  SimMount(const SimMount&) = delete;
+
+  void kill();
+  void restart();   // after kill(): a new session, nothing remembered
+  // Writes back, returns the leases and ends the session, as unmounting does. From a task of the mount.
+  Status unmount();
+
+  // A program on this mount.
+  SimScheduler::TaskId spawn(const std::string& what, std::function<void()> body) {
+    return node_.spawn(what, std::move(body));
+  }
+  [[nodiscard]] SimNode& node() { return node_; }
+  [[nodiscard]] const std::string& name() const { return node_.name(); }
+  [[nodiscard]] fuse_fs::Fs& fs();
+  [[nodiscard]] bool session_open() const;
+  // Runs `op` (returning Result or Status) as the adapter does: again from its beginning when what it waits for came.
+  template <class Op>
+  auto run(Op op) {
+    for (;;) {
+      auto result = op();
+      if (result || result.error().code != Errc::kPending) return result;
+      wait_for(result.error().key);
+    }
+  }
+
+  // Calls of programs, by path below the root ("dir/name"); descriptors are Fs's handles.
+  Result<std::uint64_t> create(const std::string& path, int flags);   // O_CREAT; O_EXCL and others in `flags`
+  Result<std::uint64_t> open(const std::string& path, int flags);
+  void close(std::uint64_t handle);
+  Result<std::size_t> write(std::uint64_t handle, std::uint64_t offset, ByteView bytes);
+  Result<std::string> read(std::uint64_t handle, std::uint64_t offset, std::uint64_t length);
+  Status fsync(std::uint64_t handle);
+  Status allocate(std::uint64_t handle, const fuse_fs::AllocateRequest& request);
+  Status truncate(const std::string& path, std::uint64_t size);
+  Result<dir::v1::Attr> stat(const std::string& path);
+  Status make_directory(const std::string& path);
+  Status unlink(const std::string& path);
+  Status rename(const std::string& from, const std::string& to);
+  Status sync_directory(const std::string& path);
+  Result<std::vector<std::string>> list(const std::string& path);
+
+ private:
+  struct Parts;
+  struct Place {
+    InodeId parent{};
+    std::string name;
+  };
+  void build();
+  void wait_for(fuse_fs::ParkKey key);
+  Result<Place> place_of(const std::string& path);
+  Result<InodeId> walk(const std::string& path);
+  Result<InodeId> look_up(InodeId parent, const std::string& name);
+
+  Simulation& sim_;
+  const Cluster cluster_;
+  const std::function<void()> on_lost_;
+  Log log_;
+  std::unique_ptr<Parts> parts_;
+  SimNode node_;
+  SimTransport transport_;
+};
+
+}  // namespace conclave::sim

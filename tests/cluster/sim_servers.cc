@@ -1,0 +1,195 @@
+#include "tests/cluster/sim_servers.h"
+
+#include <cstdlib>
+
+#include "base/check.h"
+#include "base/sqlite.h"
+#include "dirserver/dir_duties.h"
+#include "dirserver/dir_ops.h"
+#include "fileserver/checkpoint_duty.h"
+#include "fileserver/file_back.h"
+#include "fileserver/file_ops.h"
+#include "fileserver/scrubber.h"
+#include "lockserver/epoch_file.h"
+#include "lockserver/lock_ops.h"
+
+namespace conclave::sim {
+namespace {
+
+constexpr const char* kFolder = "data";
+
+template <class Value>
+Value must(Result<Value> result) {
+  if (!result) std::fprintf(stderr, "%s\n", result.error().message.c_str());
+  CHECK(result);
+  return std::move(result).value();
+}
+
+struct LockParts {
+  lock::EpochFile epoch;
+  lock::LockOps ops;
+  Router router;
+
+  LockParts(SimServer& process, lock::EpochFile begun, const lock::LockOps::Options& options)
+      : epoch(std::move(begun)), ops(kSimCluster, options, process.sim().clock, process.sim().random, process.log()),
+        router(process.sim().clock) {
+    ops.add_routes(router);
+    process.node().listen(kFrontPort, router);
+    process.node().run_duty("expiry", ops);
+  }
+};
+
+struct DirParts {
+  SqliteVfs vfs;
+  dir::ServerTable servers;
+  dir::SessionGate gate{kSimCluster};
+  const dir::Change::Placing placing;
+  lock::LockClient locks;
+  std::unique_ptr<dir::DirStore> store;
+  dir::DirOps ops;
+  Router router;
+  dir::LockSync lock_sync;
+  dir::OrphanSweep orphan_sweep;
+  dir::SyncTick sync_tick;
+  dir::Checkpointing checkpointing;
+
+  DirParts(SimServer& process, const Endpoint& lock, unsigned replicas)
+      : vfs(process.disk()), servers(process.sim().random.u64()), placing{servers, process.sim().clock, replicas, 1},
+        locks(process.transport(), process.sim().clock, lock),
+        store(must(dir::DirStore::open(vfs, std::string(kFolder) + "/dir.db", 4, placing, process.sim().clock,
+                                       process.sim().waiter, process.log()))),
+        ops(*store, gate, placing, process.sim().random.u64(), process.log()), router(process.sim().clock),
+        lock_sync(*store, gate, servers, locks, process.sim().clock, process.log()),
+        orphan_sweep(*store, locks, process.sim().clock, process.log()),
+        sync_tick(*store, process.sim().clock, process.log()),
+        checkpointing(*store, process.sim().clock, process.log()) {
+    know_what_is_stored(process.sim().clock);
+    ops.add_to(router);
+    SimNode& node = process.node();
+    node.listen(kFrontPort, router);
+    node.run_duty("lock sync", lock_sync);
+    node.run_duty("orphan sweep", orphan_sweep);
+    node.run_duty("sync tick", sync_tick);
+    node.run_duty("checkpoint", checkpointing);
+  }
+  void know_what_is_stored(Clock& clock) {
+    gate.know(store->sessions_at_start(), clock.now());
+    using Rows = std::vector<dir::ServerRow>;
+    using Fences = std::vector<dir::View::Fence>;
+    for (const auto& row : must(store->read<Rows>([](dir::View& view) { return view.servers(); }))) servers.know(row);
+    for (const auto& fence : must(store->read<Fences>([](dir::View& view) { return view.fences(0); }))) {
+      gate.know_fence(fence.session, fence.number);
+    }
+  }
+};
+
+struct FileParts {
+  std::unique_ptr<file::ChunkStore> store;
+  dir::DirClient dir;
+  file::ParallelCalls calls;
+  file::Membership membership;
+  file::Admission admission;
+  file::Replicator replicator;
+  file::BlockRepair repair;
+  file::FileOps ops;
+  file::FileBack back_ops;
+  file::CheckpointDuty checkpoints;
+  file::Scrubber scrubber;
+  Router front, back;
+
+  FileParts(SimServer& process, const Endpoint& dir_server, const std::string& instance)
+      : store(must(file::ChunkStore::open(
+            {process.disk(), process.sim().clock, process.sim().waiter, process.sim().random, process.log()}, kFolder,
+            small_journal()))),
+        dir(process.transport(), process.sim().clock, dir_server), calls(process.sim().waiter),
+        membership({kSimCluster, "sim", kFrontPort, kBackPort, instance, process.sim().random.u64()}, dir, *store,
+                   process.sim().clock, process.log()),
+        admission(membership),
+        replicator({*store, membership, dir, process.transport(), process.sim().clock, process.sim().waiter, calls,
+                    process.log()}),
+        repair(*store, membership, process.transport(), process.sim().clock, process.log()),
+        ops({*store, membership, admission, replicator, repair, dir, process.sim().clock, process.log()}),
+        back_ops(*store, membership, admission), checkpoints(*store, process.log()),
+        scrubber(*store, repair, process.disk(), kFolder, process.sim().clock, process.log(), {8u << 20, 1s}),
+        front(process.sim().clock), back(process.sim().clock) {
+    ops.add_to(front);
+    back_ops.add_to(back);
+    SimNode& node = process.node();
+    node.listen(kFrontPort, front);
+    node.listen(kBackPort, back);
+    for (int i = 0; i < 2; ++i) node.spawn("side", [this] { calls.run(); });
+    node.run_duty("heartbeat", membership);
+    node.run_duty("checkpoint", checkpoints);
+    node.run_duty("scrub", scrubber);
+  }
+  // Many checkpoints and segments in a short run.
+  static file::ChunkStore::Options small_journal() {
+    file::ChunkStore::Options options;
+    options.journal.segment_bytes = 4u << 20;
+    options.checkpoint_bytes = 1u << 20;
+    return options;
+  }
+};
+
+}  // namespace
+
+LogLevel sim_log_level() {
+  const char* wanted = std::getenv("CONCLAVE_SIM_LOG");
+  return wanted != nullptr && std::string_view(wanted) == "info" ? LogLevel::kInfo : LogLevel::kError;
+}
+
+Peer sim_peer(Role role, const std::string& name) {
+  Peer peer;
+  peer.role = role;
+  peer.name = name;
+  for (std::size_t i = 0; i < name.size(); ++i) peer.fingerprint[i % 32] ^= static_cast<std::uint8_t>(name[i]);
+  return peer;
+}
+
+SimServer::SimServer(Simulation& sim, Role role, const std::string& name, std::uint64_t disk_seed)
+    : sim_(sim), disk_(disk_seed), log_(std::string(name_of(role)) + " " + name, sim_log_level()),
+      node_(sim.network, std::string(name_of(role)) + name, server_dns_name(role, name, kSimCluster), &disk_),
+      transport_(sim.network, node_, sim_peer(role, name)) {
+  CHECK(disk_.make_folders(kFolder));
+}
+
+void SimServer::start_with(Build build) {
+  build_ = std::move(build);
+  parts_ = build_(*this);
+}
+
+void SimServer::kill() {
+  if (node_.alive()) node_.kill();
+  parts_.reset();
+}
+
+void SimServer::power_loss() {
+  node_.power_loss();
+  parts_.reset();
+}
+
+void SimServer::restart() {
+  node_.start();
+  parts_ = build_(*this);
+}
+
+SimServer::Build lock_server(Duration term) {
+  return [term](SimServer& process) {
+    lock::EpochFile epoch = must(lock::EpochFile::begin(process.disk(), kFolder));
+    lock::LockOps::Options options;
+    options.term = lock::SessionTerm{term};
+    options.epoch = epoch.epoch();
+    if (!epoch.clean()) options.quiet_until = process.sim().clock.now() + options.term.at_server();
+    return std::make_shared<LockParts>(process, std::move(epoch), options);
+  };
+}
+
+SimServer::Build dir_server(const Endpoint& lock, unsigned replicas) {
+  return [lock, replicas](SimServer& process) { return std::make_shared<DirParts>(process, lock, replicas); };
+}
+
+SimServer::Build file_server(const Endpoint& dir, const std::string& instance) {
+  return [dir, instance](SimServer& process) { return std::make_shared<FileParts>(process, dir, instance); };
+}
+
+}  // namespace conclave::sim

@@ -1,0 +1,63 @@
+// The servers of a simulated cluster: the real ones, wired as their mains wire them, each a SimNode with a disk of its
+// own that outlives it. kill() is kill -9, power_loss() also takes what the disk was not synced to keep; restart()
+// begins anew from the disk.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/ids.h"
+#include "base/log.h"
+#include "tests/support/simulation.h"
+
+namespace conclave::sim {
+
+inline constexpr ClusterId kSimCluster{7, 7};
+inline constexpr std::uint16_t kFrontPort = 1;
+inline constexpr std::uint16_t kBackPort = 2;
+
+// CONCLAVE_SIM_LOG=info shows what the servers and mounts log; otherwise nothing is shown.
+LogLevel sim_log_level();
+Peer sim_peer(Role role, const std::string& name);
+
+// A server process. What runs in it is built by `build` at each start and lives until its tasks have ended.
+class SimServer {
+ public:
+  using Build = std::function<std::shared_ptr<void>(SimServer&)>;
+  SimServer(Simulation& sim, Role role, const std::string& name, std::uint64_t disk_seed);
+  ~SimServer() { kill(); }
+  SimServer(const SimServer&) = delete;
+
+  void start_with(Build build);   // the first start
+  void kill();
+  void power_loss();
+  void restart();                 // after kill() or power_loss()
+  void pause() { node_.pause(); }
+  void resume() { node_.resume(); }
+
+  [[nodiscard]] Endpoint endpoint() const { return node_.endpoint(kFrontPort); }
+  [[nodiscard]] const std::string& name() const { return node_.name(); }
+  [[nodiscard]] Simulation& sim() { return sim_; }
+  [[nodiscard]] SimFiles& disk() { return disk_; }
+  [[nodiscard]] SimNode& node() { return node_; }
+  [[nodiscard]] SimTransport& transport() { return transport_; }
+  [[nodiscard]] Log& log() { return log_; }
+
+ private:
+  Simulation& sim_;
+  SimFiles disk_;
+  Log log_;
+  Build build_;
+  std::shared_ptr<void> parts_;
+  SimNode node_;
+  SimTransport transport_;
+};
+
+// For SimServer::start_with.
+SimServer::Build lock_server(Duration term);
+SimServer::Build dir_server(const Endpoint& lock, unsigned replicas);
+// `instance`: 16 bytes that stay the same over restarts.
+SimServer::Build file_server(const Endpoint& dir, const std::string& instance);
+
+}  // namespace conclave::sim
