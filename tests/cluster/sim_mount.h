@@ -41,8 +41,10 @@ class SimMount {
   auto run(Op op) {
     for (;;) {
       auto result = op();
-      if (result || result.error().code != Errc::kPending) return result;
-      wait_for(result.error().key);
+      if (result) return result;
+      const Error error = fs().await_session(result.error());
+      if (error.code != Errc::kPending) return result;
+      wait_for(error.key);
     }
   }
 
