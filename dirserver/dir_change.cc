@@ -9,12 +9,14 @@ namespace {
 
 constexpr std::size_t kMaxCachedNodes = 4096;      // ~1 MiB
 constexpr std::uint64_t kChunksPerOperation = 257;  // Place's 256, or a Create's or Seal's one
+// Each start raises the bound of inodes by 32,000 at least: 2^38 changes of one inode until the next.
+constexpr unsigned kChangesBits = 24;
 
 }  // namespace
 
 Result<std::unique_ptr<Change>> Change::over(Database& database, const Placing& placing) {
   std::unique_ptr<Change> out(new Change(placing));
-  out->view_ = TRY(View::over(database));
+  out->view_ = TRY(View::over(database, 0));
   const std::pair<Statement*, std::string_view> statements[] = {
       {&out->load_,
        "SELECT inode_bound, chunk_bound, cookie_bound, commits, inodes, chunks, orphans FROM state WHERE one = 1"},
@@ -56,6 +58,7 @@ Result<std::unique_ptr<Change>> Change::over(Database& database, const Placing& 
   TRY(out->load_state());
   // What lies below the bounds may have been given out before.
   for (Numbers* numbers : {&out->inodes_, &out->chunks_, &out->cookies_}) numbers->next = numbers->bound;
+  out->view_->change_floor_ = out->inodes_.bound << kChangesBits;
   out->ended(true);
   return out;
 }
@@ -87,6 +90,7 @@ void Change::touch(Node& node, bool data) {
 
 Node& Change::add_node(Node node) {
   wrote_ = true;
+  node.change = std::max(node.change, change_floor());
   const InodeId inode = node.inode;
   dirty_[inode] = true;
   ++counts_.inodes;

@@ -33,6 +33,9 @@ class Change {
   static Result<std::unique_ptr<Change>> over(Database& database, const Placing& placing);
 
   View& view() { return *view_; }
+  // Change numbers of this start are this one or larger, and larger than all of earlier starts, also than those that a
+  // power loss took back: whoever compares them takes what D says now for the truth. As durable as the bound of inodes.
+  [[nodiscard]] std::uint64_t change_floor() const { return view_->change_floor_; }
   [[nodiscard]] std::int64_t now_ns() const { return now_ns_; }
   [[nodiscard]] const Placing& placing() const { return placing_; }
 

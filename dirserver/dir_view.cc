@@ -1,5 +1,7 @@
 #include "dirserver/dir_view.h"
 
+#include <algorithm>
+
 namespace conclave::dir {
 namespace {
 
@@ -10,8 +12,9 @@ namespace {
 
 }  // namespace
 
-Result<std::unique_ptr<View>> View::over(Database& database) {
+Result<std::unique_ptr<View>> View::over(Database& database, std::uint64_t change_floor) {
   std::unique_ptr<View> view(new View);
+  view->change_floor_ = change_floor;
   const std::pair<Statement*, std::string_view> statements[] = {
       {&view->begin_, "BEGIN"},
       {&view->end_, "COMMIT"},
@@ -48,7 +51,7 @@ void View::end() {
   nodes_.clear();
 }
 
-Node View::node_of(const Statement& row, int first) {
+Node View::node_of(const Statement& row, int first) const {
   const auto u32 = [&](int column) { return static_cast<std::uint32_t>(row.i64(first + column)); };
   Node out;
   out.inode = InodeId{row.u64(first)};
@@ -63,7 +66,7 @@ Node View::node_of(const Statement& row, int first) {
   out.mtime_ns = row.i64(first + 9);
   out.ctime_ns = row.i64(first + 10);
   out.btime_ns = row.i64(first + 11);
-  out.change = row.u64(first + 12);
+  out.change = std::max(row.u64(first + 12), change_floor_);
   out.xattrs = u32(13);
   out.acls = static_cast<std::uint8_t>(u32(14));
   out.file_class = static_cast<v1::Class>(u32(15));

@@ -29,7 +29,8 @@ class ResetLater {
 
 class View {
  public:
-  static Result<std::unique_ptr<View>> over(Database& database);
+  // Nodes that have not changed since this start of D have `change_floor` as their change number (Change::change_floor).
+  static Result<std::unique_ptr<View>> over(Database& database, std::uint64_t change_floor);
 
   Status begin();
   void end();    // forgets nodes
@@ -70,9 +71,10 @@ class View {
  private:
   friend class Change;   // the writer's: it edits and forgets nodes
   View() = default;
-  static Node node_of(const Statement& row, int first);
+  [[nodiscard]] Node node_of(const Statement& row, int first) const;
   Result<std::optional<Chunk>> chunk_of(Statement& statement);
 
+  std::uint64_t change_floor_ = 0;
   std::unordered_map<InodeId, Node> nodes_;
   Statement begin_, end_, node_, name_, any_name_, list_, list_nodes_, xattr_, xattr_names_, chunk_, last_chunk_,
       chunk_from_, fewer_copies_, orphans_, frees_, servers_, fences_;

@@ -26,7 +26,7 @@ CREATE TABLE nodes (
   mtime_ns  INTEGER NOT NULL,
   ctime_ns  INTEGER NOT NULL,
   btime_ns  INTEGER NOT NULL,
-  change    INTEGER NOT NULL,      -- rises with every change
+  change    INTEGER NOT NULL,      -- rises with every change; read as inode_bound at D's start << 24 if that is more
   xattrs    INTEGER NOT NULL,      -- rows of xattrs
   acls      INTEGER NOT NULL,      -- 1: has an access ACL, 2: has a default ACL
   class     INTEGER NOT NULL,      -- dir.proto Class
