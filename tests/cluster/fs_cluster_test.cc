@@ -28,16 +28,6 @@ TEST(FsCluster, WhatAMountWritesItAndAnotherReads) {
   });
 }
 
-// Runs `scenario` for each seed, until one fails.
-void for_seeds(std::uint64_t few, const std::function<void(std::uint64_t seed)>& scenario) {
-  const Seeds seeds = Seeds::of(few);
-  for (std::uint64_t seed = seeds.first; seed < seeds.first + seeds.count; ++seed) {
-    SCOPED_TRACE("seed " + std::to_string(seed));
-    scenario(seed);
-    if (testing::Test::HasFailure()) return;
-  }
-}
-
 TEST(FsCluster, OneMountReadsWhatItWrote) {
   for_seeds(4, [](std::uint64_t seed) {
     FsWorld world(seed, {.mounts = 1});

@@ -66,8 +66,14 @@ void FsWorld::crash(SimServer& server, Duration away) {
   server.restart();
 }
 
-Seeds Seeds::of(std::uint64_t few) {
-  return {number_from("CONCLAVE_FIRST_SEED", 1), number_from("CONCLAVE_SEEDS", few)};
+// Tasks have threads of their own: SCOPED_TRACE would say nothing in them.
+void for_seeds(std::uint64_t few, const std::function<void(std::uint64_t seed)>& scenario) {
+  const std::uint64_t first = number_from("CONCLAVE_FIRST_SEED", 1);
+  const std::uint64_t count = number_from("CONCLAVE_SEEDS", few);
+  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+    scenario(seed);
+    if (testing::Test::HasFailure()) FAIL() << "with seed " << seed;
+  }
 }
 
 }  // namespace conclave::sim

@@ -46,10 +46,8 @@ class FsWorld {
   std::map<std::string, std::unique_ptr<FileHistory>> histories_;
 };
 
-// How many seeds a test runs: `few` by default, CONCLAVE_SEEDS of them in a campaign, from CONCLAVE_FIRST_SEED (1) on.
-struct Seeds {
-  std::uint64_t first = 1, count = 1;
-  static Seeds of(std::uint64_t few);
-};
+// Runs `scenario` for each seed until one fails: `few` by default, CONCLAVE_SEEDS of them in a campaign, from
+// CONCLAVE_FIRST_SEED (1) on.
+void for_seeds(std::uint64_t few, const std::function<void(std::uint64_t seed)>& scenario);
 
 }  // namespace conclave::sim
