@@ -79,8 +79,9 @@ class Fs {
   Status remove_xattr(const Caller& caller, InodeId inode, const std::string& name);
   Result<dir::v1::StatFsResponse> statfs();
 
-  // Descriptors (fs_open).
-  Result<CreateAnswer> create(const Caller& caller, InodeId parent, const NewNode& node, int flags);
+  // Descriptors (fs_open). `made` is kept over reruns, null before the first: what an earlier one made, and had to wait
+  // before it could open it.
+  Result<CreateAnswer> create(const Caller& caller, InodeId parent, const NewNode& node, int flags, InodePtr& made);
   Result<OpenAnswer> open(const Caller& caller, InodeId inode, int flags);
   void unopened(std::uint64_t handle);    // the kernel did not take the answer
   Status flush(const Caller& caller, std::uint64_t handle, std::uint64_t lock_owner);

@@ -63,16 +63,23 @@ Result<OpenAnswer> Fs::open(const Caller& caller, InodeId number, int flags) {
   return opened(caller, inode, flags);
 }
 
-Result<CreateAnswer> Fs::create(const Caller& caller, InodeId parent_number, const NewNode& node, int flags) {
+Result<CreateAnswer> Fs::create(const Caller& caller, InodeId parent_number, const NewNode& node, int flags,
+                                InodePtr& made) {
   if (StatusFiles::owns(parent_number)) return Errc::kNotPermitted;
   if (parent_number == kRootInode && node.name == StatusFiles::kFolder) return Errc::kExists;
   const InodePtr parent = TRY(known(parent_number));
-  Made made = TRY(make_at_dir(caller, parent, node, (flags & O_EXCL) != 0));
-  if (!made.existed) flags &= ~O_TRUNC;
+  const bool made_before = made != nullptr;
+  Made found{made, false, {}};
+  if (!made_before) found = TRY(make_at_dir(caller, parent, node, (flags & O_EXCL) != 0));
+  if (!found.existed) {
+    made = found.child;
+    flags &= ~O_TRUNC;
+  }
   CreateAnswer out;
-  out.open = TRY(opened(caller, made.child, flags & ~(O_CREAT | O_EXCL)));
-  out.entry = entry_of(caller, parent, made.child);
-  out.entry.name_use = std::move(made.name_use);
+  out.open = TRY(opened(caller, found.child, flags & ~(O_CREAT | O_EXCL)));
+  out.entry = entry_of(caller, parent, found.child);
+  out.entry.name_use = std::move(found.name_use);
+  if (made_before) out.entry.entry_time = {};  // the name may be another's by now
   return out;
 }
 

@@ -96,7 +96,7 @@ Result<Fs::Made> Fs::make_at_dir(const Caller& caller, const InodePtr& parent, c
   Made out{parts_.inodes.intern(answer.entry()), answer.existed(), {}};
   parts_.inodes.learn_name(parent->id, node.name, out.child->id, use.since());
   out.name_use = std::move(use);
-  const bool leased_soon = S_ISREG(node.mode) || S_ISDIR(node.mode);
+  const bool leased_soon = S_ISDIR(node.mode) || (S_ISREG(node.mode) && class_of(*out.child).cached_entries);
   if (out.existed || !leased_soon) return out;
   const auto own = lease(out.child, change_mode(*out.child));
   if (!own) return out;

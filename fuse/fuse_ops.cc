@@ -197,8 +197,9 @@ void do_statfs(fuse_req_t req, fuse_ino_t) {
 
 void do_create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* info) {
   NewNode node{name, S_IFREG | (mode & 07777), fuse_req_ctx(req)->umask, 0, {}};
-  serve(req, [parent = InodeId{parent}, node = std::move(node), info = *info](Now& now) -> Status {
-    return now.serving.reply_create(now.req, info, TRY(now.fs.create(now.caller, parent, node, info.flags)));
+  serve(req, [parent = InodeId{parent}, node = std::move(node), info = *info,
+              made = std::make_shared<InodePtr>()](Now& now) -> Status {
+    return now.serving.reply_create(now.req, info, TRY(now.fs.create(now.caller, parent, node, info.flags, *made)));
   });
 }
 

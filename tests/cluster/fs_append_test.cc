@@ -22,7 +22,7 @@ class AppendPrograms {
   AppendPrograms(FsWorld& world, std::string path) : world_(world), path_(std::move(path)) {
     world_.on_mount(0, [&](SimMount& mount) {
       const auto made = mount.create(path_, O_WRONLY | O_APPEND | O_EXCL);
-      ASSERT_TRUE(made) << made.error().message;
+      ASSERT_TRUE(made) << name_of(made.error().code) << ": " << made.error().message;
       ASSERT_TRUE(mount.fsync(*made));
       mount.close(*made);
       ASSERT_TRUE(mount.sync_directory(""));

@@ -21,7 +21,7 @@ NameHistory::Number NameHistory::begin(const std::string& appears, const std::st
 void NameHistory::acknowledge(Number number, bool exclusive) {
   Op& op = ops_[number];
   op.end = clock_.now();
-  op.certain = true;
+  op.certain = !op.lost;
   op.exclusive = exclusive;
   if (exclusive) check(op.appears, false, op.begin);
   if (!op.vanishes.empty()) check(op.vanishes, true, op.begin);
@@ -34,7 +34,11 @@ void NameHistory::acknowledge_sync(MonoTime asked) {
 }
 
 void NameHistory::lose_power() {
-  for (Op& op : ops_) op.certain = op.durable;
+  for (Op& op : ops_) {
+    if (op.durable) continue;
+    op.certain = false;
+    op.lost = true;   // also if its answer is on its way
+  }
 }
 
 bool NameHistory::explained(const std::string& name, bool there, MonoTime asked) const {

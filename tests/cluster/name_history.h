@@ -33,7 +33,7 @@ class NameHistory {
   struct Op {
     std::string appears, vanishes;
     MonoTime begin{}, end = kNever;
-    bool certain = false, durable = false, exclusive = false, refused = false;
+    bool certain = false, durable = false, lost = false, exclusive = false, refused = false;
   };
   [[nodiscard]] bool explained(const std::string& name, bool there, MonoTime asked) const;
   [[nodiscard]] std::string text(const std::string& name) const;

@@ -66,7 +66,7 @@ struct SimMount::Parts {
 
 SimMount::SimMount(Simulation& sim, const std::string& name, Cluster cluster, std::function<void()> on_lost)
     : sim_(sim), cluster_(std::move(cluster)), on_lost_(std::move(on_lost)), log_(name, sim_log_level()),
-      node_(sim.network, name), transport_(sim.network, node_, sim_peer(Role::kHost, name)) {
+      names_(sim.waiter), node_(sim.network, name), transport_(sim.network, node_, sim_peer(Role::kHost, name)) {
   build();
 }
 
@@ -151,8 +151,10 @@ Result<std::uint64_t> SimMount::create(const std::string& path, int flags) {
   fuse_fs::NewNode node;
   node.name = place.name;
   node.mode = S_IFREG | 0644;
+  fuse_fs::InodePtr made;
+  const auto turn = names_.take();
   return run([&]() -> Result<std::uint64_t> {
-    return TRY(fs().create(kProgram, place.parent, node, flags | O_CREAT)).open.handle;
+    return TRY(fs().create(kProgram, place.parent, node, flags | O_CREAT, made)).open.handle;
   });
 }
 
@@ -161,6 +163,7 @@ Status SimMount::make_directory(const std::string& path) {
   fuse_fs::NewNode node;
   node.name = place.name;
   node.mode = S_IFDIR | 0755;
+  const auto turn = names_.take();
   return run([&]() -> Status {
     TRY(fs().make(kProgram, place.parent, node));
     return {};
@@ -169,6 +172,7 @@ Status SimMount::make_directory(const std::string& path) {
 
 Status SimMount::unlink(const std::string& path) {
   const Place place = TRY(place_of(path));
+  const auto turn = names_.take();
   return run([&] { return fs().remove(kProgram, place.parent, place.name, false); });
 }
 
@@ -176,6 +180,7 @@ Status SimMount::rename(const std::string& from, const std::string& to) {
   const Place source = TRY(place_of(from));
   const Place target = TRY(place_of(to));
   fuse_fs::Fs::Rename request{source.parent, source.name, target.parent, target.name};
+  const auto turn = names_.take();
   return run([&] { return fs().rename(kProgram, request); });
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/turn.h"
 #include "fuse/append_files.h"
 #include "fuse/fs.h"
 #include "tests/cluster/sim_servers.h"
@@ -80,6 +81,7 @@ class SimMount {
   const Cluster cluster_;
   const std::function<void()> on_lost_;
   Log log_;
+  Turn names_;   // one change of a directory at a time, as the kernel's lock sees to it
   std::unique_ptr<Parts> parts_;
   SimNode node_;
   SimTransport transport_;
