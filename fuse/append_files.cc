@@ -13,6 +13,9 @@ constexpr int kPlacesAtOnce = 256;  // D's limit
 
 bool writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
 
+// Records that were answered and not committed.
+Error restarted() { return {Errc::kIo, "a file server restarted since the last records were appended"}; }
+
 Error only_appends() { return {Errc::kNotPermitted, "a log only grows: open it with O_APPEND (>>)"}; }
 
 }  // namespace
@@ -28,6 +31,7 @@ FileClass AppendFiles::row() {
     if (now.attr.size_bytes() != size) return only_appends();
     return {};
   };
+  row.flush = [](OpenFile& file) { return Fs::report_failures(file); };
   row.sync = [this](OpenFile& file) { return sync(file); };
   row.may_shrink = false;
   row.cached_entries = false;
@@ -113,9 +117,17 @@ Result<std::size_t> AppendFiles::write(OpenFile& file, const WriteRequest& reque
   };
   const auto done = TRY(fs_.parts().servers.file()->append(TRY(newest()), held.token, string_of(request.bytes), nullptr, relocate));
   if (done.moved) forget_tail(file.inode->id);
-  const std::lock_guard lock(mutex_);
-  known_[file.inode->id].appended = {into, done.boot};
+  landed(*file.inode, {into, done.boot});
   return request.bytes.size();
+}
+
+void AppendFiles::landed(Inode& inode, Landing now) {
+  Landing before;
+  {
+    const std::lock_guard lock(mutex_);
+    before = std::exchange(known_[inode.id].appended, now);
+  }
+  if (before.boot != 0 && before.chunk == now.chunk && before.boot != now.boot) Fs::lose(inode, restarted());
 }
 
 Status AppendFiles::sync(OpenFile& file) {
@@ -126,13 +138,23 @@ Status AppendFiles::sync(OpenFile& file) {
     const std::lock_guard lock(mutex_);
     appended = std::exchange(known_[file.inode->id].appended, {});
   }
-  if (appended.boot == 0) return {};
-  const Status done = commit(file.inode, held, appended);
+  const Status done = appended.boot == 0 ? Status() : commit(file.inode, held, appended);
   if (!done && retry_of(done.error().code) != Retry::kNo) {  // the next fsync tries again
-    const std::lock_guard lock(mutex_);
-    if (Landing& now = known_[file.inode->id].appended; now.boot == 0) now = appended;
+    uncommitted(*file.inode, appended);
+    return done;
   }
-  return done;
+  if (!done) Fs::lose(*file.inode, done.error());
+  return Fs::report_failures(file);
+}
+
+// What landed meanwhile is the later one.
+void AppendFiles::uncommitted(Inode& inode, Landing still) {
+  Landing later;
+  {
+    const std::lock_guard lock(mutex_);
+    later = std::exchange(known_[inode.id].appended, still);
+  }
+  if (later.boot != 0) landed(inode, later);
 }
 
 Status AppendFiles::commit(const InodePtr& inode, const Held& held, Landing appended) {
@@ -142,7 +164,7 @@ Status AppendFiles::commit(const InodePtr& inode, const Held& held, Landing appe
     const std::vector<file::FileClient::Dirty> chunks = {{TRY(fs_.parts().chunks.place_of(last)), appended.boot}};
     const Status done = fs_.parts().servers.file()->commit(held.token, chunks);
     if (done || done.error().code != Errc::kStale) return done;
-    if (attempt == kAttempts) return Error(Errc::kIo, "a file server restarted since the last records were appended");
+    if (attempt == kAttempts) return restarted();
     forget_tail(inode->id);
   }
 }

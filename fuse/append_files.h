@@ -20,7 +20,7 @@ class AppendFiles {
   struct Known {
     std::vector<dir::v1::Layout> sealed;      // by index, from 0
     std::optional<dir::v1::Layout> tail;      // nothing: no chunk yet, or to be asked
-    Landing appended;                         // the last append here; boot 0: nothing to commit
+    Landing appended;                         // the last append here that no commit covers; boot 0: none
   };
 
   Result<AttrAnswer> attributes(const InodePtr& inode);
@@ -28,6 +28,9 @@ class AppendFiles {
   Result<ReadAnswer> read(OpenFile& file, const ReadRequest& request);
   Result<std::size_t> write(OpenFile& file, const WriteRequest& request);
   Status sync(OpenFile& file);
+  // An append landed. If an earlier one that is not committed landed under another boot, that one may be lost.
+  void landed(Inode& inode, Landing now);
+  void uncommitted(Inode& inode, Landing still);
   Status commit(const InodePtr& inode, const Held& held, Landing appended);
 
   // The tail's layout; asked of D when not known. Without `create` there may be none (an empty permit).

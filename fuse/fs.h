@@ -122,6 +122,9 @@ class Fs {
   Result<LeaseCache::Use> lease(const InodePtr& inode, LeaseMode mode);
   Result<LeaseCache::Use> lease_with_attributes(const InodePtr& inode, LeaseMode mode);
   static Held held_of(const LeaseCache::Use& use) { return {use.token(), use.since()}; }
+  // Bytes that were acknowledged are lost: each descriptor that was open says so once, at its next fsync or close.
+  static void lose(Inode& inode, const Error& why);
+  static Status report_failures(OpenFile& file);
   [[nodiscard]] const FsParts& parts() const { return parts_; }
 
  private:
@@ -176,7 +179,6 @@ class Fs {
   Status plain_allocate(OpenFile& file, const AllocateRequest& request);
   Result<std::uint64_t> plain_seek(OpenFile& file, std::uint64_t offset, bool hole);
   Status cut_to(const Caller& caller, const InodePtr& inode, const Held& held, std::uint64_t size);
-  static Status report_failures(OpenFile& file);
 
   // Locks.
   Result<std::shared_ptr<OpenedSession>> opened_session() const;

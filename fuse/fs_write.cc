@@ -136,6 +136,12 @@ Status Fs::cut_to(const Caller& caller, const InodePtr& inode, const Held& held,
   return {};
 }
 
+void Fs::lose(Inode& inode, const Error& why) {
+  const std::lock_guard lock(inode.mutex);
+  ++inode.failures;
+  inode.failure = why.code;
+}
+
 Status Fs::report_failures(OpenFile& file) {
   const std::lock_guard lock(file.mutex);
   const std::lock_guard inner(file.inode->mutex);
