@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "dirserver/dir_main.h"
 #include "fuse/fuse_main.h"
+#include "fuse/page_cache_guard.h"
 #include "lockserver/lock_main.h"
 #include "vault/vault_main.h"
 
@@ -72,6 +73,8 @@ constexpr Command kCommands[] = {
     {"vault", in_foreground<vault::run_vault>, "run the vault", "conclave vault --config ~/cluster/vault/vault.toml"},
     {"mount-daemon", in_foreground<fuse_fs::run_mount>, "run a mount in the foreground",
      "conclave mount-daemon --config ~/cluster/mount/mount.toml /mnt/conclave"},
+    {"page-cache-test", in_foreground<fuse_fs::run_page_cache_test>, "does this kernel keep no page of a secret?",
+     "conclave page-cache-test /mnt/conclave/.conclave/stats"},
 };
 
 int print_help() {

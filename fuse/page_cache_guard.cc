@@ -1,13 +1,16 @@
 #include "fuse/page_cache_guard.h"
 
 #include <fcntl.h>
+#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <iostream>
 #include <vector>
 
 namespace conclave::fuse_fs {
@@ -99,6 +102,46 @@ Status test_page_cache_guard(const std::string& path) {
     }
   }
   return {};
+}
+
+Status test_page_cache_guard_apart(const std::string& path) {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return Error(errc_of_errno(errno), "a pipe for the page-cache test");
+  const Descriptor out(ends[0]);
+  pid_t child = 0;
+  int failed = 0;
+  {
+    const Descriptor in(ends[1]);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, in.get(), STDOUT_FILENO);
+    posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+    std::string program = "conclave", command = "page-cache-test", target = path;
+    const std::array<char*, 4> arguments = {program.data(), command.data(), target.data(), nullptr};
+    failed = posix_spawn(&child, "/proc/self/exe", &actions, nullptr, arguments.data(), environ);
+    posix_spawn_file_actions_destroy(&actions);
+  }
+  if (failed != 0) return Error(errc_of_errno(failed), std::string("the page-cache test: ") + std::strerror(failed));
+  std::string said;
+  std::array<char, 512> piece{};
+  for (ssize_t n = 0; (n = read(out.get(), piece.data(), piece.size())) > 0 || (n < 0 && errno == EINTR);) {
+    if (n > 0) said.append(piece.data(), static_cast<std::size_t>(n));
+  }
+  int ended = 0;
+  while (waitpid(child, &ended, 0) < 0 && errno == EINTR) {}
+  if (WIFEXITED(ended) && WEXITSTATUS(ended) == 0) return {};
+  if (said.ends_with('\n')) said.pop_back();
+  return Error(Errc::kNotSupported, said.empty() ? "the page-cache test ended early" : said);
+}
+
+int run_page_cache_test(const std::vector<std::string>& args) {
+  if (args.size() != 1) {
+    std::cerr << "usage: conclave page-cache-test PATH\n";
+    return 2;
+  }
+  const Status held = test_page_cache_guard(args[0]);
+  if (!held) std::cout << held.error().message << "\n";
+  return held ? 0 : 1;
 }
 
 }  // namespace conclave::fuse_fs

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -10,7 +11,13 @@ namespace conclave::fuse_fs {
 
 // `path`: a status file of the mount, which answers reads as secrets do (EINVAL without a lock owner). Success: read(2)
 // gave bytes and no page is resident after all of the rest. kNotSupported names the way that kept a page. Blocks on the
-// mount: call it from a thread that serves no request.
+// mount: a process that serves it and waits here when it is killed would wait for itself for ever, for the kernel ends a
+// mount only when the last thread of its server has gone.
 Status test_page_cache_guard(const std::string& path);
+
+// The same by a child process that has nothing of the mount's server but its program; blocks until that has ended.
+Status test_page_cache_guard_apart(const std::string& path);
+// `conclave page-cache-test PATH`, that child: exit code 0, or 1 with the reason on standard output.
+int run_page_cache_test(const std::vector<std::string>& args);
 
 }  // namespace conclave::fuse_fs

@@ -15,7 +15,7 @@ class SecretMount {
 
   // While wiring: the secret row; login, logout, request, requests and audit/.
   void add_to(FsClasses& classes, StatusFiles& status);
-  // Once the mount answers, from a thread that serves no request: refuses all secrets if pages of them would stay.
+  // Once the mount answers: refuses all secrets if pages of them would stay. Blocks until a child process has tried.
   void test_guard(const std::string& mount);
 
   SecretFiles& files() { return files_; }
