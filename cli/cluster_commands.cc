@@ -2,6 +2,7 @@
 
 #include "cli/bring_up.h"
 #include "cli/commands.h"
+#include "fuse/mount_table.h"
 
 namespace conclave::cli {
 namespace {
@@ -38,7 +39,7 @@ Status init(Context& context, const NewCluster& wanted) {
 
 Status up(Context& context, const NewCluster& wanted, const std::string& mount) {
   const ClusterFolder folder = TRY(context.cluster_folder());
-  const std::string mount_path = mount.empty() ? "" : absolute_path(mount);
+  const std::string mount_path = mount.empty() ? "" : fuse_fs::mount_point_of(mount);
   TRY(bring_up(context, folder, {wanted.init, wanted.file_servers, mount_path}));
   std::cout << "The cluster in " << folder.path << " is up";
   if (!mount_path.empty()) std::cout << ", mounted at " << mount_path;
@@ -60,7 +61,7 @@ Status mount(Context& context, const std::string& path) {
   }
   const FolderLock lock = TRY(FolderLock::take(context.files(), folder));
   ClusterProcesses processes(context, folder);
-  return processes.mount(absolute_path(path));
+  return processes.mount(fuse_fs::mount_point_of(path));
 }
 
 Status token_fileserver(Context& context) {

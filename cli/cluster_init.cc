@@ -1,5 +1,7 @@
 #include "cli/cluster_init.h"
 
+#include <unistd.h>
+
 #include "cli/first_admin.h"
 #include "cli/free_port.h"
 #include "cli/server_files.h"
@@ -95,7 +97,7 @@ Status init_cluster(Context& context, const ClusterFolder& folder, const InitOpt
   Making making(context, folder, id);
   TRY(making.certificate_authority());
   TRY(making.member("lockserver", Role::kLock, "1", "server", lockserver_toml(at(0))));
-  TRY(making.member("dirserver", Role::kDir, "1", "server", dirserver_toml(at(1), options.replicas)));
+  TRY(making.member("dirserver", Role::kDir, "1", "server", dirserver_toml(at(1), options.replicas, getuid(), getgid())));
   TRY(making.member("vault", Role::kVault, "1", "server", vault_toml(at(2))));
   TRY(making.user_issuer());
   TRY(files.write_all(folder.server("vault") + "/roster-1", text_of(roster)));

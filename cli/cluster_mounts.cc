@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "cli/cluster_folder.h"
+#include "fuse/mount_table.h"
 
 namespace conclave::cli {
 namespace {
@@ -33,7 +34,7 @@ Error control_error(const std::string& path) {
 std::vector<std::string> mounts_of(const ClusterId& cluster) {
   const std::string source = "conclave:" + to_hex(cluster).substr(0, 8);
   std::vector<std::string> out;
-  for (const MountEntry& mount : current_mounts()) {
+  for (const fuse_fs::MountEntry& mount : fuse_fs::current_mounts()) {
     if (mount.source == source && mount.type.starts_with("fuse")) out.push_back(mount.path);
   }
   return out;
@@ -50,12 +51,14 @@ Status write_control(const std::string& mount, const std::string& name, ByteView
 }
 
 std::string cluster_path(const std::string& path, const std::vector<std::string>& mounts) {
-  const std::string whole = absolute_path(path);
-  for (const std::string& mount : mounts) {
-    if (whole == mount) return "/";
-    if (whole.starts_with(mount + "/")) return whole.substr(mount.size());
+  const std::string as_given = absolute_path(path);
+  for (const std::string& whole : {as_given, fuse_fs::mount_point_of(path)}) {
+    for (const std::string& mount : mounts) {
+      if (whole == mount) return "/";
+      if (whole.starts_with(mount + "/")) return whole.substr(mount.size());
+    }
   }
-  return whole;
+  return as_given;
 }
 
 }  // namespace conclave::cli

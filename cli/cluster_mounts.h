@@ -6,7 +6,6 @@
 
 #include "base/ids.h"
 #include "base/secret_bytes.h"
-#include "cli/mount_table.h"
 
 namespace conclave::cli {
 

@@ -11,7 +11,7 @@
 #include <cstring>
 
 #include "base/crypto.h"
-#include "cli/mount_table.h"
+#include "fuse/mount_table.h"
 
 namespace conclave::cli {
 namespace {
@@ -27,9 +27,18 @@ std::string mount_name(const std::string& path) {
   return std::string(kMountPrefix) + to_hex(ByteView(sha256(view_of(path))).first(4));
 }
 
-Error already_used(const MountEntry& entry) {
+// A mount of this file system; whose daemon may be gone.
+bool is_ours(const fuse_fs::MountEntry& entry) { return entry.type == "fuse.conclave"; }
+
+Error already_used(const fuse_fs::MountEntry& entry) {
   return Error(Errc::kBusy, entry.path + " is in use: a file system of type " + entry.type + " (" + entry.source +
                                 ") is mounted there; unmount it or choose another mount point");
+}
+
+// What a daemon that died left in the tree.
+void remove_stale(const std::string& path) {
+  const auto top = fuse_fs::mounted_at(fuse_fs::current_mounts(), path);
+  if (top && is_ours(*top) && fuse_fs::is_stale(*top)) static_cast<void>(fuse_fs::unmount(path, true));
 }
 
 }  // namespace
@@ -107,9 +116,9 @@ std::optional<Process> ClusterProcesses::running(const MountRecord& mount) {
 
 // What may lie at a mount point before: an empty folder, nothing, or a mount whose daemon is gone.
 Status ClusterProcesses::clear_mount_point(const std::string& path) {
-  while (const auto entry = mounted_at(current_mounts(), path)) {
-    if (!is_stale(*entry)) return already_used(*entry);
-    TRY(cli::unmount(path, true));
+  while (const auto entry = fuse_fs::mounted_at(fuse_fs::current_mounts(), path)) {
+    if (!fuse_fs::is_stale(*entry)) return already_used(*entry);
+    TRY(fuse_fs::unmount(path, true));
   }
   struct stat found {};
   if (stat(path.c_str(), &found) == 0 && !S_ISDIR(found.st_mode)) {
@@ -127,14 +136,19 @@ Status ClusterProcesses::mount(const std::string& path) {
   const std::string name = mount_name(path);
   for (const MountRecord& record : TRY(mounts())) {
     if (record.path != path) continue;
-    if (const auto process = running(record); process && mounted_at(current_mounts(), path)) return {};
+    const auto top = fuse_fs::mounted_at(fuse_fs::current_mounts(), path);
+    if (running(record) && top && is_ours(*top)) return {};
   }
   TRY(clear_mount_point(path));
   Launch what;
   what.arguments = {"mount-daemon", "--config", folder_.config("mount"), path};
   what.log_path = folder_.log(name);
-  const ProcessMark mark = TRY(launch(what));
-  TRY(files_.write_all(folder_.process(name), mark.text() + path));
+  const auto mark = launch(what);
+  if (!mark) {
+    remove_stale(path);  // one that was killed because it was not ready in time
+    return mark.error();
+  }
+  TRY(files_.write_all(folder_.process(name), mark->text() + path));
   struct statfs found {};
   if (statfs(path.c_str(), &found) != 0) {
     return Error(errc_of_errno(errno), path + " was mounted and does not answer: " + strerrordesc_np(errno) + "; see " + folder_.log(name));
@@ -144,11 +158,13 @@ Status ClusterProcesses::mount(const std::string& path) {
 
 Status ClusterProcesses::unmount(const MountRecord& mount, bool lazy) {
   auto process = running(mount);
-  if (mounted_at(current_mounts(), mount.path)) {
-    const Status done = cli::unmount(mount.path, lazy || !process);
+  const auto top = fuse_fs::mounted_at(fuse_fs::current_mounts(), mount.path);
+  if (top && !is_ours(*top) && process) return already_used(*top);  // over ours
+  if (top && is_ours(*top)) {
+    const Status done = fuse_fs::unmount(mount.path, lazy || !process);
     if (!done && done.error().code == Errc::kBusy) {
       std::string users;
-      for (const std::string& user : users_of(mount.path, 5)) users += (users.empty() ? "" : ", ") + user;
+      for (const std::string& user : fuse_fs::users_of(mount.path, 5)) users += (users.empty() ? "" : ", ") + user;
       return Error(Errc::kBusy, mount.path + " is busy" + (users.empty() ? "" : ": used by " + users) +
                                     "; end those programs and try again, or use --force");
     }

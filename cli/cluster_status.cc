@@ -4,7 +4,7 @@
 
 #include "base/connect_client.h"
 #include "cli/free_port.h"
-#include "cli/mount_table.h"
+#include "fuse/mount_table.h"
 
 namespace conclave::cli {
 namespace {
@@ -52,11 +52,11 @@ std::vector<ServerStatus> file_server_lines(const dir::v1::HealthResponse& dir) 
 
 Result<std::vector<MountStatus>> mount_lines(ClusterProcesses& processes) {
   std::vector<MountStatus> out;
-  const auto mounts = current_mounts();
+  const auto mounts = fuse_fs::current_mounts();
   for (const MountRecord& record : TRY(processes.mounts())) {
     MountStatus line{record.path, false, std::nullopt, 0};
     if (const auto process = processes.running(record)) {
-      line.alive = mounted_at(mounts, record.path).has_value();
+      line.alive = fuse_fs::mounted_at(mounts, record.path).has_value();
       line.pid = process->pid();
       line.resident_bytes = resident_bytes(process->pid());
     }

@@ -26,9 +26,10 @@ std::string lockserver_toml(const std::string& listen) {
   return "cluster = \"../cluster.toml\"\n\n" + server_section("1", listen) + "\n" + tls_section("server");
 }
 
-std::string dirserver_toml(const std::string& listen, unsigned replicas) {
+std::string dirserver_toml(const std::string& listen, unsigned replicas, unsigned owner_uid, unsigned owner_gid) {
   return "cluster = \"../cluster.toml\"\n\n" + server_section("1", listen) + "\n" + tls_section("server") +
-         "\n[dir]\nreplicas = " + std::to_string(replicas) + "\n";
+         "\n[dir]\nreplicas = " + std::to_string(replicas) + "\nowner_uid = " + std::to_string(owner_uid) +
+         "\nowner_gid = " + std::to_string(owner_gid) + "\n";
 }
 
 std::string vault_toml(const std::string& listen) {

@@ -15,7 +15,8 @@ struct ClusterAddresses {
 std::string cluster_toml(const ClusterAddresses& addresses);
 
 std::string lockserver_toml(const std::string& listen);
-std::string dirserver_toml(const std::string& listen, unsigned replicas);
+// The tree belongs to `owner`.
+std::string dirserver_toml(const std::string& listen, unsigned replicas, unsigned owner_uid, unsigned owner_gid);
 std::string vault_toml(const std::string& listen);
 std::string fileserver_toml(const std::string& name, const std::string& listen, const std::string& back);
 std::string mount_toml();

@@ -9,15 +9,20 @@
 namespace conclave::dir {
 namespace {
 
-struct Copies {
+constexpr std::uint32_t kMaxId = 0xfffffffe;   // -1 is nobody's
+
+struct DirConfig {
   unsigned replicas = 2;
   unsigned min_insync = 1;
+  TreeOwner owner;
 };
 
-Result<Copies> read_copies(Config& config) {
-  Copies out;
+Result<DirConfig> read_dir(Config& config) {
+  DirConfig out;
   out.replicas = static_cast<unsigned>(config.number("dir.replicas", 2, 1, kMaxReplicas));
   out.min_insync = static_cast<unsigned>(config.number("dir.min_insync", 1, 1, kMaxReplicas));
+  out.owner.uid = static_cast<std::uint32_t>(config.number("dir.owner_uid", 0, 0, kMaxId));
+  out.owner.gid = static_cast<std::uint32_t>(config.number("dir.owner_gid", 0, 0, kMaxId));
   TRY(config.finish());
   if (out.min_insync > out.replicas) return Error(Errc::kInvalid, "dir.min_insync is larger than dir.replicas");
   return out;
@@ -34,7 +39,7 @@ Status know_what_is_stored(DirStore& store, ServerTable& servers, SessionGate& g
 
 Status serve(Config& config, const std::string& path, Files& files) {
   const ServerConfig server = TRY(ServerConfig::read(config, files, path));
-  const Copies copies = TRY(read_copies(config));
+  const DirConfig own = TRY(read_dir(config));
   SystemClock clock;
   SystemRandom random;
   SystemWaiter waiter;
@@ -42,10 +47,10 @@ Status serve(Config& config, const std::string& path, Files& files) {
 
   ServerTable servers(random.u64());
   SessionGate gate(server.cluster.id);
-  const Change::Placing placing{servers, clock, copies.replicas, copies.min_insync};
+  const Change::Placing placing{servers, clock, own.replicas, own.min_insync};
   const SqliteVfs vfs(files);
   const auto store =
-      TRY(DirStore::open(vfs, server.data + "/dir.db", server.threads, placing, clock, waiter, log));
+      TRY(DirStore::open(vfs, server.data + "/dir.db", server.threads, placing, own.owner, clock, waiter, log));
   TRY(know_what_is_stored(*store, servers, gate, clock));
 
   DirOps ops(*store, gate, placing, random.u64(), log);

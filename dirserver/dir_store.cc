@@ -32,8 +32,11 @@ Status check_format(Database& database) {
                                         ", which this version does not know: run the version that made it");
 }
 
-Node directory(Change& change, InodeId inode, InodeId parent, std::uint32_t mode, v1::Class file_class) {
+Node directory(Change& change, const TreeOwner& owner, InodeId inode, InodeId parent, std::uint32_t mode,
+               v1::Class file_class) {
   Node node;
+  node.uid = owner.uid;
+  node.gid = owner.gid;
   node.inode = inode;
   node.parent = parent;
   node.mode = S_IFDIR | mode;
@@ -55,13 +58,13 @@ constexpr Given kGiven[] = {
 };
 
 // The root and one directory of each class, unless there is a root.
-Status make_first_tree(Change& change) {
+Status make_first_tree(Change& change, const TreeOwner& owner) {
   const auto there = change.view().node(kRootInode);
   if (there) return {};
   if (there.error().code != Errc::kStale) return there.error();
-  Node& root = change.add_node(directory(change, kRootInode, kRootInode, 0755, v1::PLAIN));
+  Node& root = change.add_node(directory(change, owner, kRootInode, kRootInode, 0755, v1::PLAIN));
   for (const Given& given : kGiven) {
-    Node& made = change.add_node(directory(change, change.new_inode(), kRootInode, given.mode, given.file_class));
+    Node& made = change.add_node(directory(change, owner, change.new_inode(), kRootInode, given.mode, given.file_class));
     TRY(change.add_name(kRootInode, given.name, made));
     ++root.nlink;
   }
@@ -119,10 +122,10 @@ DirStore::DirStore(Clock& clock, Waiter& waiter, Log& log)
 DirStore::~DirStore() = default;
 
 Result<std::unique_ptr<DirStore>> DirStore::open(const SqliteVfs& vfs, const std::string& path, unsigned readers,
-                                                 const Change::Placing& placing, Clock& clock, Waiter& waiter,
-                                                 Log& log) {
+                                                 const Change::Placing& placing, const TreeOwner& owner,
+                                                 Clock& clock, Waiter& waiter, Log& log) {
   std::unique_ptr<DirStore> store(new DirStore(clock, waiter, log));
-  TRY(store->open_writer(vfs, path, placing));
+  TRY(store->open_writer(vfs, path, placing, owner));
   store->checkpointer_ = TRY(Database::open(vfs, path, Database::Access::kReadWrite));
   for (unsigned i = 0; i < readers; ++i) {
     auto reader = std::make_unique<Reader>();
@@ -133,7 +136,8 @@ Result<std::unique_ptr<DirStore>> DirStore::open(const SqliteVfs& vfs, const std
   return store;
 }
 
-Status DirStore::open_writer(const SqliteVfs& vfs, const std::string& path, const Change::Placing& placing) {
+Status DirStore::open_writer(const SqliteVfs& vfs, const std::string& path, const Change::Placing& placing,
+                             const TreeOwner& owner) {
   writer_ = TRY(Database::open(vfs, path, Database::Access::kReadWrite));
   if (!TRY(has_schema(*writer_))) TRY(make_schema(*writer_));
   TRY(check_format(*writer_));
@@ -141,7 +145,7 @@ Status DirStore::open_writer(const SqliteVfs& vfs, const std::string& path, cons
   slots_ = TRY(OpSlots::over(*writer_));
   sessions_at_start_ = TRY(slots_->sessions());
   // The first synced commit: all that a crash of the last process left in the log survives power loss from here on.
-  return commit_status(true, make_first_tree);
+  return commit_status(true, [&](Change& change) { return make_first_tree(change, owner); });
 }
 
 Result<std::string> DirStore::commit_bytes(const OpId& op, bool synced, const Body& body, bool& replayed) {

@@ -20,12 +20,18 @@
 
 namespace conclave::dir {
 
+// Whose the first directories are.
+struct TreeOwner {
+  std::uint32_t uid = 0, gid = 0;
+};
+
 class DirStore {
  public:
-  // `path`: the database, made with its first directories if missing. What it says survives power loss when this
+  // `path`: the database, made with its first directories, which are `owner`'s, if missing. What it says survives power loss when this
   // returns. kBusy: another process has it; kCorrupt; kNotSupported: of a newer version.
   static Result<std::unique_ptr<DirStore>> open(const SqliteVfs& vfs, const std::string& path, unsigned readers,
-                                                const Change::Placing& placing, Clock& clock, Waiter& waiter, Log& log);
+                                                const Change::Placing& placing, const TreeOwner& owner, Clock& clock,
+                                                Waiter& waiter, Log& log);
   ~DirStore();
 
   // Runs `body` in a transaction and answers when it is committed; with `synced`, when it survives power loss, and
@@ -64,7 +70,8 @@ class DirStore {
   using Body = std::function<Result<std::string>(Change&)>;
 
   DirStore(Clock& clock, Waiter& waiter, Log& log);
-  Status open_writer(const SqliteVfs& vfs, const std::string& path, const Change::Placing& placing);
+  Status open_writer(const SqliteVfs& vfs, const std::string& path, const Change::Placing& placing,
+                     const TreeOwner& owner);
   Result<std::string> commit_bytes(const OpId& op, bool synced, const Body& body, bool& replayed);
   void commit_group(const CommitQueue::Group& group);
   Status commit_together(const std::vector<Pending*>& group, bool& again);

@@ -1,9 +1,6 @@
 #include "fuse/fuse_channel.h"
 
-#include <fcntl.h>
 #include <linux/fuse.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,7 +8,8 @@
 #include <cstddef>
 #include <cstring>
 #include <fstream>
-#include <sstream>
+
+#include "fuse/mount_table.h"
 
 namespace conclave::fuse_fs {
 namespace {
@@ -20,56 +18,20 @@ constexpr std::int32_t kIncrementEpoch = 8;            // FUSE_NOTIFY_INC_EPOCH,
 constexpr std::uint32_t kDirectIoAllowMmap = 1u << 4;  // bit 36: of flags2
 constexpr unsigned kReadAheadKib = 4096;               // 128 otherwise; four of our largest requests
 
-Error mount_error(const std::string& path, int code) {
-  const std::string where = "cannot mount at " + path + ": ";
-  switch (code) {
-    case EPERM: return {Errc::kNotPermitted, where + "mounting needs root"};
-    case ENODEV: return {Errc::kNoDevice, where + "this kernel has no FUSE"};
-    case EBUSY: return {Errc::kBusy, where + "it is in use"};
-    case ENOTCONN: return {Errc::kBusy, where + "a dead mount is there; remove it with `umount " + path + "`"};
-    default: return {errc_of_errno(code), where + std::strerror(code)};
-  }
-}
-
-// "0:57", as /proc/self/mountinfo has it: asking the mount itself would wait for us.
-std::string device_of(const std::string& path) {
-  std::ifstream mounts("/proc/self/mountinfo");
-  std::string line, found;
-  while (std::getline(mounts, line)) {
-    std::istringstream fields(line);
-    std::string id, parent, device, root, point;
-    if (fields >> id >> parent >> device >> root >> point && point == path) found = device;
-  }
-  return found;
-}
-
 }  // namespace
 
-Status FuseChannel::mount(const std::string& path, const Options& options) {
-  struct stat there {};
-  if (::stat(path.c_str(), &there) != 0) return mount_error(path, errno);
-  if (!S_ISDIR(there.st_mode)) return Error(Errc::kNotDirectory, path + " is not a folder; a mount point must be one");
-  const int device = ::open("/dev/fuse", O_RDWR | O_CLOEXEC);
-  if (device < 0) {
-    return Error(errc_of_errno(errno), std::string("/dev/fuse: ") + std::strerror(errno) + "; is the fuse module loaded?");
-  }
-  std::ostringstream text;
-  text << "fd=" << device << ",rootmode=40000,user_id=0,group_id=0,allow_other,max_read=" << (1 << 20);
-  if (options.default_permissions) text << ",default_permissions";
-  const unsigned long flags = options.read_only ? MS_RDONLY : 0;
-  if (::mount(options.fs_name.c_str(), path.c_str(), "fuse.conclave", flags, text.str().c_str()) != 0) {
-    const int code = errno;
-    ::close(device);
-    return mount_error(path, code);
-  }
+Status FuseChannel::mount(const std::string& path, const MountOptions& options) {
+  descriptor_ = TRY(mount_fuse(path, options));
   path_ = path;
-  descriptor_ = device;
   mounted_ = true;
+  if (const auto own = mounted_at(current_mounts(), path)) device_ = own->device;
   return {};
 }
 
 void FuseChannel::unmount() {
-  if (mounted_.exchange(false)) ::umount2(path_.c_str(), MNT_DETACH);
+  if (!mounted_.exchange(false)) return;
+  const auto top = mounted_at(current_mounts(), path_);  // taken away already, and perhaps another is there now
+  if (top && top->device == device_) static_cast<void>(fuse_fs::unmount(path_, true));
 }
 
 ssize_t FuseChannel::read(int descriptor, void* buffer, std::size_t size) {
@@ -104,10 +66,9 @@ void FuseChannel::amend_init_reply(iovec* parts, int count) {
   }
 }
 
-// Larger read-ahead than a local disk's: a request costs more here.
+// Larger read-ahead than a local disk's: a request costs more here. Only root may set it; others keep 128 KiB.
 void FuseChannel::tune() const {
-  const std::string device = device_of(path_);
-  if (!device.empty()) std::ofstream("/sys/class/bdi/" + device + "/read_ahead_kb") << kReadAheadKib;
+  if (!device_.empty()) std::ofstream("/sys/class/bdi/" + device_ + "/read_ahead_kb") << kReadAheadKib;
 }
 
 bool FuseChannel::notify(std::int32_t code, const void* body, std::size_t size) {

@@ -1,4 +1,4 @@
-// The kernel's side of the mount, below libfuse: /dev/fuse, mount(2), and what libfuse 3.14 cannot say. Its INIT reply
+// The kernel's side of the mount, below libfuse: /dev/fuse, and what libfuse 3.14 cannot say. Its INIT reply
 // gets FUSE_HANDLE_KILLPRIV_V2 (else the kernel asks for security.capability before every write, 6 µs each) and
 // FUSE_DIRECT_IO_ALLOW_MMAP (else a file that is open for appending cannot be mapped shared); notifications are
 // written raw.
@@ -12,19 +12,14 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "fuse/fuse_mounting.h"
 
 namespace conclave::fuse_fs {
 
 class FuseChannel {
  public:
-  struct Options {
-    std::string fs_name;                // "conclave:1a2b3c4d", as mount(8) shows it
-    bool default_permissions = true;    // the kernel checks modes and ACLs
-    bool read_only = false;
-  };
-  // Opens /dev/fuse and mounts at `path`. kNotPermitted (not root), kBusy, kNotDirectory, kNotFound, kNoDevice (no
-  // FUSE in this kernel). Nothing is mounted after an error.
-  Status mount(const std::string& path, const Options& options);
+  // As mount_fuse(); `path` as the kernel names it (mount_point_of).
+  Status mount(const std::string& path, const MountOptions& options);
   // Takes the mount from the tree; programs that have files open keep them until the descriptor is closed. Again: does
   // nothing.
   void unmount();
@@ -49,6 +44,7 @@ class FuseChannel {
   bool notify(std::int32_t code, const void* body, std::size_t size);
 
   std::string path_;
+  std::string device_;   // "0:57", as mount_table.h names it
   int descriptor_ = -1;
   std::atomic<bool> mounted_{false};
   std::atomic<std::uint64_t> init_request_{0};

@@ -16,6 +16,7 @@
 #include "fuse/append_files.h"
 #include "fuse/fuse_ops.h"
 #include "fuse/mount_status.h"
+#include "fuse/mount_table.h"
 #include "fuse/secret_mount.h"
 
 namespace conclave::fuse_fs {
@@ -72,7 +73,7 @@ class Mount {
     secrets_.add_to(classes_, status_);
     add_status();
     TRY(session_.open());
-    FuseChannel::Options options;
+    MountOptions options;
     options.fs_name = "conclave:" + to_hex(config_.cluster.id).substr(0, 8);
     TRY(channel_.mount(path_, options));
     auto ops = FuseOps::over(channel_, fs_, parking_, pages_, log_, {});
@@ -171,7 +172,7 @@ class Mount {
   ChunkIo chunks_{servers_};
   Flusher flusher_{servers_, chunks_, inodes_, clock_, waiter_, parking_, log_,
                    [this](InodeId inode) { leases_.release_soon(inode); }};
-  StatusFiles status_{clock_};
+  StatusFiles status_{clock_, Caller{geteuid(), getegid(), 0}};
   FsClasses classes_;
   Fs fs_{{servers_, lock_client_, config_.cluster.lock.name, [this] { return session_.current(); }, leases_, lock_waits_,
           inodes_, opens_, chunks_, flusher_, status_, classes_, clock_, waiter_}};
@@ -211,8 +212,9 @@ int run_mount(const std::vector<std::string>& args) {
     std::cerr << "conclave mount: " << config.error().message << "\n";
     return 1;
   }
-  Log log("mount " + args[2], config->log_level);
-  const Status served = std::make_unique<Mount>(*config, args[2], files, log)->run();
+  const std::string path = mount_point_of(args[2]);
+  Log log("mount " + path, config->log_level);
+  const Status served = std::make_unique<Mount>(*config, path, files, log)->run();
   if (!served) std::cerr << "conclave mount: " << served.error().message << "\n";
   return served ? 0 : 1;
 }

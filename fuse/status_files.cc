@@ -19,7 +19,7 @@ struct Rendered {
 
 }  // namespace
 
-StatusFiles::StatusFiles(Clock& clock) : clock_(clock), started_(clock.wall()) {
+StatusFiles::StatusFiles(Clock& clock, const Caller& owner) : clock_(clock), owner_(owner), started_(clock.wall()) {
   nodes_[kFolderInode].name = kFolder;
   nodes_[kFolderInode].parent = kRootInode;
 }
@@ -81,6 +81,8 @@ const StatusFiles::Node* StatusFiles::node(InodeId inode) const {
 
 dir::v1::Attr StatusFiles::attr_of(InodeId inode, const Node& node) const {
   dir::v1::Attr attr;
+  attr.set_uid(owner_.uid);
+  attr.set_gid(owner_.gid);
   attr.set_inode(raw(inode));
   attr.set_nlink(node.is_folder() ? 2 : 1);
   attr.set_mode(node.is_folder() ? S_IFDIR | 0555 : node.sink ? S_IFREG | 0666 : S_IFREG | 0444);

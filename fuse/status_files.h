@@ -35,7 +35,8 @@ class StatusFiles {
   static constexpr std::size_t kMaxMessage = 64 << 10;
   static constexpr const char* kFolder = ".conclave";
 
-  explicit StatusFiles(Clock& clock);
+  // The files belong to `owner`, the daemon's user: mincore(2) tells nobody else the truth (page_cache_guard.h).
+  StatusFiles(Clock& clock, const Caller& owner);
   // While wiring, before the first operation.
   void add(std::string name, StatusSource source);
   void add(std::string name, ControlSink sink);
@@ -73,6 +74,7 @@ class StatusFiles {
   dir::v1::Attr attr_of(InodeId inode, const Node& node) const;
 
   Clock& clock_;
+  const Caller owner_;
   const WallTime started_;
   mutable std::mutex mutex_;
   std::map<InodeId, Node> nodes_;                                  // guarded by mutex_; grows only

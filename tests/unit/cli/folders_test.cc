@@ -46,7 +46,7 @@ TEST_F(Folders, AnIdentitysConfigurationComesBackWhateverItsPathHolds) {
 }
 
 TEST_F(Folders, WhatWeWriteIsToml) {
-  for (const std::string& text : {lockserver_toml("127.0.0.1:1"), dirserver_toml("[::1]:2", 2), vault_toml("127.0.0.1:3"),
+  for (const std::string& text : {lockserver_toml("127.0.0.1:1"), dirserver_toml("[::1]:2", 2, 0, 0), vault_toml("127.0.0.1:3"),
                                   fileserver_toml("3", "127.0.0.1:4", "127.0.0.1:5"), mount_toml()}) {
     EXPECT_TRUE(Config::parse(text, "test")) << text;
   }

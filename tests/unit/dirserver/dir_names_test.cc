@@ -21,6 +21,8 @@ TEST_F(DirNames, NewTreeHasOneDirectoryOfEachClass) {
   EXPECT_EQ(host.look(kRoot, "chat")->attr().class_(), v1::CHAT);
   EXPECT_EQ(host.attr(kRoot)->mode(), S_IFDIR | 0755u);
   EXPECT_EQ(host.attr(kRoot)->nlink(), 5u);
+  EXPECT_EQ(host.attr(kRoot)->gid(), kMaker.gid);
+  EXPECT_EQ(host.look(kRoot, "secrets")->attr().gid(), kMaker.gid);
 }
 
 TEST_F(DirNames, WhatWasMadeIsFoundAndSurvivesARestart) {

@@ -23,6 +23,9 @@ inline Peer peer_named(Role role, const std::string& name, std::uint32_t uid = 0
   return peer;
 }
 
+// The tree is root's, as tests about permission bits want it; its group tells that the owner was heard.
+inline constexpr TreeOwner kMaker{0, 77};
+
 class DirWorld {
  public:
   explicit DirWorld(sim::SimFiles& files, unsigned replicas = 2) : replicas_(replicas), vfs_(files) {
@@ -37,7 +40,7 @@ class DirWorld {
     router_ = std::make_unique<Router>(clock_);
     servers_ = std::make_unique<ServerTable>(7);
     const Change::Placing placing{*servers_, clock_, replicas_, 1};
-    auto opened = DirStore::open(vfs_, "/dir.db", 3, placing, clock_, waiter_, log_);
+    auto opened = DirStore::open(vfs_, "/dir.db", 3, placing, kMaker, clock_, waiter_, log_);
     start_failure_ = opened ? std::string() : opened.error().message;
     if (!opened) return;
     store_ = std::move(opened).value();

@@ -1,19 +1,23 @@
-#include "cli/mount_table.h"
+#include "fuse/mount_table.h"
 
+#include <limits.h>
 #include <spawn.h>
 #include <sys/mount.h>
 #include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
-namespace conclave::cli {
+namespace conclave::fuse_fs {
 namespace {
+
+constexpr int kMostLinks = 40;  // as the kernel follows
 
 bool is_octal(char c) { return c >= '0' && c <= '7'; }
 
@@ -31,6 +35,14 @@ std::string unescaped(const std::string& text) {
     }
   }
   return out;
+}
+
+// readlink(2) of a mount's root is answered by the kernel alone, unlike lstat(2), with which std::filesystem begins.
+std::optional<std::filesystem::path> link_at(const std::filesystem::path& path) {
+  std::array<char, PATH_MAX> target{};
+  const ssize_t size = readlink(path.c_str(), target.data(), target.size());
+  if (size < 0) return std::nullopt;
+  return std::string(target.data(), static_cast<std::size_t>(size));
 }
 
 bool is_below(const std::string& path, const std::string& folder) {
@@ -76,12 +88,11 @@ std::vector<MountEntry> parse_mountinfo(std::string_view text) {
   std::istringstream lines{std::string(text)};
   for (std::string line; std::getline(lines, line);) {
     std::istringstream fields(line);
-    std::string field, path, type, source;
-    for (int i = 0; i < 4; ++i) fields >> field;  // id, parent, device, root
-    fields >> path;
+    std::string field, device, path, type, source;
+    fields >> field >> field >> device >> field >> path;  // id, parent, device, root
     while (fields >> field && field != "-") {     // options and tags, any number
     }
-    if (fields >> type >> source) out.push_back({unescaped(path), type, unescaped(source)});
+    if (fields >> type >> source) out.push_back({device, unescaped(path), type, unescaped(source)});
   }
   return out;
 }
@@ -102,6 +113,29 @@ std::optional<MountEntry> mounted_at(const std::vector<MountEntry>& mounts, cons
 bool is_stale(const MountEntry& mount) {
   struct statfs found {};
   return mount.type.starts_with("fuse") && statfs(mount.path.c_str(), &found) != 0 && errno == ENOTCONN;
+}
+
+std::string mount_point_of(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  fs::path at = fs::absolute(path, error).lexically_normal();
+  for (int links = 0; links < kMostLinks; ++links) {
+    if (!at.has_filename()) at = at.parent_path();  // "/mnt/" names "/mnt"
+    const fs::path folder = fs::weakly_canonical(at.parent_path(), error);
+    if (!error) at = folder / at.filename();
+    const auto target = link_at(at);
+    if (!target) break;
+    at = (at.parent_path() / *target).lexically_normal();
+  }
+  return at.string();
+}
+
+bool users_may_allow_other(std::string_view fuse_conf) {
+  std::istringstream lines{std::string(fuse_conf)};
+  for (std::string line; std::getline(lines, line);) {
+    if (line == "user_allow_other") return true;
+  }
+  return false;
 }
 
 Status unmount(const std::string& path, bool lazy) {
@@ -125,4 +159,4 @@ std::vector<std::string> users_of(const std::string& path, std::size_t limit) {
   return out;
 }
 
-}  // namespace conclave::cli
+}  // namespace conclave::fuse_fs
