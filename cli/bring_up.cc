@@ -22,8 +22,17 @@ Status ensure_file_servers(Context& context, const ClusterFolder& folder, unsign
   return {};
 }
 
+// One that was refused ends after it was ready.
+Status still_run(ClusterProcesses& processes, const ClusterFolder& folder, const std::vector<std::string>& servers) {
+  for (const std::string& server : servers) {
+    if (processes.running(server)) continue;
+    return Error(Errc::kUnavailable, server + " has ended; " + folder.log(server) + " ends with:\n" + last_lines(folder.log(server), 5));
+  }
+  return {};
+}
+
 // Until the directory server knows them, it has nowhere to place a chunk.
-Status wait_for_file_servers(Context& context, const ClusterFolder& folder) {
+Status wait_for_file_servers(Context& context, const ClusterFolder& folder, ClusterProcesses& processes) {
   const auto cluster = TRY(ClusterFile::load(context.files(), folder.cluster_file()));
   const auto transport = TRY(context.transport_as_host(folder));
   const auto own = TRY(folder.file_servers(context.files()));
@@ -35,6 +44,7 @@ Status wait_for_file_servers(Context& context, const ClusterFolder& folder) {
       const auto up = std::count_if(health->members().begin(), health->members().end(), [](const auto& m) { return m.up(); });
       if (static_cast<std::size_t>(up) >= own.size()) return {};
     }
+    TRY(still_run(processes, folder, own));
     if (context.clock().now() > limit) {
       if (!health) return in_context("the directory server does not answer", health.error());
       return Error(Errc::kTimedOut, "the file servers did not register in time; see " + folder.path + "/log/fileserver-*.log");
@@ -45,7 +55,7 @@ Status wait_for_file_servers(Context& context, const ClusterFolder& folder) {
 
 Status start_all(Context& context, const ClusterFolder& folder, ClusterProcesses& processes, const UpOptions& options) {
   for (const std::string& server : TRY(folder.servers(context.files()))) TRY(processes.start(server));
-  TRY(wait_for_file_servers(context, folder));
+  TRY(wait_for_file_servers(context, folder, processes));
   for (const MountRecord& mount : TRY(processes.mounts())) TRY(processes.mount(mount.path));
   if (!options.mount.empty()) TRY(processes.mount(options.mount));
   return {};
