@@ -68,6 +68,7 @@ struct ReadAnswer {
   std::string bytes;
   LeaseCache::Use use;
   SecretBytes secret;             // a secret's bytes stand here instead: wiped once answered
+  [[nodiscard]] ByteView content() const { return secret.empty() ? view_of(bytes) : secret.view(); }
 };
 struct WriteRequest {
   std::uint64_t offset = 0;

@@ -303,7 +303,8 @@ struct Read {
   void keep(FuseServing& serving) { waiting = serving.pages().waits(inode, request.offset, request.length, true); }
   Status operator()(FuseServing& serving, fuse_req_t req) {
     const ReadAnswer answer = TRY(serving.fs().read(caller_of(req), handle, request));
-    fuse_reply_buf(req, answer.bytes.data(), answer.bytes.size());
+    const std::string_view content = text_of(answer.content());
+    fuse_reply_buf(req, content.data(), content.size());
     serving.fs().read_answered(inode);
     return {};
   }
