@@ -89,6 +89,7 @@ Status serve(Config& file, const std::string& path, Files& files) {
   Scrubber scrubber(*store, repair, files, server.data, clock, log, {config.scrub_bytes, 1s});
 
   Daemon daemon(clock, log);
+  membership.on_refusal([&daemon] { daemon.request_stop(); });
   daemon.add_pool("front", server.threads, [&] { front_server->run(); }, [&] { front_server->stop(); });
   daemon.add_pool("back", config.back_threads, [&] { back_server->run(); }, [&] { back_server->stop(); });
   daemon.add_pool("side", kSideThreads, [&] { calls.run(); }, [&] { calls.stop(); });
@@ -97,6 +98,7 @@ Status serve(Config& file, const std::string& path, Files& files) {
   if (config.scrub_bytes != 0) daemon.add_duty("scrub", scrubber);
   log.info("serving", {{"address", server.host}, {"port", front_server->port()}, {"chunks", store->counts.chunks.load()}});
   daemon.run();
+  TRY(Status(membership.refusal()));
   if (store->failed()) return Error(Errc::kIo, "the disk below " + server.data + " failed; see the log");
   return store->checkpoint();
 }

@@ -47,6 +47,7 @@ void Membership::report_bad(ChunkId chunk) {
 
 void Membership::tick(MonoTime now) {
   next_ = now + kHeartbeat;
+  if (!refusal_) return;
   if (store_.failed()) return;   // a disk that is out: D drops this server, which serves nothing any more
   const Status status = id_ == ServerId{0} ? register_once(now) : beat(now);
   if (status) {
@@ -54,6 +55,11 @@ void Membership::tick(MonoTime now) {
     return;
   }
   next_ = clock_.now() + kAskAgain;
+  if (status.error().code == Errc::kNotPermitted) {
+    refusal_ = status;
+    log_.error("the directory server refuses this file server", {{"why", status.error()}});
+    return on_refusal_();
+  }
   if (status.error().code == Errc::kStale) {
     id_ = ServerId{0};   // D was restarted, or lost its memory of us
     next_ = now;

@@ -3,6 +3,8 @@
 // its heartbeat was sent. After that everything is refused, reads included: D may have dropped it (coherence.md).
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -47,6 +49,11 @@ class Membership final : public Duty {
   [[nodiscard]] std::uint64_t boot() const { return own_.boot; }
   // For D to know: no member has a good copy of a block of it.
   void report_bad(ChunkId chunk);
+  // While wiring: called once, from tick(), when D says that this folder will never be let in (another one joined with the
+  // same token). Nothing is asked any more after that.
+  void on_refusal(std::function<void()> hook) { on_refusal_ = std::move(hook); }
+  // Why, once it was called; read it when the duty has ended.
+  [[nodiscard]] const Status& refusal() const { return refusal_; }
 
   MonoTime next_tick() override { return next_; }
   void tick(MonoTime now) override;
@@ -66,6 +73,8 @@ class Membership final : public Duty {
   MonoTime next_{};
   ServerId id_{};                          // 0: not registered
   bool lost_ = true;                       // said so in the log
+  std::function<void()> on_refusal_ = [] {};
+  Status refusal_;
   std::uint64_t fence_ = 0;
   std::vector<std::uint64_t> deleted_;     // for the next heartbeat
 

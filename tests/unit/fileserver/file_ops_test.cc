@@ -104,6 +104,25 @@ TEST(FileOps, RefusesAFencedSessionAndAnOvertakenLease) {
   EXPECT_EQ(world.client.read(world.where(), world.token(LeaseMode::kRead, 200), 0, 1).error().code, Errc::kFenced);
 }
 
+TEST(Membership, AFolderThatIsRefusedEndsAndAsksNoMore) {
+  FileWorld world(2);
+  world.dir.refuses.insert("2");
+  world.dir.members.erase(2);
+  world.at(2).kill();
+  world.at(2).node.start();
+  world.at(2).process.emplace(world.simulation, world.at(2).node, world.at(2).disk, 2, world.dir.endpoint());
+  Membership& membership = world.at(2).process->membership;
+  int told = 0;
+  membership.on_refusal([&] { ++told; });
+  EXPECT_TRUE(membership.refusal());
+  world.at(2).node.run_duty("heartbeat", membership);
+  world.simulation.scheduler.sleep_for(3s);
+  EXPECT_EQ(told, 1);
+  ASSERT_FALSE(membership.refusal());
+  EXPECT_EQ(membership.refusal().error().code, Errc::kNotPermitted);
+  EXPECT_FALSE(membership.serving());
+}
+
 TEST(FileOps, TheBackPortBelievesOnlyTheMaster) {
   FileWorld world(1, 3);
   const ChunkPlace place = world.where();

@@ -40,6 +40,7 @@ class DirDouble {
     const std::string path = "/conclave.dir.v1.DirService/";
     router_.unary<dir::v1::RegisterRequest, dir::v1::RegisterResponse>(
         path + "Register", {Role::kFile}, [this](const CallContext& context, const dir::v1::RegisterRequest& request) {
+          if (refuses.contains(context.peer.name)) return Result<dir::v1::RegisterResponse>(Errc::kNotPermitted);
           dir::v1::Member member;
           member.set_id(static_cast<std::uint32_t>(std::stoul(context.peer.name)));
           member.set_name(context.peer.name);
@@ -93,6 +94,7 @@ class DirDouble {
   std::map<ChunkId, ChunkPermit> permits;
   std::set<std::uint64_t> deleted, bad, remove;
   std::vector<std::uint64_t> fenced;
+  std::set<std::string> refuses;   // names that another folder has
   std::vector<dir::v1::SealRequest> seals;
   int shrinks = 0;
 
