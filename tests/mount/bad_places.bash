@@ -1,7 +1,7 @@
 # Folders that cannot serve: a mount point in use, not empty, no folder; a read-only data folder; a foreign folder.
 . "$(dirname "$0")/harness.bash"
 own_cluster
-clean_mounts() { umount "$ROOT/used" "$CONCLAVE_DIR/dirserver/data" "$CONCLAVE_DIR/fileserver-1/data" 2> /dev/null || true; }
+clean_mounts() { umount "$ROOT/used" "$M2" "$CONCLAVE_DIR/dirserver/data" "$CONCLAVE_DIR/fileserver-1/data" 2> /dev/null || true; }
 trap 'code=$?; clean_mounts; conclave down --force > /dev/null 2>&1 || true; exit $code' EXIT
 
 mkdir "$ROOT/foreign" "$ROOT/used" "$ROOT/full" && touch "$ROOT/foreign/thesis" "$ROOT/full/thesis" "$ROOT/afile"
@@ -32,4 +32,22 @@ step "a server's folder that another process uses"
 conclave up --mount "$M"
 refused 'lock|in use|busy' conclave dirserver --config "$CONCLAVE_DIR/dirserver/dirserver.toml"
 [ "$(cat "$M/file")" = kept ]
+
+step "a mount whose daemon was killed: it is said, and up takes it away"
+kill -9 "$(mount_pid "$M")"
+dead() { ! stat "$M"; }
+eventually 10 dead
+refused 'is dead; .conclave up. repairs it' conclave status
+mkdir "$M2"
+conclave mount "$M2"
+[ "$(cat "$M2/file")" = kept ]
+conclave up
+[ "$(cat "$M/file")" = kept ]
+
+step "a mount under another file system is not mistaken for ours"
+mount -t tmpfs over "$M2"
+refused 'in use.*tmpfs' conclave mount "$M2"
+refused 'in use.*tmpfs' conclave down
+touch "$M2/still-tmpfs"
+umount "$M2" "$ROOT/used"
 finish_own_cluster warnings
