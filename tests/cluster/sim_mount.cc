@@ -31,7 +31,7 @@ struct SimMount::Parts {
   fuse_fs::OpenTable opens;
   fuse_fs::ChunkIo chunks{servers};
   fuse_fs::Flusher flusher;
-  fuse_fs::StatusFiles status{sim.clock};
+  fuse_fs::StatusFiles status{sim.clock, fuse_fs::Caller{}};
   fuse_fs::FsClasses classes;
   fuse_fs::Fs fs;
   fuse_fs::AppendFiles appends{fs};

@@ -56,7 +56,7 @@ struct DirParts {
   DirParts(SimServer& process, const Endpoint& lock, unsigned replicas)
       : vfs(process.disk()), servers(process.sim().random.u64()), placing{servers, process.sim().clock, replicas, 1},
         locks(process.transport(), process.sim().clock, lock),
-        store(must(dir::DirStore::open(vfs, std::string(kFolder) + "/dir.db", 4, placing, process.sim().clock,
+        store(must(dir::DirStore::open(vfs, std::string(kFolder) + "/dir.db", 4, placing, dir::TreeOwner{}, process.sim().clock,
                                        process.sim().waiter, process.log()))),
         ops(*store, gate, placing, process.sim().random.u64(), process.log()), router(process.sim().clock),
         lock_sync(*store, gate, servers, locks, process.sim().clock, process.log()),
