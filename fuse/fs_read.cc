@@ -4,6 +4,16 @@
 #include "fuse/fs.h"
 
 namespace conclave::fuse_fs {
+namespace {
+
+constexpr std::uint64_t kPageBytes = 4096;  // the least that the kernel's page cache asks for
+
+// The page cache fills itself ahead of the reader, in several requests at once. A short answer tells it where the file
+// ends, but only the first of them is believed (fs/fuse/file.c fuse_read_update_size compares versions): were the
+// request behind the end the first, the kernel would keep that request's start as the size.
+bool reads_ahead(const ReadRequest& request) { return request.lock_owner == 0 && request.length > kPageBytes; }
+
+}  // namespace
 
 Result<ReadAnswer> Fs::read(const Caller& caller, std::uint64_t handle, const ReadRequest& request) {
   const OpenFilePtr file = TRY(open_file(handle));
@@ -36,6 +46,8 @@ Result<ReadAnswer> Fs::plain_read(OpenFile& file, const ReadRequest& request) {
   {
     const std::lock_guard lock(inode.mutex);
     range = range.cut_to({0, inode.attr.size_bytes()});
+    // Refused, it changes nothing: who wants the page indeed asks for it alone.
+    if (range.empty() && reads_ahead(request)) return Error(Errc::kWouldBlock, "read ahead of the end");
     if (range.empty()) return out;
     gaps = inode.buffer.gaps(range);
     const bool nothing_here = gaps.size() == 1 && gaps.front() == range;

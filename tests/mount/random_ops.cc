@@ -31,8 +31,8 @@ class RandomFile {
   }
 
   void step(int number) {
-    now_ = "operation " + std::to_string(number) + ": ";
     side_ = random_() % fds_.size();
+    now_ = "operation " + std::to_string(number) + " on side " + std::to_string(side_) + ": ";
     switch (random_() % 14) {
       case 0: case 1: case 2: write_some(); break;
       case 3: append(); break;
@@ -113,6 +113,7 @@ class RandomFile {
     const Range range = inside();
     const std::size_t to = range.from + range.length + random_() % 1000;
     if (range.length == 0 || to + range.length > kMaxFile) return;
+    check_size();  // the kernel copies no further than the size it knows
     now_ += "copy " + std::to_string(range.from) + "+" + std::to_string(range.length) + " to " + std::to_string(to);
     const std::string text = content_.substr(range.from, range.length);
     auto in = static_cast<off_t>(range.from), out = static_cast<off_t>(to);
@@ -126,6 +127,7 @@ class RandomFile {
   void map_and_read() {
     if (content_.empty()) return;
     now_ += "map and read";
+    check_size();  // as programs do; it is also when this machine learns how far it may map
     void* at = mmap(nullptr, content_.size(), PROT_READ, random_() % 2 == 0 ? MAP_SHARED : MAP_PRIVATE, fd(), 0);
     if (at == MAP_FAILED) fail("mmap");
     if (std::memcmp(at, content_.data(), content_.size()) != 0) fail("a mapping differs");
@@ -170,6 +172,9 @@ class RandomFile {
   void check_some() {
     const Range range = inside();
     compare(range.from, range.length);
+    check_size();
+  }
+  void check_size() {
     struct stat attr {};
     must(fstat(fd(), &attr), "fstat");
     if (attr.st_size != static_cast<off_t>(content_.size())) {

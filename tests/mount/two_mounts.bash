@@ -12,6 +12,18 @@ for i in $(seq 1 50); do
   [ "$(stat -c '%s %y' "$here/ping")" = "$(stat -c '%s %y' "$there/ping")" ] || fail "attributes differ in round $i"
 done
 
+step "one large read(2) ends where the file was cut there"
+python3 - "$here/cut" "$there/cut" <<'PYTHON'
+import os, sys
+a, b = (os.open(p, os.O_RDWR | os.O_CREAT) for p in sys.argv[1:])
+for i in range(20):  # read in several requests, of which the later ones find nothing
+    os.ftruncate(a, 0)
+    os.pwrite(a, b"x" * 3000000, 0)
+    os.ftruncate(b, 600000 + i)
+    got = len(os.pread(a, 3000000, 0))
+    assert got == 600000 + i, (i, got)
+PYTHON
+
 step "names"
 ls "$there" > /dev/null
 mkdir "$here/d" && [ -d "$there/d" ]
