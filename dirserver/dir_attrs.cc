@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/limits.h"
+#include "base/set_id_bits.h"
 
 namespace conclave::dir {
 namespace {
@@ -159,8 +160,11 @@ bool ends_privileges(const Call& call, const v1::SetAttrRequest& request) {
 
 Status kill_privileges(Change& change, Node& node) {
   if (node.is_directory()) return {};
-  const std::uint32_t left = without_privileges(node.mode);
-  if (left != node.mode) node.mode = left;
+  node.mode = without_set_id(node.mode);
+  return drop_capabilities(change, node);
+}
+
+Status drop_capabilities(Change& change, Node& node) {
   if (node.xattrs == 0) return {};
   const auto has = change.view().xattr(node.inode, kCapabilities);
   if (has) return change.drop_xattr(node, kCapabilities);
@@ -177,7 +181,10 @@ Result<v1::Entry> set_attr(Change& change, const Call& call, const v1::SetAttrRe
   if (request.has_uid()) node.uid = request.uid();
   if (request.has_gid()) node.gid = request.gid();
   if (request.has_mode()) TRY(apply_mode(change, node, settable_mode(call.subject, node, node.gid, request.mode())));
-  if (request.has_size_bytes()) TRY(apply_size(change, node, request.size_bytes()));
+  if (request.has_size_bytes()) {
+    TRY(drop_capabilities(change, node));
+    TRY(apply_size(change, node, request.size_bytes()));
+  }
   apply_times(node, request, change.now_ns());
   return entry_of(change.view(), call, node);
 }

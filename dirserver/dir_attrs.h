@@ -24,5 +24,7 @@ Result<v1::Entry> set_attr(Change& change, const Call& call, const v1::SetAttrRe
 
 // The set-user-id and set-group-id bits and file capabilities, as a write by others than the superuser ends them.
 Status kill_privileges(Change& change, Node& node);
+// File capabilities, as anybody's write ends them.
+Status drop_capabilities(Change& change, Node& node);
 
 }  // namespace conclave::dir

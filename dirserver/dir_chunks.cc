@@ -136,7 +136,7 @@ Result<v1::CommitResponse> commit_size(Change& change, const Call& call, const v
   // The bytes were changed at mtime, and ctime with them; it never goes back.
   node.ctime_ns = std::max(node.ctime_ns, request.mtime_ns());
   ++node.change;
-  if (request.kill_privileges()) TRY(kill_privileges(change, node));
+  TRY(request.kill_privileges() ? kill_privileges(change, node) : drop_capabilities(change, node));
   v1::CommitResponse out;
   *out.mutable_attr() = attr_of(node);
   return out;

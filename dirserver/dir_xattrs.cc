@@ -18,7 +18,7 @@ Status check_name_of_xattr(std::string_view name) {
   if (name.empty() || name.size() > kMaxXattrNameBytes) return Error(Errc::kRange);
   if (name.find('\0') != std::string_view::npos) return Error(Errc::kInvalid);
   for (const std::string_view space : {"user.", "trusted.", "security."}) {
-    if (name.starts_with(space) && name.size() > space.size()) return {};
+    if (name.starts_with(space)) return name.size() > space.size() ? Status() : Status(Errc::kInvalid);
   }
   return is_acl(name) ? Status() : Error(Errc::kNotSupported, "no such namespace of attributes");
 }

@@ -61,13 +61,6 @@ std::uint32_t settable_mode(const Subject& subject, const Node& node, std::uint3
   return (node.mode & S_IFMT) | (mode & 07777);
 }
 
-std::uint32_t without_privileges(std::uint32_t mode) {
-  mode &= ~static_cast<std::uint32_t>(S_ISUID);
-  // Set-group-id without group execution means mandatory locking, not a privilege.
-  if ((mode & S_IXGRP) != 0) mode &= ~static_cast<std::uint32_t>(S_ISGID);
-  return mode;
-}
-
 // In a set-group-id directory things belong to its group, directories pass the bit on, and an executable file gets
 // it only from a member of the group.
 Made made_in(const Subject& subject, const Node& parent, std::uint32_t mode) {

@@ -41,9 +41,6 @@ Status may_set_times(const Subject& subject, const Node& node);
 // the group.
 std::uint32_t settable_mode(const Subject& subject, const Node& node, std::uint32_t gid, std::uint32_t mode);
 
-// What a change of owner, or a write by others than the superuser, leaves of a file's mode.
-std::uint32_t without_privileges(std::uint32_t mode);
-
 // Owner, group, type and permission bits of something that `subject` makes in `parent` with `mode`.
 struct Made {
   std::uint32_t uid = 0, gid = 0, mode = 0;

@@ -381,7 +381,7 @@ Status Flusher::tell_size(const InodePtr& inode, bool durable) {
     return answer.error();
   }
   inode->size_at_dir = request.size_bytes();
-  inode->kill_privileges = false;
+  if (request.kill_privileges()) inode->kill_privileges = false;
   const bool all = request.size_bytes() == inode->attr.size_bytes() && request.mtime_ns() == inode->attr.mtime_ns();
   inode->attr_dirty = !all;
   inode->touched_at = all && !inode->buffer.dirty() ? kNever : clock_.now();

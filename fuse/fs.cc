@@ -17,7 +17,9 @@ Fs::Fs(FsParts parts) : parts_(std::move(parts)) {
   };
   plain.flush = [](OpenFile& file) { return report_failures(file); };
   plain.sync = [this](OpenFile& file) { return plain_sync(file); };
-  plain.allocate = [this](OpenFile& file, const AllocateRequest& request) { return plain_allocate(file, request); };
+  plain.allocate = [this](const Caller& caller, OpenFile& file, const AllocateRequest& request) {
+    return plain_allocate(caller, file, request);
+  };
   plain.seek = [this](OpenFile& file, std::uint64_t offset, bool hole) { return plain_seek(file, offset, hole); };
   plain.may_copy = true;
 }

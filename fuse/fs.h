@@ -176,7 +176,7 @@ class Fs {
   Result<std::size_t> plain_write(const Caller& caller, OpenFile& file, const WriteRequest& request);
   Status plain_resize(const Caller& caller, const InodePtr& inode, std::uint64_t size);
   Status plain_sync(OpenFile& file);
-  Status plain_allocate(OpenFile& file, const AllocateRequest& request);
+  Status plain_allocate(const Caller& caller, OpenFile& file, const AllocateRequest& request);
   Result<std::uint64_t> plain_seek(OpenFile& file, std::uint64_t offset, bool hole);
   Status cut_to(const Caller& caller, const InodePtr& inode, const Held& held, std::uint64_t size);
 

@@ -10,6 +10,8 @@ namespace {
 
 // Served by D itself, so not counted among an inode's own.
 constexpr std::string_view kOurNames = "user.conclave.";
+// Ended by each write: D does it when it is told of the write.
+constexpr std::string_view kCapabilities = "security.capability";
 
 }  // namespace
 
@@ -48,11 +50,16 @@ Result<AttrAnswer> Fs::change_attributes(const Caller& caller, InodeId number, c
   request.set_atime_now(change.atime_now);
   request.set_mtime_now(change.mtime_now);
   request.set_by_descriptor(by_descriptor);
-  request.set_kill_privileges(change.kill_privileges);
   if (use) request.set_token(use->token());
+  const Turn turn(*inode, parts_.waiter);  // no commit on its way ends bits that are set here
+  {
+    const std::lock_guard lock(inode->mutex);
+    request.set_kill_privileges(change.kill_privileges || inode->kill_privileges);
+  }
   const auto entry = TRY(parts_.servers.dir()->set_attr(request));
   {
     const std::lock_guard lock(inode->mutex);
+    if (request.kill_privileges()) inode->kill_privileges = false;
     inode->learn(entry.attr());
     // Our own times, which D does not have yet, are older than those just set.
     if (change.mtime_ns || change.mtime_now) inode->attr.set_mtime_ns(entry.attr().mtime_ns());
@@ -78,6 +85,7 @@ Result<std::string> Fs::xattr(const Caller& caller, InodeId number, const std::s
     const std::lock_guard lock(inode->mutex);
     if (inode->attr.xattrs() == 0) return Errc::kNoAttribute;
   }
+  if (name == kCapabilities) TRY(parts_.flusher.flush(inode, Flusher::Depth::kVisible));
   dir::v1::GetXattrRequest request;
   *request.mutable_caller() = wire_of(caller);
   request.set_inode(raw(number));
@@ -105,6 +113,7 @@ Status Fs::set_xattr(const Caller& caller, InodeId number, const std::string& na
   if (value.size() > kMaxXattrValueBytes) return Error(Errc::kMessageTooBig, "an attribute's value is too long");
   const InodePtr inode = TRY(known(number));
   const auto use = TRY(lease_for_change(inode));
+  if (name == kCapabilities) TRY(parts_.flusher.flush(inode, Flusher::Depth::kVisible));
   dir::v1::SetXattrRequest request;
   *request.mutable_caller() = wire_of(caller);
   request.set_inode(raw(number));

@@ -25,7 +25,7 @@ struct FileClass {
   std::function<void(OpenFile&)> release;      // the last one
   std::function<Status(OpenFile&)> sync;
   std::function<Result<unsigned>(OpenFile&, const PollRequest&)> poll;   // empty: always ready
-  std::function<Status(OpenFile&, const AllocateRequest&)> allocate;
+  std::function<Status(const Caller&, OpenFile&, const AllocateRequest&)> allocate;
   std::function<Result<std::uint64_t>(OpenFile&, std::uint64_t offset, bool hole)> seek;
   bool may_copy = false;    // copy_file_range by the daemon
   bool may_link = true;     // link(2), and rename between directories of different classes; else kCrossDevice

@@ -74,6 +74,7 @@ struct WriteRequest {
   std::uint64_t offset = 0;
   ByteView bytes;
   bool from_page_cache = false;   // a shared mapping's page: the caller is unknown
+  bool append = false;            // O_APPEND, as it is now: fcntl(2) may have changed it since open(2)
 };
 
 struct AttrChange {

@@ -1,6 +1,4 @@
 // Bytes of plain files, inwards: into the write buffer under W; the flusher does the rest.
-#include <sys/stat.h>
-
 #include <algorithm>
 
 #include "fuse/fs.h"
@@ -9,18 +7,6 @@ namespace conclave::fuse_fs {
 namespace {
 
 constexpr std::uint64_t kCopyAtOnce = 8 << 20;   // copy_file_range: then the program may be interrupted
-
-// A write or truncate by others than the superuser takes these away, as Linux does.
-bool loses_privileges(std::uint32_t mode, std::uint32_t uid) {
-  const bool group_id = (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
-  return uid != 0 && ((mode & S_ISUID) != 0 || group_id);
-}
-
-std::uint32_t without_privileges(std::uint32_t mode) {
-  mode &= ~static_cast<std::uint32_t>(S_ISUID);
-  if ((mode & S_IXGRP) != 0) mode &= ~static_cast<std::uint32_t>(S_ISGID);
-  return mode;
-}
 
 // With the inode's mutex: its bytes changed now.
 void stamp(Inode& inode, WallTime now) {
@@ -65,7 +51,7 @@ Result<std::size_t> Fs::plain_write(const Caller& caller, OpenFile& file, const 
   std::int64_t change = 0;
   {
     const std::lock_guard lock(inode.mutex);
-    const bool at_end = file.append && !request.from_page_cache;
+    const bool at_end = file.append && request.append && !request.from_page_cache;
     const std::uint64_t offset = at_end ? inode.attr.size_bytes() : request.offset;
     const ByteRange range{offset, offset + request.bytes.size()};
     if (range.end > kMaxFileBytes || range.end < offset) return Error(Errc::kFileTooBig, "beyond the largest file size");
@@ -75,10 +61,7 @@ Result<std::size_t> Fs::plain_write(const Caller& caller, OpenFile& file, const 
     count_allocated(inode.attr, range);
     inode.attr.set_size_bytes(std::max(inode.attr.size_bytes(), range.end));
     stamp(inode, parts_.clock.wall());
-    if (!request.from_page_cache && loses_privileges(inode.attr.mode(), caller.uid)) {
-      inode.attr.set_mode(without_privileges(inode.attr.mode()));
-      inode.kill_privileges = true;
-    }
+    if (!request.from_page_cache) inode.end_privileges(caller.uid);
   }
   parts_.flusher.touched(file.inode, change);
   return request.bytes.size();
@@ -91,8 +74,9 @@ Status Fs::plain_resize(const Caller& caller, const InodePtr& inode, std::uint64
   {
     const std::lock_guard lock(inode->mutex);
     if (!inode->is_regular()) return inode->is_dir() ? Errc::kIsDirectory : Errc::kInvalid;
-    local = size >= inode->attr.size_bytes() && !loses_privileges(inode->attr.mode(), caller.uid);
+    local = size >= inode->attr.size_bytes();
     if (local) {
+      inode->end_privileges(caller.uid);
       inode->attr.set_size_bytes(size);
       stamp(*inode, parts_.clock.wall());
     }
@@ -125,12 +109,13 @@ Status Fs::cut_to(const Caller& caller, const InodePtr& inode, const Held& held,
   request.set_by_descriptor(true);  // the kernel or the ticket has checked
   {
     const std::lock_guard lock(inode->mutex);
-    request.set_kill_privileges(loses_privileges(inode->attr.mode(), caller.uid));
+    request.set_kill_privileges(inode->kill_privileges || inode->loses_privileges(caller.uid));
   }
   const auto entry = TRY(parts_.servers.dir()->set_attr(request));
   ChunkIo::forget_layouts_from(*inode, chunks_of_size(size));
   const std::lock_guard lock(inode->mutex);
   inode->attr_dirty = false;
+  inode->kill_privileges = false;
   inode->learn(entry.attr());
   inode->attr_since = held.since;
   return {};
@@ -171,16 +156,16 @@ Status Fs::plain_sync(OpenFile& file) {
   return flushed;
 }
 
-Status Fs::allocate(const Caller&, std::uint64_t handle, const AllocateRequest& request) {
+Status Fs::allocate(const Caller& caller, std::uint64_t handle, const AllocateRequest& request) {
   const OpenFilePtr file = TRY(open_file(handle));
   const FileClass& kind = class_of(*file->inode);
   if (StatusFiles::owns(file->inode->id) || !kind.allocate) return Errc::kNotSupported;
-  return kind.allocate(*file, request);
+  return kind.allocate(caller, *file, request);
 }
 
 // Space is not set aside at the file servers (yet): a reservation larger than what is free is refused, and the size
 // grows.
-Status Fs::plain_allocate(OpenFile& file, const AllocateRequest& request) {
+Status Fs::plain_allocate(const Caller& caller, OpenFile& file, const AllocateRequest& request) {
   Inode& inode = *file.inode;
   const auto use = TRY(lease_with_attributes(file.inode, LeaseMode::kWrite));
   if (request.mode == AllocateMode::kReserve) {
@@ -207,6 +192,7 @@ Status Fs::plain_allocate(OpenFile& file, const AllocateRequest& request) {
       const std::uint64_t punched = std::min(request.range.length(), inode.attr.allocated_bytes());
       inode.attr.set_allocated_bytes(inode.attr.allocated_bytes() - punched);
     }
+    inode.end_privileges(caller.uid);
     stamp(inode, parts_.clock.wall());
   }
   parts_.flusher.touched(file.inode, 0);

@@ -334,8 +334,9 @@ struct Write {
 };
 
 void do_write(fuse_req_t req, fuse_ino_t ino, const char* bytes, std::size_t size, off_t offset, fuse_file_info* info) {
-  serving_of(req).serve(req, Write{InodeId{ino}, info->fh,
-                                   {static_cast<std::uint64_t>(offset), view_of({bytes, size}), info->writepage != 0}});
+  const WriteRequest request{static_cast<std::uint64_t>(offset), view_of({bytes, size}), info->writepage != 0,
+                             (info->flags & O_APPEND) != 0};
+  serving_of(req).serve(req, Write{InodeId{ino}, info->fh, request});
 }
 
 void do_fsync(fuse_req_t req, fuse_ino_t, int, fuse_file_info* info) {

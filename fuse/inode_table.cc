@@ -1,10 +1,11 @@
 #include "fuse/inode_table.h"
 
-#include "base/limits.h"
-
 #include <sys/stat.h>
 
 #include <algorithm>
+
+#include "base/limits.h"
+#include "base/set_id_bits.h"
 
 namespace conclave::fuse_fs {
 
@@ -24,6 +25,15 @@ void Inode::learn(const dir::v1::Attr& from_dir) {
   attr.set_allocated_bytes(ours.allocated_bytes());
   attr.set_mtime_ns(ours.mtime_ns());
   attr.set_ctime_ns(std::max(ours.ctime_ns(), from_dir.ctime_ns()));
+  if (kill_privileges) attr.set_mode(without_set_id(attr.mode()));
+}
+
+bool Inode::loses_privileges(std::uint32_t uid) const { return uid != 0 && without_set_id(attr.mode()) != attr.mode(); }
+
+void Inode::end_privileges(std::uint32_t uid) {
+  if (!loses_privileges(uid)) return;
+  attr.set_mode(without_set_id(attr.mode()));
+  kill_privileges = true;
 }
 
 void Inode::learn_under(const dir::v1::Attr& from_dir, std::uint64_t since) {

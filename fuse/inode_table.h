@@ -46,7 +46,7 @@ struct Inode {
   WriteBuffer buffer;
   std::uint64_t size_at_dir = 0;     // what D knows
   bool attr_dirty = false;           // size or times are newer than D's
-  bool kill_privileges = false;      // with the next commit to D
+  bool kill_privileges = false;      // set-id bits ended here; D is told with its next commit, and until then not believed
   bool turn_taken = false;           // see Turn in flusher.h
   bool queued = false;               // for the flusher
   MonoTime touched_at = kNever;      // the oldest change here that D does not have
@@ -63,11 +63,15 @@ struct Inode {
   [[nodiscard]] bool is_regular() const;
   [[nodiscard]] bool removed() const { return attr.inode() != 0 && attr.nlink() == 0; }
 
-  // D's word on the attributes, merged: our own size and times win while attr_dirty; an older answer that was
-  // overtaken (change) is ignored.
+  // D's word on the attributes, merged: our own size and times win while attr_dirty, and set-id bits that a write ended
+  // here stay ended (kill_privileges); an older answer that was overtaken (change) is ignored.
   void learn(const dir::v1::Attr& from_dir);
   // The same, valid under the lease `since` from now on; ignored if such attributes are here already.
   void learn_under(const dir::v1::Attr& from_dir, std::uint64_t since);
+  // Set-id bits that a write or a truncation by `uid` ends: any but the superuser's.
+  [[nodiscard]] bool loses_privileges(std::uint32_t uid) const;
+  // Ends them here, and at D with the commit that the change itself asks for (attr_dirty).
+  void end_privileges(std::uint32_t uid);
 };
 using InodePtr = std::shared_ptr<Inode>;
 

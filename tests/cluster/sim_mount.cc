@@ -244,7 +244,8 @@ Result<std::size_t> SimMount::write(std::uint64_t handle, std::uint64_t offset, 
 }
 
 Result<std::string> SimMount::read(std::uint64_t handle, std::uint64_t offset, std::uint64_t length) {
-  return run([&]() -> Result<std::string> { return TRY(fs().read(kProgram, handle, {offset, length, 0})).bytes; });
+  const fuse_fs::ReadRequest request{offset, length, 1};  // with an owner: read(2), and no page cache that reads ahead
+  return run([&]() -> Result<std::string> { return TRY(fs().read(kProgram, handle, request)).bytes; });
 }
 
 Status SimMount::fsync(std::uint64_t handle) {

@@ -9,3 +9,16 @@ wait
 for who in a b c d; do
   diff <(grep "^$who " "$there/log") <(seq 1 100 | sed "s/^/$who /") > /dev/null || fail "$who's lines are not all there in order"
 done
+
+step "fcntl(2) takes O_APPEND away"
+python3 - "$here/flags" <<'PYTHON'
+import fcntl, os, sys
+f = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT | os.O_APPEND)
+os.write(f, b"abc")
+fcntl.fcntl(f, fcntl.F_SETFL, fcntl.fcntl(f, fcntl.F_GETFL) & ~os.O_APPEND)
+os.pwrite(f, b"X", 0)
+assert os.pread(f, 10, 0) == b"Xbc", os.pread(f, 10, 0)
+fcntl.fcntl(f, fcntl.F_SETFL, fcntl.fcntl(f, fcntl.F_GETFL) | os.O_APPEND)
+os.write(f, b"d")
+assert os.pread(f, 10, 0) == b"Xbcd", os.pread(f, 10, 0)
+PYTHON

@@ -145,6 +145,19 @@ TEST_F(DirChunks, CommitSetsSizeAndTimes) {
   EXPECT_EQ(code_of(host.change<v1::CommitResponse>("Commit", request)), Errc::kAccess);
 }
 
+TEST_F(DirChunks, AnybodysWriteEndsFileCapabilitiesAndOnlyThem) {
+  const auto file = host.make(kRoot, "f", S_IFREG | 06755);
+  ASSERT_TRUE(host.set_xattr(file, "security.capability", "cap"));
+  ASSERT_TRUE(host.set_xattr(file, "user.a", "1"));
+  ASSERT_TRUE(host.commit(file, 1));
+  EXPECT_EQ(code_of(host.get_xattr(file, "security.capability")), Errc::kNoAttribute);
+  ASSERT_TRUE(host.set_xattr(file, "security.capability", "cap"));
+  ASSERT_TRUE(host.truncate(file, 0));
+  EXPECT_EQ(code_of(host.get_xattr(file, "security.capability")), Errc::kNoAttribute);
+  EXPECT_EQ(host.attr(file)->xattrs(), 1u);
+  EXPECT_EQ(host.attr(file)->mode(), S_IFREG | 06755u) << "the superuser's";
+}
+
 TEST_F(DirChunks, FreedChunksAreToldOnceTheirCommitIsSynced) {
   add_two_servers();
   const auto file = host.make(kRoot, "f", S_IFREG | 0644);

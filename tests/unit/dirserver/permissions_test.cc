@@ -4,6 +4,8 @@
 
 #include <optional>
 
+#include "base/set_id_bits.h"
+
 namespace conclave::dir {
 namespace {
 
@@ -82,9 +84,9 @@ TEST(Permissions, OnlyTheSuperuserGivesFilesAway) {
 }
 
 TEST(Permissions, PrivilegedBitsGoAsLinuxTakesThem) {
-  EXPECT_EQ(without_privileges(S_IFREG | 06755), S_IFREG | 0755u);
-  EXPECT_EQ(without_privileges(S_IFREG | 06745), S_IFREG | 02745u);  // mandatory locking stays
-  EXPECT_EQ(without_privileges(S_IFREG | 01755), S_IFREG | 01755u);
+  EXPECT_EQ(without_set_id(S_IFREG | 06755), S_IFREG | 0755u);
+  EXPECT_EQ(without_set_id(S_IFREG | 06745), S_IFREG | 02745u);  // mandatory locking stays
+  EXPECT_EQ(without_set_id(S_IFREG | 01755), S_IFREG | 01755u);
 }
 
 TEST(Permissions, ChmodKeepsSetGroupIdForMembersOnly) {

@@ -80,6 +80,24 @@ TEST(InodeTable, ForgettingMoreThanWasRememberedIsHarmless) {
   EXPECT_EQ(table.sweep(), kNobody);
 }
 
+TEST(InodeTable, SetIdBitsThatAWriteEndedStayEndedUntilTheDirectoryServerKnows) {
+  Inode inode(kFile);
+  auto told = attr(11, 1, 5);
+  told.set_mode(S_IFREG | 06755);
+  inode.learn(told);
+  EXPECT_FALSE(inode.loses_privileges(0)) << "the superuser's writes end nothing";
+  EXPECT_TRUE(inode.loses_privileges(7));
+  inode.end_privileges(7);
+  inode.attr_dirty = true;
+  told.set_change(2);  // a rename, say
+  inode.learn(told);
+  EXPECT_EQ(inode.attr.mode(), S_IFREG | 0755u);
+  inode.kill_privileges = inode.attr_dirty = false;  // committed
+  told.set_change(3);
+  inode.learn(told);
+  EXPECT_EQ(inode.attr.mode(), S_IFREG | 06755u) << "a chmod since";
+}
+
 TEST(InodeTable, NamesGoWithTheirInode) {
   InodeTable table;
   InodeTable::remember(*table.intern(kFile));
