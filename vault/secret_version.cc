@@ -165,7 +165,7 @@ void sign_share_table(ShareTable& table, const Login& author) {
 
 Bytes share_aad(const SecretHeader& header, const Hash& policy, const ShareEntry& entry) {
   CanonicalWriter out = begin_body();
-  out.raw(labelled_hash("idcore", encode(header.core))).raw(policy);
+  out.raw(header.hash()).raw(policy);
   out.u8(entry.group).u8(entry.x).raw(entry.kid).raw(entry.commitment);
   return std::move(out).bytes();
 }

@@ -59,6 +59,7 @@ Result<v1::PutSecretResponse> Secrets::put_secret(const CallContext&, const v1::
   TRY(check_put(header, table, *policy, state_.roster(), state_.now()));
   TRY(accounts_.check_not_logged_out(header.author));
   if (request.inner().size() != kInnerBytes) return Error(Errc::kInvalid, "the locked data key has the wrong length");
+  TRY(check_same_folder(header));
   const std::uint64_t newest = TRY(newest_version(header.core.secret));
   if (header.core.version != newest + 1) {
     return Error(Errc::kStale, "version " + std::to_string(newest) + " is current now; write the secret again");
@@ -74,6 +75,14 @@ Result<v1::PutSecretResponse> Secrets::put_secret(const CallContext&, const v1::
     return {};
   }));
   return v1::PutSecretResponse();
+}
+
+// An author under a weaker policy must not be the one who replaces what lies under a stronger.
+Status Secrets::check_same_folder(const SecretHeader& header) {
+  Statement find = TRY(state_.prepare("SELECT header FROM secret WHERE secret = ? ORDER BY version DESC LIMIT 1"));
+  find.bind(ByteView(header.core.secret));
+  if (!TRY(find.step()) || TRY(parse_header(find.blob(0))).directory == header.directory) return {};
+  return Error(Errc::kAccess, "a secret stays under the policy of the folder it was first written in");
 }
 
 Result<v1::GetSecretResponse> Secrets::get_secret(const CallContext&, const v1::GetSecretRequest& request) {

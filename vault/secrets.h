@@ -25,7 +25,8 @@ class Secrets {
   Result<v1::ListPoliciesResponse> list_policies(const CallContext& context, const v1::ListPoliciesRequest& request);
 
   // Makes a version current; its payload is already at the file servers. kStale (not the next version, or the policy or
-  // roster has moved on: seal again), and as check_put. The same again is done already.
+  // roster has moved on: seal again), kAccess (its versions so far lie under another folder's policy), and as check_put.
+  // The same again is done already.
   Result<v1::PutSecretResponse> put_secret(const CallContext& context, const v1::PutSecretRequest& request);
   // `inner` is never in the answer.
   Result<v1::GetSecretResponse> get_secret(const CallContext& context, const v1::GetSecretRequest& request);
@@ -37,6 +38,7 @@ class Secrets {
 
  private:
   Result<std::optional<Policy>> current_policy(InodeId directory);
+  Status check_same_folder(const SecretHeader& header);
 
   VaultState& state_;
   Accounts& accounts_;

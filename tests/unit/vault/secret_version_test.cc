@@ -112,6 +112,24 @@ TEST(ShareTable, ARevokedDeviceGetsNone) {
   EXPECT_EQ(code_of(open_share(second, sealed.header, sealed.table)), Errc::kAccess);
 }
 
+// An author in league with the servers takes alice's payload and shares and signs a harmless path over them. Every
+// signature fits; the approver's own share does not open.
+TEST(ShareTable, SharesUnderAnotherHeaderDoNotOpen) {
+  Story story;
+  const Login thief = story.login("alice");   // another login; whose it is does not matter
+  SecretHeader header = story.sealed.header;
+  header.path = "/secrets/prod/menu";
+  header.author = thief.cert;
+  sign_header(header, thief);
+  ShareTable table = story.sealed.table;
+  table.header = header.hash();
+  sign_share_table(table, thief);
+  ASSERT_TRUE(check_header(header, story.chain()));
+  ASSERT_TRUE(check_share_table(table, header, story.rules, story.chain()));
+  EXPECT_TRUE(open_share(story.device("bob"), story.sealed.header, story.sealed.table));
+  EXPECT_EQ(code_of(open_share(story.device("bob"), header, table)), Errc::kKeyRejected);
+}
+
 TEST(SecretVersion, AWeakerPolicyLaterDoesNotWeakenAnOlderSecret) {
   Story story;
   Policy weaker = story.policy(1);
