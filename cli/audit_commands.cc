@@ -1,10 +1,9 @@
-#include <functional>
 #include <iostream>
 #include <map>
 
 #include "cli/commands.h"
 #include "cli/person_client.h"
-#include "cli/roster_memory.h"
+#include "vault/log_check.h"
 #include "vault/log_leaf.h"
 #include "vault/tlog.h"
 
@@ -13,8 +12,7 @@ namespace {
 
 constexpr std::size_t kMaxLogFileBytes = 32u << 20;  // a bundle of 256 leaves of 64 KiB, and a little
 
-// A file of the log by its tlog-tiles path: from the vault, or from a copy of /.conclave/audit.
-using LogFile = std::function<Result<std::string>(const std::string& path)>;
+using vault::LogFile;   // from the vault, or from a copy of /.conclave/audit
 
 struct VerifiedLog {
   vault::Checkpoint checkpoint;
@@ -45,7 +43,8 @@ Result<VerifiedLog> read_log(const LogFile& file, const ClusterFile& cluster) {
 Status check_remembered(Context& context, const VerifiedLog& log) {
   const auto folder = context.identity();
   if (!folder) return {};  // nobody here who could remember
-  const vault::Checkpoint seen = TRY(remembered_checkpoint(context.files(), *folder));
+  vault::VaultMemory memory(context.files(), folder->path, context.waiter());
+  const vault::Checkpoint seen = TRY(memory.checkpoint());
   if (seen.size > log.checkpoint.size) {
     return Error(Errc::kCorrupt, "the log has " + std::to_string(log.checkpoint.size) + " entries; this device has seen " +
                                      std::to_string(seen.size) + ": the newest were deleted");
@@ -53,7 +52,7 @@ Status check_remembered(Context& context, const VerifiedLog& log) {
   if (seen.size > 0 && log.tree.root(seen.size) != seen.root) {
     return Error(Errc::kCorrupt, "the log's first " + std::to_string(seen.size) + " entries are not those that this device has seen");
   }
-  return remember_checkpoint(context.files(), *folder, log.checkpoint);
+  return memory.remember(log.checkpoint);
 }
 
 Result<VerifiedLog> open_log(Context& context, const std::string& copy) {

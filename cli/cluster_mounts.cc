@@ -35,7 +35,8 @@ std::vector<std::string> mounts_of(const ClusterId& cluster) {
   const std::string source = "conclave:" + to_hex(cluster).substr(0, 8);
   std::vector<std::string> out;
   for (const fuse_fs::MountEntry& mount : fuse_fs::current_mounts()) {
-    if (mount.source == source && mount.type.starts_with("fuse")) out.push_back(mount.path);
+    const bool trusted = mount.owner && (*mount.owner == 0 || *mount.owner == geteuid());
+    if (mount.source == source && mount.type.starts_with("fuse") && trusted) out.push_back(mount.path);
   }
   return out;
 }

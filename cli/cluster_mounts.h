@@ -9,7 +9,8 @@
 
 namespace conclave::cli {
 
-// Where this cluster is mounted here, in mount order. A mount's source is "conclave:" and the cluster id's first 8 digits.
+// Where this cluster is mounted here by root or by this user, in mount order: others could mount a daemon of their own under
+// the name. A mount's source is "conclave:" and the cluster id's first 8 digits.
 std::vector<std::string> mounts_of(const ClusterId& cluster);
 
 // One write(2) of `message` to MOUNT/.conclave/NAME; the daemon acts for our uid and refuses with an errno's error.

@@ -8,8 +8,14 @@
 #include <iostream>
 
 #include "cli/tls_files.h"
+#include "vault/fields.h"
 
 namespace conclave::cli {
+namespace {
+
+constexpr std::size_t kMaxMessageBytes = 4000;
+
+}  // namespace
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -106,7 +112,9 @@ int Context::finish(const std::string& command, const Status& status) {
   if (status) return kDone;
   const Error& error = status.error();
   std::cout.flush();
-  std::cerr << "conclave " << command << ": " << (error.message.empty() ? std::string(name_of(error.code)) : error.message) << "\n";
+  // Part of it may be a server's: nothing in it moves the cursor.
+  const std::string why = error.message.empty() ? std::string(name_of(error.code)) : vault::plain_text(error.message, kMaxMessageBytes);
+  std::cerr << "conclave " << command << ": " << why << "\n";
   return kFailed;
 }
 

@@ -1,6 +1,7 @@
 #include "cli/invitation.h"
 
 #include "base/canonical.h"
+#include "cli/kept_invitation.h"
 #include "cli/passphrase.h"
 #include "cli/tls_files.h"
 
@@ -9,39 +10,18 @@ namespace {
 
 constexpr std::string_view kPrefix = "conclave-person-1.";
 constexpr std::size_t kMaxFieldBytes = 16 << 10;
-constexpr std::size_t kSecretBytes = 16;
 constexpr int kAdmitAttempts = 5;   // another admin may be quicker; then it is made again on top
 
 std::string invitations(const PersonClient& admin) { return admin.folder().path + "/invitations"; }
 
-Status keep_secret(Files& files, const PersonClient& admin, const PersonToken& token) {
-  TRY(files.make_folders(invitations(admin)));
-  return files.write_all(invitations(admin) + "/" + to_hex(token.id), to_hex(token.secret.view()));
-}
-
-Result<SecretBytes> kept_secret(Files& files, const PersonClient& admin, std::string_view id) {
-  const std::string path = invitations(admin) + "/" + to_hex(view_of(id));
-  if (!TRY(files.exists(path))) {
-    return Error(Errc::kNotFound, "this invitation was made by another admin or on another device; admit there");
-  }
-  const Bytes bytes = TRY(from_hex(TRY(files.read_all(path, 4 * kSecretBytes))));
-  return SecretBytes::copy_of(bytes);
-}
-
-// The next version with the joined device in it, signed by the admin.
-Result<vault::RosterVersion> next_roster(Context& context, PersonClient& admin, const vault::v1::JoinsResponse::One& join) {
+// The next version with the person in it, signed by the admin.
+vault::RosterVersion next_roster(Context& context, PersonClient& admin, const vault::Person& person) {
   vault::RosterVersion next = admin.roster().current();
-  vault::Person person;
-  person.name = join.name();
-  person.uid = join.uid();
-  person.gid = join.gid();
-  person.roles = join.roles();
-  person.devices.push_back({TRY(vault::parse_device(view_of(join.device()))), false});
   next.previous = next.hash();
   next.version += 1;
   next.issued = context.clock().wall();
   next.signatures.clear();
-  next.people.push_back(std::move(person));
+  next.people.push_back(person);
   vault::sign_roster(next, admin.identity().device);
   return next;
 }
@@ -72,10 +52,10 @@ Result<PersonToken> PersonToken::parse(std::string_view text) {
   token.roster_1 = in.array<32>();
   token.name = in.text(64);
   token.id = bytes_of(in.lv(16));
-  token.secret = SecretBytes::copy_of(in.lv(kSecretBytes));
+  token.secret = SecretBytes::copy_of(in.lv(kInvitationSecretBytes));
   token.guest.chain_pem = in.text(kMaxFieldBytes);
   token.guest.key_pem = SecretBytes::copy_of(in.lv(kMaxFieldBytes));
-  if (!in.finish("join token") || token.secret.size() != kSecretBytes) return bad;
+  if (!in.finish("join token") || token.secret.size() != kInvitationSecretBytes) return bad;
   return token;
 }
 
@@ -93,11 +73,12 @@ Result<PersonToken> invite(Context& context, PersonClient& admin, const Invitee&
   token.roster_1 = admin.roster().at(1)->hash();
   token.name = invitee.name;
   token.id = bytes_of(view_of(response.id()));
-  token.secret = SecretBytes(kSecretBytes);
+  token.secret = SecretBytes(kInvitationSecretBytes);
   context.random().fill(token.secret.span());
   token.guest = {response.guest_chain_pem(), SecretBytes::copy_of(view_of(response.guest_key_pem()))};
   wipe({reinterpret_cast<std::uint8_t*>(response.mutable_guest_key_pem()->data()), response.guest_key_pem().size()});
-  TRY(keep_secret(context.files(), admin, token));
+  TRY(keep_invitation(context.files(), invitations(admin), token.id,
+                      {invitee.name, invitee.uid, invitee.gid, invitee.roles, token.secret.clone()}));
   return token;
 }
 
@@ -134,18 +115,16 @@ Status admit(Context& context, PersonClient& admin, const std::string& name) {
   const auto waiting = TRY(admin.vault().joins(request));
   if (waiting.joins_size() == 0) return Error(Errc::kNotFound, "nobody has joined as '" + name + "' yet");
   const auto& one = waiting.joins(0);
-  const SecretBytes secret = TRY(kept_secret(context.files(), admin, one.id()));
-  const Mac mac = vault::join_mac(secret, view_of(one.id()), name, TRY(vault::parse_device(view_of(one.device()))));
-  if (one.name() != name || !equal_in_constant_time(mac, view_of(one.mac()))) {
-    return Error(Errc::kKeyRejected, "the keys that the vault shows for '" + name + "' were not sent by who holds the invitation");
-  }
+  const KeptInvitation invitation = TRY(kept_invitation(context.files(), invitations(admin), view_of(one.id())));
+  if (invitation.name != name) return Error(Errc::kKeyRejected, "the vault shows who joined by the invitation of " + invitation.name);
+  const vault::Person person = TRY(admitted_person(invitation, one));
   for (int attempt = 1;; ++attempt) {
     vault::v1::PutRosterRequest put;
-    put.set_version(string_of(encode(TRY(next_roster(context, admin, one)))));
+    put.set_version(string_of(encode(next_roster(context, admin, person))));
     put.set_join_id(one.id());
     Status status = admin.vault().put_roster(put);
     if (status || status.error().code != Errc::kStale || attempt == kAdmitAttempts) {
-      if (status) return context.files().remove(invitations(admin) + "/" + to_hex(view_of(one.id())));
+      if (status) return forget_invitation(context.files(), invitations(admin), view_of(one.id()));
       return status;
     }
     TRY(vault::refresh_roster(admin.vault(), admin.roster()));

@@ -1,7 +1,6 @@
 #include "cli/person_client.h"
 
 #include "cli/passphrase.h"
-#include "cli/roster_memory.h"
 #include "cli/tls_files.h"
 
 namespace conclave::cli {
@@ -42,7 +41,8 @@ Result<std::unique_ptr<PersonClient>> PersonClient::open(Context& context) {
   const auto knocking = TRY(knocking_transport(context, folder));
   vault::VaultClient door(*knocking, context.clock(), cluster.vault);
   vault::RosterChain roster = TRY(vault::fetch_roster(door, config.roster_1));
-  TRY(check_remembered_roster(context.files(), folder, roster));
+  auto memory = std::make_unique<vault::VaultMemory>(context.files(), folder.path, context.waiter());
+  TRY(memory->check_roster(roster));
   vault::v1::LoginRequest request;
   request.set_login_certificate(string_of(encode(login.cert)));
   auto answer = door.login(request);
@@ -50,7 +50,7 @@ Result<std::unique_ptr<PersonClient>> PersonClient::open(Context& context) {
   auto transport = context.transport_as(cluster, {answer->chain_pem(), private_key_pem(login.key)});
   auto vault = std::make_unique<vault::VaultClient>(*transport, context.clock(), cluster.vault);
   return std::unique_ptr<PersonClient>(new PersonClient(folder, cluster, std::move(identity), std::move(login),
-                                                        std::move(transport), std::move(vault), std::move(roster)));
+                                                        std::move(transport), std::move(vault), std::move(roster), std::move(memory)));
 }
 
 Result<VaultReader> open_vault_reader(Context& context) {

@@ -7,6 +7,7 @@
 #include "cli/context.h"
 #include "vault/identity.h"
 #include "vault/roster_client.h"
+#include "vault/vault_memory.h"
 
 namespace conclave::cli {
 
@@ -23,13 +24,16 @@ class PersonClient {
   [[nodiscard]] const ClusterFile& cluster() const { return cluster_; }
   vault::RosterChain& roster() { return roster_; }
   vault::VaultClient& vault() { return *vault_; }
+  vault::VaultMemory& memory() { return *memory_; }   // of this device, in its folder
   Transport& transport() { return *transport_; }
 
  private:
   PersonClient(IdentityFolder folder, ClusterFile cluster, vault::Identity identity, vault::Login login,
-               std::unique_ptr<Transport> transport, std::unique_ptr<vault::VaultClient> vault, vault::RosterChain roster)
+               std::unique_ptr<Transport> transport, std::unique_ptr<vault::VaultClient> vault, vault::RosterChain roster,
+               std::unique_ptr<vault::VaultMemory> memory)
       : folder_(std::move(folder)), cluster_(std::move(cluster)), identity_(std::move(identity)), login_(std::move(login)),
-        transport_(std::move(transport)), vault_(std::move(vault)), roster_(std::move(roster)) {}
+        transport_(std::move(transport)), vault_(std::move(vault)), roster_(std::move(roster)),
+        memory_(std::move(memory)) {}
 
   IdentityFolder folder_;
   ClusterFile cluster_;
@@ -38,6 +42,7 @@ class PersonClient {
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<vault::VaultClient> vault_;
   vault::RosterChain roster_;
+  std::unique_ptr<vault::VaultMemory> memory_;
 };
 
 // The identity of Context::identity(), its passphrase asked for.

@@ -53,9 +53,13 @@ Result<vault::Policy> next_policy(Context& context, PersonClient& admin, const R
   if (current) {
     const vault::Policy before = TRY(vault::parse_policy(view_of(current->policy())));
     TRY(vault::check_policy(before, admin.roster()));
+    if (before.directory != directory) return Error(Errc::kKeyRejected, "the vault answered with another folder's policy");
+    TRY(admin.memory().check_policy(before));
     policy.version = before.version + 1;
     policy.previous = before.hash();
-  } else if (current.error().code != Errc::kNotFound) {
+  } else if (current.error().code == Errc::kNotFound) {
+    TRY(admin.memory().check_no_policy(directory));
+  } else {
     return current.error();
   }
   policy.cluster = admin.cluster().id;
@@ -89,6 +93,7 @@ Status set(Context& context, const Rules& rules) {
   vault::v1::PutPolicyRequest put;
   put.set_policy(string_of(encode(policy)));
   TRY(admin->vault().put_policy(put));
+  TRY(admin->memory().check_policy(policy));
   std::cout << path << ": " << vault::quorum_text(policy) << ", requests live " << to_text(rules.request) << ", grants "
             << to_text(rules.grant) << " (version " << policy.version << ")\n";
   return {};

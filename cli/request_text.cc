@@ -24,13 +24,24 @@ std::string line(std::string_view label, const std::string& value) {
 Result<CheckedRequest> check_request(vault::v1::RequestView view, const vault::RosterChain& roster) {
   vault::Case a_case = TRY(vault::open_case(view_of(view.policy()), view_of(view.header()), view_of(view.share_table()),
                                             view_of(view.request()), roster));
-  if (string_of(a_case.rd) != view.rd()) return Error(Errc::kKeyRejected, "the vault shows another request than it names");
+  if (string_of(a_case.rd) != view.rd() || vault::short_id(a_case.rd) != view.id()) {
+    return Error(Errc::kKeyRejected, "the vault shows another request than it names");
+  }
   std::vector<vault::Approval> approvals;
   for (const std::string& bytes : view.approvals()) approvals.push_back(TRY(vault::parse_approval(view_of(bytes))));
   std::vector<vault::Denial> denials;
   for (const std::string& bytes : view.denials()) denials.push_back(TRY(vault::parse_denial(view_of(bytes))));
   vault::Tally tally = vault::count_votes(a_case, approvals, denials, roster);
   return CheckedRequest{std::move(view), std::move(a_case), std::move(tally)};
+}
+
+Status check_named(const CheckedRequest& request, std::string_view id) {
+  const std::string name = to_hex(request.a_case.rd);
+  if (id.size() < request.view.id().size()) {
+    return Error(Errc::kInvalid, "give all " + std::to_string(request.view.id().size()) + " digits of the request, as `conclave requests` shows it");
+  }
+  if (!name.starts_with(id)) return Error(Errc::kKeyRejected, "asked for request " + std::string(id) + ", the vault shows " + name);
+  return {};
 }
 
 std::string_view state_text(vault::v1::State state) {

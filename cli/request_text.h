@@ -15,7 +15,11 @@ struct CheckedRequest {
   vault::Case a_case;
   vault::Tally tally;
 };
+// kKeyRejected if the vault names it otherwise than its hash does.
 Result<CheckedRequest> check_request(vault::v1::RequestView view, const vault::RosterChain& roster);
+// For who asked by name: what came must be what `id` names, or the vault could have another request voted on. `id` is at
+// least the short form (kInvalid): fewer digits would name too many. kKeyRejected.
+Status check_named(const CheckedRequest& request, std::string_view id);
 
 std::string_view state_text(vault::v1::State state);   // "pending"
 // "1 of 2"; groups joined by ", ".

@@ -7,8 +7,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -43,6 +45,21 @@ std::optional<std::filesystem::path> link_at(const std::filesystem::path& path) 
   const ssize_t size = readlink(path.c_str(), target.data(), target.size());
   if (size < 0) return std::nullopt;
   return std::string(target.data(), static_cast<std::size_t>(size));
+}
+
+// Of "rw,user_id=0,group_id=0".
+std::optional<std::uint32_t> owner_in(std::string_view options) {
+  constexpr std::string_view kName = "user_id=";
+  while (!options.empty()) {
+    std::string_view option = options.substr(0, options.find(','));
+    options.remove_prefix(std::min(options.size(), option.size() + 1));
+    if (!option.starts_with(kName)) continue;
+    option.remove_prefix(kName.size());
+    std::uint32_t out = 0;
+    const auto [end, failure] = std::from_chars(option.data(), option.data() + option.size(), out);
+    if (failure == std::errc() && end == option.data() + option.size()) return out;
+  }
+  return std::nullopt;
 }
 
 bool is_below(const std::string& path, const std::string& folder) {
@@ -92,7 +109,9 @@ std::vector<MountEntry> parse_mountinfo(std::string_view text) {
     fields >> field >> field >> device >> field >> path;  // id, parent, device, root
     while (fields >> field && field != "-") {     // options and tags, any number
     }
-    if (fields >> type >> source) out.push_back({device, unescaped(path), type, unescaped(source)});
+    if (!(fields >> type >> source)) continue;
+    out.push_back({device, unescaped(path), type, unescaped(source)});
+    if (fields >> field) out.back().owner = owner_in(field);
   }
   return out;
 }

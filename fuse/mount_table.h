@@ -16,6 +16,7 @@ struct MountEntry {
   std::string path;
   std::string type;      // "ext4", "fuse.conclave"
   std::string source;
+  std::optional<std::uint32_t> owner{};  // of a FUSE mount: whose daemon it is, which the kernel knows and a daemon cannot choose
 };
 
 // The lines of proc(5) /proc/self/mountinfo, octal escapes undone, in mount order: the last entry of a path is on top.

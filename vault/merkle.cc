@@ -11,6 +11,16 @@ namespace {
 // The largest power of two below n; n >= 2.
 std::uint64_t split_of(std::uint64_t n) { return std::bit_floor(n - 1); }
 
+// MTH of leaves [begin, end), where begin is a multiple of the power of two that the range splits at.
+Result<Hash> root_of(std::uint64_t begin, std::uint64_t end, const Subtree& subtree) {
+  const std::uint64_t n = end - begin;
+  if (n == 0) return sha256({});
+  if (std::has_single_bit(n)) return subtree(static_cast<unsigned>(std::countr_zero(n)), begin / n);
+  const std::uint64_t middle = begin + split_of(n);
+  const Hash left = TRY(root_of(begin, middle, subtree));
+  return node_hash(left, TRY(root_of(middle, end, subtree)));
+}
+
 Error bad_proof(const char* what) { return {Errc::kCorrupt, std::string("the log's proof does not hold: ") + what}; }
 
 }  // namespace
@@ -53,43 +63,50 @@ const Hash& MerkleTree::subtree(unsigned level, std::uint64_t index) const {
   return levels_[level][index];
 }
 
-// MTH of leaves [begin, end), where begin is a multiple of the power of two that the range splits at.
-Hash MerkleTree::range_root(std::uint64_t begin, std::uint64_t end) const {
-  const std::uint64_t n = end - begin;
-  if (n == 0) return sha256({});
-  if (std::has_single_bit(n)) return subtree(static_cast<unsigned>(std::countr_zero(n)), begin / n);
-  const std::uint64_t middle = begin + split_of(n);
-  return node_hash(range_root(begin, middle), range_root(middle, end));
+Hash MerkleTree::range_root(std::uint64_t begin, std::uint64_t end) const { return *root_of(begin, end, own()); }
+
+Subtree MerkleTree::own() const {
+  return [this](unsigned level, std::uint64_t index) { return Result<Hash>(subtree(level, index)); };
 }
 
 Result<std::vector<Hash>> MerkleTree::inclusion_proof(std::uint64_t index, std::uint64_t tree_size) const {
-  if (tree_size > size() || index >= tree_size) return Error(Errc::kInvalid, "the log has no such leaf");
+  if (tree_size > size()) return Error(Errc::kInvalid, "the log has no such size");
+  return vault::inclusion_proof(index, tree_size, own());
+}
+
+Result<std::vector<Hash>> MerkleTree::consistency_proof(std::uint64_t old_size, std::uint64_t tree_size) const {
+  if (tree_size > size()) return Error(Errc::kInvalid, "the log has no such size");
+  return vault::consistency_proof(old_size, tree_size, own());
+}
+
+Result<std::vector<Hash>> inclusion_proof(std::uint64_t index, std::uint64_t size, const Subtree& subtree) {
+  if (index >= size) return Error(Errc::kInvalid, "the log has no such leaf");
   std::vector<Hash> out;  // from the root down, then turned around
   std::uint64_t begin = 0;
-  std::uint64_t end = tree_size;
+  std::uint64_t end = size;
   while (end - begin > 1) {
     const std::uint64_t middle = begin + split_of(end - begin);
     const bool left = index < middle;
-    out.push_back(left ? range_root(middle, end) : range_root(begin, middle));
+    out.push_back(TRY(left ? root_of(middle, end, subtree) : root_of(begin, middle, subtree)));
     (left ? end : begin) = middle;
   }
   std::reverse(out.begin(), out.end());
   return out;
 }
 
-Result<std::vector<Hash>> MerkleTree::consistency_proof(std::uint64_t old_size, std::uint64_t tree_size) const {
-  if (tree_size > size() || old_size > tree_size) return Error(Errc::kInvalid, "the log has no such size");
+Result<std::vector<Hash>> consistency_proof(std::uint64_t old_size, std::uint64_t size, const Subtree& subtree) {
+  if (old_size > size) return Error(Errc::kInvalid, "the log has no such size");
   std::vector<Hash> out;
-  if (old_size == 0 || old_size == tree_size) return out;
+  if (old_size == 0 || old_size == size) return out;
   std::uint64_t begin = 0;
-  std::uint64_t end = tree_size;
+  std::uint64_t end = size;
   while (end != old_size) {
     const std::uint64_t middle = begin + split_of(end - begin);
     const bool left = old_size <= middle;
-    out.push_back(left ? range_root(middle, end) : range_root(begin, middle));
+    out.push_back(TRY(left ? root_of(middle, end, subtree) : root_of(begin, middle, subtree)));
     (left ? end : begin) = middle;
   }
-  if (begin != 0) out.push_back(range_root(begin, end));
+  if (begin != 0) out.push_back(TRY(root_of(begin, end, subtree)));
   std::reverse(out.begin(), out.end());
   return out;
 }

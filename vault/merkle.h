@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "base/crypto.h"
@@ -11,6 +12,12 @@ namespace conclave::vault {
 
 Hash leaf_hash(ByteView leaf);                             // SHA-256(0x00 ‖ leaf)
 Hash node_hash(const Hash& left, const Hash& right);       // SHA-256(0x01 ‖ left ‖ right)
+
+// Where complete subtrees' roots come from: subtree(level, index) is that of leaves [index · 2^level, (index + 1) · 2^level).
+using Subtree = std::function<Result<Hash>(unsigned level, std::uint64_t index)>;
+// RFC 6962 sections 2.1.1 and 2.1.2, in a tree of `size` leaves. kInvalid: index >= size, old_size > size; and Subtree's.
+Result<std::vector<Hash>> inclusion_proof(std::uint64_t index, std::uint64_t size, const Subtree& subtree);
+Result<std::vector<Hash>> consistency_proof(std::uint64_t old_size, std::uint64_t size, const Subtree& subtree);
 
 class MerkleTree {
  public:
@@ -24,12 +31,13 @@ class MerkleTree {
   // For any earlier size too. size <= size(); the empty tree's root is SHA-256 of nothing.
   [[nodiscard]] Hash root(std::uint64_t size) const { return range_root(0, size); }
   [[nodiscard]] Hash root() const { return root(size()); }
-  // RFC 6962 sections 2.1.1 and 2.1.2. kInvalid: index >= size, old_size > size, size > size().
+  // As above; kInvalid also for size > size().
   [[nodiscard]] Result<std::vector<Hash>> inclusion_proof(std::uint64_t index, std::uint64_t size) const;
   [[nodiscard]] Result<std::vector<Hash>> consistency_proof(std::uint64_t old_size, std::uint64_t size) const;
 
  private:
   [[nodiscard]] Hash range_root(std::uint64_t begin, std::uint64_t end) const;
+  [[nodiscard]] Subtree own() const;
   std::vector<std::vector<Hash>> levels_;                  // levels_[l][i] = subtree(l, i)
 };
 

@@ -27,6 +27,20 @@ TEST(MountTable, ReadsPathTypeAndSource) {
   EXPECT_EQ(mounts[3].path, "/mnt/line\nend");
 }
 
+// Anybody may mount a FUSE daemon of their own under any name; a login is not handed to it.
+TEST(MountTable, TellsWhoseDaemonAMountIs) {
+  const auto mounts = parse_mountinfo(
+      "31 22 0:28 / /mnt/a rw - fuse.conclave conclave:12ab rw,user_id=0,group_id=0,allow_other\n"
+      "32 22 0:29 / /tmp/b rw - fuse.conclave conclave:12ab rw,group_id=0,user_id=1000,user_id=x\n"
+      "33 22 0:30 / /tmp/c rw - tmpfs conclave:12ab rw,user_idx=0\n"
+      "34 22 0:31 / /tmp/d rw - fuse.conclave conclave:12ab\n");
+  ASSERT_EQ(mounts.size(), 4u);
+  EXPECT_EQ(mounts[0].owner, 0u);
+  EXPECT_EQ(mounts[1].owner, 1000u);
+  EXPECT_FALSE(mounts[2].owner);
+  EXPECT_FALSE(mounts[3].owner);
+}
+
 TEST(MountTable, TheLastMountOfAPathIsOnTop) {
   const auto mounts = parse_mountinfo(kTable);
   EXPECT_EQ(mounted_at(mounts, "/mnt/a b")->type, "tmpfs");

@@ -1,0 +1,76 @@
+#include "vault/log_check.h"
+
+#include <algorithm>
+
+namespace conclave::vault {
+namespace {
+
+constexpr unsigned kTileHeight = 8;   // levels of the tree in one tile
+
+}  // namespace
+
+Result<Checkpoint> LogCheck::advance() {
+  const Checkpoint seen = TRY(memory_.checkpoint());
+  Checkpoint now = TRY(open_checkpoint(TRY(file_("checkpoint")), origin_, log_key_));
+  if (now.size < seen.size) {
+    return Error(Errc::kCorrupt, "the audit log has " + std::to_string(now.size) + " entries; this device has seen " +
+                                     std::to_string(seen.size) + ": the newest were deleted");
+  }
+  if (seen.size > 0) {
+    const auto proof = TRY(consistency_proof(seen.size, now.size, [&](unsigned level, std::uint64_t index) {
+      return subtree(level, index, now.size);
+    }));
+    TRY(verify_consistency(seen.size, seen.root, now.size, now.root, proof));
+  }
+  TRY(memory_.remember(now));
+  return now;
+}
+
+Status LogCheck::check_logged(std::uint64_t from, const Checkpoint& checkpoint, LeafKind kind, const Hash& subject,
+                              ByteView content) {
+  const Error missing(Errc::kCorrupt, "the audit log does not have what was just done");
+  if (checkpoint.size - from > kMostLeaves) return missing;
+  for (std::uint64_t number = from / kTileWidth; number * kTileWidth < checkpoint.size; ++number) {
+    const auto leaves = TRY(bundle(number, checkpoint.size));
+    for (std::uint64_t i = 0; i < leaves.size(); ++i) {
+      const std::uint64_t index = number * kTileWidth + i;
+      const auto leaf = parse_leaf(leaves[i]);
+      const bool is_it = index >= from && leaf && leaf->kind == kind && leaf->subject == subject &&
+                         std::ranges::equal(leaf->content, content);
+      if (!is_it) continue;
+      const auto proof = TRY(inclusion_proof(index, checkpoint.size, [&](unsigned level, std::uint64_t at) {
+        return subtree(level, at, checkpoint.size);
+      }));
+      return verify_inclusion(leaf_hash(leaves[i]), index, checkpoint.size, proof, checkpoint.root);
+    }
+  }
+  return missing;
+}
+
+// Inside a tile, what is above its hashes is computed.
+Result<Hash> LogCheck::subtree(unsigned level, std::uint64_t index, std::uint64_t size) {
+  const unsigned above = level % kTileHeight;
+  const std::uint64_t first = index << above;
+  TilePath path{.entries = false, .level = level / kTileHeight, .number = first / kTileWidth, .width = kTileWidth};
+  path.width = std::min(kTileWidth, (size >> (kTileHeight * path.level)) - path.number * kTileWidth);
+  const std::string name = path_of(path);
+  if (!tiles_.contains(name)) tiles_[name] = TRY(file_(name));
+  const std::string& tile = tiles_[name];
+  if (tile.size() != path.width * sizeof(Hash)) return Error(Errc::kCorrupt, "a tile of the audit log has a wrong length");
+  std::vector<Hash> hashes(std::size_t{1} << above);
+  for (std::size_t i = 0; i < hashes.size(); ++i) {
+    const std::size_t at = (first % kTileWidth + i) * sizeof(Hash);
+    std::copy_n(view_of(tile).begin() + static_cast<std::ptrdiff_t>(at), sizeof(Hash), hashes[i].begin());
+  }
+  for (; hashes.size() > 1; hashes.resize(hashes.size() / 2)) {
+    for (std::size_t i = 0; i < hashes.size() / 2; ++i) hashes[i] = node_hash(hashes[2 * i], hashes[2 * i + 1]);
+  }
+  return hashes[0];
+}
+
+Result<std::vector<Bytes>> LogCheck::bundle(std::uint64_t number, std::uint64_t size) {
+  const std::uint64_t width = std::min(kTileWidth, size - number * kTileWidth);
+  return parse_bundle(view_of(TRY(file_(path_of({.entries = true, .level = 0, .number = number, .width = width})))), width);
+}
+
+}  // namespace conclave::vault
