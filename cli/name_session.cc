@@ -35,8 +35,11 @@ NameSession::~NameSession() {
   static_cast<void>(lock_.close_session(request));  // it would end by itself in half a minute
 }
 
-Result<dir::v1::Entry> NameSession::step(InodeId parent, const std::string& name, const std::string& whole) {
+// `ticket`: of the parent, from its own look-up.
+Result<dir::v1::Entry> NameSession::step(InodeId parent, const std::string& ticket, const std::string& name,
+                                         const std::string& whole) {
   dir::v1::LookupRequest request;
+  if (!ticket.empty()) request.mutable_caller()->add_tickets(ticket);
   request.set_parent(raw(parent));
   request.set_name(name);
   auto entry = dir_.lookup(request);
@@ -45,10 +48,10 @@ Result<dir::v1::Entry> NameSession::step(InodeId parent, const std::string& name
 }
 
 Result<dir::v1::Entry> NameSession::find(const std::string& path) {
-  if (path == "/") return step(kRootInode, ".", path);
+  if (path == "/") return step(kRootInode, "", ".", path);
   const auto [folder, name] = split_last(path);
   const auto parent = TRY(find(folder));
-  return step(InodeId{parent.attr().inode()}, name, path);
+  return step(InodeId{parent.attr().inode()}, parent.ticket(), name, path);
 }
 
 Result<dir::v1::Entry> NameSession::find_or_make_folder(const std::string& path, std::uint32_t mode) {
@@ -64,6 +67,7 @@ Result<dir::v1::Entry> NameSession::find_or_make_folder(const std::string& path,
   const auto names = TRY(lock::BriefLease::take(lock_, clock_, session_, InodeId{parent.attr().inode()}, LeaseMode::kDirWrite,
                                                 parent.ticket()));
   dir::v1::CreateRequest request;
+  request.mutable_caller()->add_tickets(parent.ticket());
   request.set_parent(parent.attr().inode());
   request.set_name(name);
   request.set_mode(S_IFDIR | mode);

@@ -25,7 +25,7 @@ class NameSession {
 
  private:
   NameSession(Context& context, Transport& transport, const ClusterFile& cluster, dir::DirClient::Session session);
-  Result<dir::v1::Entry> step(InodeId parent, const std::string& name, const std::string& whole);
+  Result<dir::v1::Entry> step(InodeId parent, const std::string& ticket, const std::string& name, const std::string& whole);
 
   Clock& clock_;
   lock::LockClient lock_;

@@ -153,7 +153,7 @@ void apply_times(Node& node, const v1::SetAttrRequest& request, std::int64_t now
 
 bool ends_privileges(const Call& call, const v1::SetAttrRequest& request) {
   if (request.has_uid() || request.has_gid() || request.kill_privileges()) return true;
-  return request.has_size_bytes() && !call.subject.kernel_checked && !call.subject.is_root();
+  return request.has_size_bytes() && !call.subject.kernel_checked;
 }
 
 }  // namespace

@@ -106,7 +106,11 @@ Status check_request(const v1::CreateRequest& request) {
 Status check_allowed(View& view, const Call& call, const Node& parent, const v1::CreateRequest& request) {
   TRY(require(view, call, parent, kMayWrite | kMayExec));
   const Subject& subject = call.subject;
-  if (is_device(request.mode()) && !subject.kernel_checked && !subject.is_root()) {
+  const bool holds_secrets = S_ISREG(request.mode()) || S_ISDIR(request.mode());
+  if (parent.file_class == v1::SECRET && !holds_secrets) {
+    return Error(Errc::kNotPermitted, "below a folder of secrets there are folders and regular files only");
+  }
+  if (is_device(request.mode()) && !subject.kernel_checked) {
     return Error(Errc::kNotPermitted, "only the superuser makes devices");
   }
   if (request.class_() == v1::PLAIN || request.class_() == parent.file_class) return {};

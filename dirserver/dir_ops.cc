@@ -7,6 +7,7 @@
 #include "dirserver/dir_names.h"
 #include "dirserver/dir_rename.h"
 #include "dirserver/dir_xattrs.h"
+#include "dirserver/named_inodes.h"
 
 namespace conclave::dir {
 namespace {
@@ -102,10 +103,11 @@ Result<Call> DirOps::admit(const CallContext& context, const Request& request) {
   Call call = TRY(gate_.admit(context.peer, context.pass, context.op, placing_.clock.now()));
   if constexpr (requires { request.caller(); }) {
     call.subject = TRY(subject_of(context.peer, request.caller()));
+    if (!call.subject.kernel_checked) TRY(require_tickets(call, request.caller(), named_inodes(request)));
   } else {
     call.subject = TRY(subject_of(context.peer, v1::Caller::default_instance()));
   }
-  // The roster's admins, once D knows the roster.
+  // Of people the roster's admins, once D knows the roster.
   call.may_administer = call.subject.is_root();
   return call;
 }

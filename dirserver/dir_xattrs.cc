@@ -25,7 +25,7 @@ Status check_name_of_xattr(std::string_view name) {
 
 Status check_readable(View& view, const Call& call, const Node& node, std::string_view name) {
   TRY(check_name_of_xattr(name));
-  if (name.starts_with("trusted.") && !call.subject.kernel_checked && !call.subject.is_root()) {
+  if (name.starts_with("trusted.") && !call.subject.kernel_checked) {
     return Errc::kNoAttribute;
   }
   if (!name.starts_with("user.")) return {};
@@ -36,7 +36,7 @@ Status check_readable(View& view, const Call& call, const Node& node, std::strin
 Status check_user_writable(View& view, const Call& call, const Node& node) {
   const Subject& subject = call.subject;
   if (!node.is_regular() && !node.is_directory()) return Errc::kNotPermitted;
-  const bool owner = subject.kernel_checked || subject.is_root() || subject.uid == node.uid;
+  const bool owner = subject.kernel_checked || subject.uid == node.uid;
   if (node.is_directory() && (node.mode & S_ISVTX) != 0 && !owner) return Errc::kNotPermitted;
   return require(view, call, node, kMayWrite);
 }
@@ -48,7 +48,7 @@ Status check_writable(View& view, const Call& call, const Node& node, std::strin
     if (node.is_link()) return Errc::kNotSupported;
     return may_change_mode(call.subject, node);
   }
-  if (call.subject.kernel_checked || call.subject.is_root()) return {};
+  if (call.subject.kernel_checked) return {};
   return Error(Errc::kNotPermitted, "only the superuser sets attributes of this namespace");
 }
 

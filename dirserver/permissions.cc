@@ -10,7 +10,6 @@ bool Subject::in_group(std::uint32_t group) const {
 
 namespace {
 
-// Others than the superuser.
 bool bits_allow(const Subject& subject, const Node& node, const PosixAcl* acl, unsigned want) {
   if (subject.uid == node.uid) return (node.mode >> 6 & want) == want;
   // Linux looks at an ACL only if the group bits (its mask) allow anything.
@@ -23,23 +22,22 @@ bool bits_allow(const Subject& subject, const Node& node, const PosixAcl* acl, u
 
 bool may(const Subject& subject, const Node& node, const PosixAcl* acl, unsigned want) {
   if (subject.kernel_checked) return true;
-  if (subject.is_root()) return node.is_directory() || (want & kMayExec) == 0 || (node.mode & 0111) != 0;
   return bits_allow(subject, node, acl, want);
 }
 
 Status may_remove_from(const Subject& subject, const Node& directory, const Node& victim) {
-  if (subject.kernel_checked || subject.is_root() || (directory.mode & S_ISVTX) == 0) return {};
+  if (subject.kernel_checked || (directory.mode & S_ISVTX) == 0) return {};
   if (subject.uid == victim.uid || subject.uid == directory.uid) return {};
   return Error(Errc::kNotPermitted, "the directory is sticky and the entry is another's");
 }
 
 Status may_change_mode(const Subject& subject, const Node& node) {
-  if (subject.kernel_checked || subject.is_root() || subject.uid == node.uid) return {};
+  if (subject.kernel_checked || subject.uid == node.uid) return {};
   return Error(Errc::kNotPermitted, "only the owner changes the mode");
 }
 
 Status may_change_owner(const Subject& subject, const Node& node, const std::uint32_t* uid, const std::uint32_t* gid) {
-  if (subject.kernel_checked || subject.is_root()) return {};
+  if (subject.kernel_checked) return {};
   const bool owner = subject.uid == node.uid;
   if (uid != nullptr && !(owner && *uid == node.uid)) {
     return Error(Errc::kNotPermitted, "only the superuser gives files away");
@@ -51,12 +49,12 @@ Status may_change_owner(const Subject& subject, const Node& node, const std::uin
 }
 
 Status may_set_times(const Subject& subject, const Node& node) {
-  if (subject.kernel_checked || subject.is_root() || subject.uid == node.uid) return {};
+  if (subject.kernel_checked || subject.uid == node.uid) return {};
   return Error(Errc::kNotPermitted, "only the owner sets times");
 }
 
 std::uint32_t settable_mode(const Subject& subject, const Node& node, std::uint32_t gid, std::uint32_t mode) {
-  const bool keeps_group_bit = subject.kernel_checked || subject.is_root() || subject.in_group(gid);
+  const bool keeps_group_bit = subject.kernel_checked || subject.in_group(gid);
   if (!keeps_group_bit) mode &= ~static_cast<std::uint32_t>(S_ISGID);
   return (node.mode & S_IFMT) | (mode & 07777);
 }
@@ -72,7 +70,7 @@ Made made_in(const Subject& subject, const Node& parent, std::uint32_t mode) {
   const bool executable_by_group = (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
   if (S_ISDIR(mode)) {
     out.mode |= S_ISGID;
-  } else if (executable_by_group && !subject.kernel_checked && !subject.is_root() && !subject.in_group(parent.gid)) {
+  } else if (executable_by_group && !subject.kernel_checked && !subject.in_group(parent.gid)) {
     out.mode &= ~static_cast<std::uint32_t>(S_ISGID);
   }
   return out;

@@ -20,7 +20,8 @@ struct Subject {
   std::vector<std::uint32_t> groups;
   bool kernel_checked = false;
 
-  [[nodiscard]] bool is_root() const { return uid == 0; }
+  // Only a host has a superuser. Uid 0 of a person's certificate owns what is 0's, and no more.
+  [[nodiscard]] bool is_root() const { return kernel_checked && uid == 0; }
   [[nodiscard]] bool in_group(std::uint32_t group) const;
 };
 

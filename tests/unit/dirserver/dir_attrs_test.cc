@@ -159,5 +159,31 @@ TEST_F(DirAttrs, AttributesOfManyAndOfWhatIsGone) {
   EXPECT_EQ(code_of(host.read<v1::GetAttrResponse>("GetAttr", request)), Errc::kInvalid);
 }
 
+TEST_F(DirAttrs, AnInodesNumberIsNoAuthorityForAPerson) {
+  const auto closed = host.make(kRoot, "closed", S_IFDIR | 0700);
+  const auto open = host.make(closed, "open", S_IFDIR | 0777);
+  const auto inside = host.make(open, "f", S_IFREG | 0666);
+  other.shows_tickets = false;
+  for (const auto inode : {closed, open, inside}) EXPECT_EQ(code_of(other.attr(inode)), Errc::kAccess) << inode;
+  EXPECT_EQ(code_of(other.list(open)), Errc::kAccess);
+  EXPECT_EQ(code_of(other.look(open, "f")), Errc::kAccess);
+  EXPECT_EQ(code_of(other.create(open, "g", S_IFREG | 0644)), Errc::kAccess);
+  EXPECT_EQ(code_of(other.link(inside, kRoot, "g")), Errc::kAccess);
+  EXPECT_EQ(code_of(other.rename(open, "f", open, "g")), Errc::kAccess);
+  EXPECT_EQ(code_of(other.remove(open, "f")), Errc::kAccess);
+  EXPECT_EQ(code_of(other.set_xattr(inside, "user.a", "1")), Errc::kAccess);
+  EXPECT_EQ(code_of(other.chmod(inside, 0600)), Errc::kAccess);
+
+  const auto found = other.look(kRoot, "closed");   // the root needs none; the look-up gives the next
+  ASSERT_TRUE(found);
+  other.as.add_tickets(found->ticket());
+  EXPECT_FALSE(code_of(other.attr(closed)));
+  EXPECT_EQ(code_of(other.attr(open)), Errc::kAccess);
+  other.as.clear_tickets();
+  other.as.add_tickets(owner.look(kRoot, "closed")->ticket());
+  EXPECT_EQ(code_of(other.attr(closed)), Errc::kAccess);   // another session's
+  EXPECT_FALSE(code_of(host.attr(open)));                  // a host's kernel has walked the path
+}
+
 }  // namespace
 }  // namespace conclave::dir

@@ -316,5 +316,14 @@ TEST_F(DirNames, OperationsOnWhatIsNoDirectorySayIt) {
   EXPECT_EQ(code_of(host.look(987654, "x")), Errc::kStale);
 }
 
+TEST_F(DirNames, AmongSecretsThereAreFoldersAndRegularFilesOnly) {
+  const auto secrets = host.look(kRoot, "secrets")->attr().inode();
+  for (const std::uint32_t type : {S_IFLNK, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK}) {
+    EXPECT_EQ(code_of(host.create(secrets, "x", type | 0644)), Errc::kNotPermitted) << type;
+  }
+  EXPECT_FALSE(code_of(host.create(secrets, "folder", S_IFDIR | 0755)));
+  EXPECT_FALSE(code_of(host.create(secrets, "file", S_IFREG | 0644)));
+}
+
 }  // namespace
 }  // namespace conclave::dir

@@ -10,6 +10,7 @@
 #include "base/connect_wire.h"
 #include "base/waiter.h"
 #include "dirserver/dir_ops.h"
+#include "dirserver/named_inodes.h"
 #include "tests/support/sim_clock.h"
 #include "tests/support/sim_files.h"
 
@@ -121,16 +122,18 @@ class DirSession {
 
   // The operation id of the last change; setting `repeat` sends it again.
   bool repeat = false;
+  // Whether a user shows a ticket for each inode it names, as if it had come by the path.
+  bool shows_tickets = true;
 
   template <class Response, class Request>
   Result<Response> read(const std::string& method, const Request& request) {
-    return world_.call<Response>(peer_, method, request, {pass()});
+    return world_.call<Response>(peer_, method, with_tickets(request), {pass()});
   }
   template <class Response, class Request>
   Result<Response> change(const std::string& method, const Request& request) {
     if (!repeat) ++sequence_;
     const OpId op{id_, 1, slot, sequence_};
-    return world_.call<Response>(peer_, method, request, {pass(), {std::string(kOpHeader), to_text(op)}});
+    return world_.call<Response>(peer_, method, with_tickets(request), {pass(), {std::string(kOpHeader), to_text(op)}});
   }
   std::uint32_t slot = 0;
 
@@ -140,6 +143,17 @@ class DirSession {
   }
   [[nodiscard]] std::string lease(std::uint64_t inode, LeaseMode mode) const {
     return string_of(world_.keys().seal(LeaseToken{id_, holder_of(peer_.fingerprint), InodeId{inode}, mode, 1}));
+  }
+
+  template <class Request>
+  Request with_tickets(Request request) const {
+    if constexpr (requires { request.mutable_caller(); }) {
+      if (peer_.role != Role::kUser || !shows_tickets) return request;
+      for (const InodeId inode : named_inodes(request)) {
+        request.mutable_caller()->add_tickets(string_of(world_.keys().seal(Ticket{id_, inode, 0})));
+      }
+    }
+    return request;
   }
 
   // As whom a host calls.

@@ -36,10 +36,10 @@ TEST(Permissions, TheFirstClassThatFitsDecides) {
       {S_IFREG | 0707, {2, 1, {}, false}, kRead, false},          // the group is not "other"
       {S_IFREG | 0004, {2, 9, {}, false}, kRead, true},
       {S_IFREG | 0004, {2, 9, {}, false}, kRead | kWrite, false},
-      {S_IFREG | 0000, {0, 0, {}, false}, kRead | kWrite, true},  // the superuser
+      {S_IFREG | 0000, {0, 0, {}, false}, kRead, false},          // a person's uid 0 is no superuser
       {S_IFREG | 0666, {0, 0, {}, false}, kExec, false},
       {S_IFREG | 0001, {0, 0, {}, false}, kExec, true},
-      {S_IFDIR | 0000, {0, 0, {}, false}, kExec | kWrite, true},
+      {S_IFDIR | 0000, {0, 0, {}, false}, kExec, false},
       {S_IFREG | 0000, {5, 5, {}, true}, kRead | kWrite, true},   // a host's kernel has checked
   };
   for (const auto& row : table) {
@@ -53,7 +53,7 @@ TEST(Permissions, StickyDirectoriesProtectOthersEntries) {
   const Node victim = node_of(S_IFREG | 0666, 2, 2);
   EXPECT_TRUE(may_remove_from({1, 9, {}, false}, sticky, victim));   // the directory's owner
   EXPECT_TRUE(may_remove_from({2, 9, {}, false}, sticky, victim));   // the victim's
-  EXPECT_TRUE(may_remove_from({0, 0, {}, false}, sticky, victim));
+  EXPECT_EQ(may_remove_from({0, 0, {}, false}, sticky, victim).error().code, Errc::kNotPermitted);
   EXPECT_TRUE(may_remove_from({3, 3, {}, true}, sticky, victim));
   EXPECT_EQ(may_remove_from({3, 3, {}, false}, sticky, victim).error().code, Errc::kNotPermitted);
   EXPECT_TRUE(may_remove_from({3, 3, {}, false}, node_of(S_IFDIR | 0777, 1, 1), victim));
@@ -73,7 +73,7 @@ TEST(Permissions, OnlyTheSuperuserGivesFilesAway) {
       {{1, 99, {}, false}, std::nullopt, 10, true},          // to the group it has
       {{2, 10, {20}, false}, std::nullopt, 20, false},       // another's file
       {{2, 10, {}, false}, std::nullopt, std::nullopt, true},
-      {{0, 0, {}, false}, 2, 30, true},
+      {{0, 0, {}, false}, 2, 30, false},
       {{2, 2, {}, true}, 2, 30, true},
   };
   for (const auto& row : table) {
@@ -93,7 +93,7 @@ TEST(Permissions, ChmodKeepsSetGroupIdForMembersOnly) {
   const Node node = node_of(S_IFREG | 0644, 1, 10);
   EXPECT_EQ(settable_mode({1, 99, {}, false}, node, 10, 02755), S_IFREG | 0755u);
   EXPECT_EQ(settable_mode({1, 99, {10}, false}, node, 10, 02755), S_IFREG | 02755u);
-  EXPECT_EQ(settable_mode({0, 0, {}, false}, node, 10, 02755), S_IFREG | 02755u);
+  EXPECT_EQ(settable_mode({0, 0, {}, false}, node, 10, 02755), S_IFREG | 0755u);   // nor a member of every group
   EXPECT_EQ(settable_mode({1, 99, {}, true}, node, 10, 02755), S_IFREG | 02755u);
   EXPECT_EQ(settable_mode({0, 0, {}, false}, node, 10, S_IFDIR | 0700), S_IFREG | 0700u);  // the type stays
 }
