@@ -147,6 +147,8 @@ class Fs {
   // Names. Operations that name an inode to D first trust what is remembered of names, and again without.
   Result<InodePtr> child_of(const Caller& caller, const InodePtr& parent, const std::string& name, std::uint64_t since,
                             bool trust_hints);
+  static Status check_class(const InodePtr& parent, const std::string& name, const InodePtr& child);
+  Status check_rename(const InodePtr& from, const InodePtr& to, const InodePtr& moved) const;
   EntryAnswer entry_of(const Caller& caller, const InodePtr& parent, const InodePtr& child);
   struct Made {
     InodePtr child;

@@ -27,6 +27,8 @@ struct FileClass {
   std::function<Result<unsigned>(OpenFile&, const PollRequest&)> poll;   // empty: always ready
   std::function<Status(const Caller&, OpenFile&, const AllocateRequest&)> allocate;
   std::function<Result<std::uint64_t>(OpenFile&, std::uint64_t offset, bool hole)> seek;
+  // A rename of `moved` from one folder of this class to another, or of a folder. Empty: as D says.
+  std::function<Status(const InodePtr& from, const InodePtr& to, const InodePtr& moved)> check_rename;
   bool may_copy = false;    // copy_file_range by the daemon
   bool may_link = true;     // link(2), and rename between directories of different classes; else kCrossDevice
   bool may_shrink = true;   // overwriting, truncating, renaming over; else kNotPermitted, as chattr +a

@@ -297,6 +297,7 @@ EntryAnswer Fs::listed_entry(const Caller& caller, const InodePtr& directory, co
   auto names = parts_.leases.held(directory->id, LeaseMode::kDirRead);
   if (since == 0 || !plain || !names || names->since() != page.names_since) return {};
   const InodePtr child = parts_.inodes.intern(one.entry());
+  if (!check_class(directory, one.name(), child)) return {};  // the look-up says why
   const auto use = parts_.leases.held(child->id, cache_mode(*child));
   if (!use) return {};
   {

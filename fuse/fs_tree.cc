@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "fuse/class_rule.h"
 #include "fuse/fs.h"
 
 namespace conclave::fuse_fs {
@@ -16,6 +17,13 @@ Status check_name(const std::string& name) {
 }
 
 // The rule is the class's, so D is not asked to break it.
+Error fixed_folder() { return {Errc::kBusy, "/secrets stays where it is"}; }
+
+dir::v1::Class class_in(Inode& folder) {
+  const std::lock_guard lock(folder.mutex);
+  return folder.attr.class_();
+}
+
 Error other_class() { return {Errc::kCrossDevice, "a secret or a log stays where its class is"}; }
 
 }  // namespace
@@ -33,8 +41,16 @@ Result<InodePtr> Fs::child_of(const Caller& caller, const InodePtr& parent, cons
   request.set_name(name);
   const auto entry = TRY(parts_.servers.dir()->lookup(request));
   InodePtr child = parts_.inodes.intern(entry);
+  TRY(check_class(parent, name, child));
   if (name != "." && name != "..") parts_.inodes.learn_name(parent->id, name, child->id, since);
   return child;
+}
+
+// By what is known of the inode, which D cannot change later.
+Status Fs::check_class(const InodePtr& parent, const std::string& name, const InodePtr& child) {
+  const dir::v1::Class of_parent = class_in(*parent);
+  const std::lock_guard lock(child->mutex);
+  return check_entry_class(parent->id, of_parent, name, child->attr);
 }
 
 // What the kernel may keep of a name and its inode. Never waits: attributes that another mount holds are given as D
@@ -80,6 +96,7 @@ Result<EntryAnswer> Fs::lookup(const Caller& caller, InodeId parent_number, cons
 // attributes and the first chunk's place as D has just told them.
 Result<Fs::Made> Fs::make_at_dir(const Caller& caller, const InodePtr& parent, const NewNode& node, bool exclusive) {
   TRY(check_name(node.name));
+  TRY(check_new_entry(class_in(*parent), node.mode));
   auto use = TRY(lease(parent, LeaseMode::kDirWrite));
   dir::v1::CreateRequest request;
   *request.mutable_caller() = wire_of(caller);
@@ -94,6 +111,7 @@ Result<Fs::Made> Fs::make_at_dir(const Caller& caller, const InodePtr& parent, c
   const auto answer = TRY(parts_.servers.dir()->create(request));
   if (answer.parent().inode() != 0) learn(parent, answer.parent(), use.since());
   Made out{parts_.inodes.intern(answer.entry()), answer.existed(), {}};
+  TRY(check_class(parent, node.name, out.child));
   parts_.inodes.learn_name(parent->id, node.name, out.child->id, use.since());
   out.name_use = std::move(use);
   const bool leased_soon = S_ISDIR(node.mode) || (S_ISREG(node.mode) && class_of(*out.child).cached_entries);
@@ -143,6 +161,7 @@ Result<EntryAnswer> Fs::link(const Caller& caller, InodeId number, InodeId paren
 
 Status Fs::remove(const Caller& caller, InodeId parent, const std::string& name, bool directory) {
   if (StatusFiles::owns(parent) || (parent == kRootInode && name == StatusFiles::kFolder)) return Errc::kNotPermitted;
+  if (is_secrets_folder(parent, name)) return fixed_folder();
   TRY(check_name(name));
   Status done = remove_once(caller, parent, name, directory, true);
   if (done || done.error().code != Errc::kStale) return done;
@@ -181,6 +200,9 @@ Status Fs::remove_once(const Caller& caller, InodeId parent_number, const std::s
 Status Fs::rename(const Caller& caller, const Rename& request) {
   const bool ours = StatusFiles::owns(request.from_parent) || StatusFiles::owns(request.to_parent);
   if (ours || (request.to_parent == kRootInode && request.to_name == StatusFiles::kFolder)) return Errc::kNotPermitted;
+  if (is_secrets_folder(request.from_parent, request.from_name) || is_secrets_folder(request.to_parent, request.to_name)) {
+    return fixed_folder();
+  }
   TRY(check_name(request.from_name));
   TRY(check_name(request.to_name));
   Status done = rename_once(caller, request, true);
@@ -208,6 +230,8 @@ Status Fs::rename_once(const Caller& caller, const Rename& request, bool hints) 
     return std::move(found).error();
   }
   if (victim && victim != moved && !request.no_replace && !class_of(*victim).may_shrink) return Errc::kNotPermitted;
+  TRY(check_rename(from, to, moved));
+  if (request.exchange && victim) TRY(check_rename(to, from, victim));
   std::optional<LeaseCache::Use> victim_use;
   if (victim && victim != moved && cache_mode(*victim) == LeaseMode::kRead) {
     victim_use = TRY(lease_for_change(victim));
@@ -241,6 +265,13 @@ Status Fs::rename_once(const Caller& caller, const Rename& request, bool hints) 
     gone(victim);
   }
   return {};
+}
+
+Status Fs::check_rename(const InodePtr& from, const InodePtr& to, const InodePtr& moved) const {
+  const dir::v1::Class kind = class_in(*from);
+  if (kind != class_in(*to)) return other_class();
+  const FileClass& row = parts_.classes.of(kind);
+  return row.check_rename ? row.check_rename(from, to, moved) : Status();
 }
 
 // A rename changes only what no lease of the inode covers strictly (ctime, a directory's parent): who has attributes

@@ -33,6 +33,7 @@ struct MountConfig {
   ClusterFile cluster;
   TlsIdentity tls;
   LogLevel log_level = LogLevel::kInfo;
+  std::string folder;        // of mount.toml
 
   static Result<MountConfig> load(Files& files, const std::string& path) {
     auto config = TRY(Config::load(files, path));
@@ -43,6 +44,7 @@ struct MountConfig {
     const std::string key = config.text("tls.key");
     TRY(config.finish());
     MountConfig out;
+    out.folder = folder;
     out.cluster = TRY(ClusterFile::load(files, path_below(folder, cluster)));
     out.log_level = TRY(parse_log_level(level));
     out.tls.cluster = out.cluster.id;
@@ -55,6 +57,11 @@ struct MountConfig {
   }
   static constexpr std::size_t kMaxPemBytes = 64 << 10;
 };
+
+// Where the mount at `path` remembers what it has seen: another mount of this machine has a folder of its own.
+std::string memory_of(const MountConfig& config, const std::string& path) {
+  return config.folder + "/seen/" + to_hex(sha256(view_of(path))).substr(0, 16);
+}
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -177,7 +184,8 @@ class Mount {
   Fs fs_{{servers_, lock_client_, config_.cluster.lock.name, [this] { return session_.current(); }, leases_, lock_waits_,
           inodes_, opens_, chunks_, flusher_, status_, classes_, clock_, waiter_}};
   AppendFiles appends_{fs_};
-  SecretMount secrets_{fs_, transport_, config_.cluster, clock_, waiter_, random_, parking_, files_, log_, host_name(), path_};
+  SecretMount secrets_{fs_, transport_, config_.cluster, clock_, waiter_, random_, parking_, files_, log_,
+                       memory_of(config_, path_), host_name(), path_};
   FuseChannel channel_;
   PageInvalidator pages_{[this](InodeId inode, std::uint64_t offset, std::uint64_t length) {
                            channel_.invalidate_pages(inode, offset, length);

@@ -14,13 +14,16 @@ bool Inode::is_regular() const { return S_ISREG(attr.mode()); }
 
 void Inode::learn(const dir::v1::Attr& from_dir) {
   if (from_dir.inode() == 0 || from_dir.change() < attr.change()) return;
+  const dir::v1::Attr ours = attr;
+  attr = from_dir;
+  if (ours.inode() != 0) {
+    attr.set_class_(ours.class_());
+    attr.set_mode((ours.mode() & S_IFMT) | (from_dir.mode() & ~static_cast<std::uint32_t>(S_IFMT)));
+  }
   if (!attr_dirty) {
-    attr = from_dir;
     size_at_dir = from_dir.size_bytes();
     return;
   }
-  const dir::v1::Attr ours = attr;
-  attr = from_dir;
   attr.set_size_bytes(ours.size_bytes());
   attr.set_allocated_bytes(ours.allocated_bytes());
   attr.set_mtime_ns(ours.mtime_ns());

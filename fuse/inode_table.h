@@ -64,7 +64,8 @@ struct Inode {
   [[nodiscard]] bool removed() const { return attr.inode() != 0 && attr.nlink() == 0; }
 
   // D's word on the attributes, merged: our own size and times win while attr_dirty, and set-id bits that a write ended
-  // here stay ended (kill_privileges); an older answer that was overtaken (change) is ignored.
+  // here stay ended (kill_privileges); an older answer that was overtaken (change) is ignored. Type and class never
+  // change: what class_rule.h let pass stays, whatever D says later.
   void learn(const dir::v1::Attr& from_dir);
   // The same, valid under the lease `since` from now on; ignored if such attributes are here already.
   void learn_under(const dir::v1::Attr& from_dir, std::uint64_t since);

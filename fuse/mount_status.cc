@@ -1,5 +1,8 @@
 #include "fuse/mount_status.h"
 
+#include "base/limits.h"
+#include "vault/fields.h"
+
 namespace conclave::fuse_fs {
 namespace {
 
@@ -66,7 +69,7 @@ std::string leases_text(const Result<lock::v1::HealthResponse>& locks) {
   std::string out = "leases locks expires_in_ms mount\n";
   for (const auto& session : locks->sessions()) {
     out += std::to_string(session.leases()) + " " + std::to_string(session.locks()) + " " +
-           std::to_string(session.expires_in_ms()) + " " + session.label() + "\n";
+           std::to_string(session.expires_in_ms()) + " " + vault::plain_text(session.label(), kMaxLabelBytes) + "\n";
   }
   return out;
 }

@@ -4,29 +4,10 @@
 
 namespace conclave::fuse_fs {
 
-// The policy of the nearest folder above that has one.
-Result<SecretAuthor::Place> SecretAuthor::place_of(InodeId inode) {
-  const auto seen = fs_.parts().inodes.seen(inode);
-  if (!seen || seen->path.empty()) return Error(Errc::kStale, "the secret's path is not known here; look it up again");
-  Place place{.policy = {}, .path = seen->path};
-  for (InodeId folder = seen->parent;;) {
-    auto policy = vault_.policy(folder);
-    if (policy) {
-      place.policy = std::move(*policy);
-      return place;
-    }
-    if (policy.error().code != Errc::kNotFound) return std::move(policy).error();
-    const auto above = fs_.parts().inodes.seen(folder);
-    if (!above) break;
-    folder = above->parent;
-  }
-  return Error(Errc::kAccess, "no policy covers " + seen->path + "; an admin sets one with `conclave policy set`");
-}
-
 Result<OpenDraftPtr> SecretAuthor::open(const Caller& caller, const InodePtr& inode, bool truncated) {
   const LoginPtr login = TRY(logins_.find(caller.uid, clock_.wall()));
   TRY(vault_.check_login(login->cert, vault::kAuthor));
-  TRY(place_of(inode->id));
+  TRY(places_.of(inode->id));
   const std::lock_guard lock(mutex_);
   std::erase_if(drafts_, [](const auto& entry) { return entry.second.expired(); });
   if (OpenDraftPtr shared = drafts_[inode->id].lock()) {
@@ -94,7 +75,7 @@ Status SecretAuthor::seal(std::uint32_t uid, const InodePtr& inode, OpenDraft& d
 
 Status SecretAuthor::seal_once(std::uint32_t uid, const InodePtr& inode, const SecretBytes& content) {
   const LoginPtr login = TRY(logins_.find(uid, clock_.wall()));
-  const Place place = TRY(place_of(inode->id));
+  const SecretPlaces::Place place = TRY(places_.of(inode->id));
   std::uint64_t version = 1;
   const auto newest = vault_.newest(inode->id);
   if (newest) version = newest->header.core.version + 1;

@@ -9,7 +9,7 @@
 #include "fuse/fs.h"
 #include "fuse/login_table.h"
 #include "fuse/secret_draft.h"
-#include "fuse/secret_vault.h"
+#include "fuse/secret_places.h"
 
 namespace conclave::fuse_fs {
 
@@ -24,8 +24,8 @@ using OpenDraftPtr = std::shared_ptr<OpenDraft>;
 
 class SecretAuthor {
  public:
-  SecretAuthor(Fs& fs, SecretVault& vault, LoginTable& logins, Clock& clock, Waiter& waiter)
-      : fs_(fs), vault_(vault), logins_(logins), clock_(clock), waiter_(waiter) {}
+  SecretAuthor(Fs& fs, SecretVault& vault, const SecretPlaces& places, LoginTable& logins, Clock& clock, Waiter& waiter)
+      : fs_(fs), vault_(vault), places_(places), logins_(logins), clock_(clock), waiter_(waiter) {}
 
   // Checked here, so that only a crash can fail the close: login and role (kNoKey, kKeyExpired, kAccess), a policy
   // (kAccess), the vault (kUnavailable). `truncated`: O_TRUNC, or the inode has no version.
@@ -41,16 +41,12 @@ class SecretAuthor {
 
  private:
   static constexpr int kAttempts = 4;
-  struct Place {
-    vault::Policy policy;
-    std::string path;
-  };
-  Result<Place> place_of(InodeId inode);
   Status seal_once(std::uint32_t uid, const InodePtr& inode, const SecretBytes& content);
   Status store_payload(const InodePtr& inode, std::uint64_t version, ByteView payload);
 
   Fs& fs_;
   SecretVault& vault_;
+  const SecretPlaces& places_;
   LoginTable& logins_;
   Clock& clock_;
   Waiter& waiter_;

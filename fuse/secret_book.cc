@@ -45,6 +45,12 @@ SecretBook::Found SecretBook::look(const SecretKey& key, std::uint64_t version, 
   return {.stand = Stand::kWait, .key = waiting, .request = asked.request};
 }
 
+void SecretBook::forget_verdict(const SecretKey& key) {
+  const std::lock_guard lock(mutex_);
+  const auto at = asked_.find(key);
+  if (at != asked_.end() && at->second.phase == Asked::Phase::kEnded) asked_.erase(at);
+}
+
 void SecretBook::filed(const SecretKey& key, FiledRequest request, LoginPtr login) {
   Wakes wakes;
   {

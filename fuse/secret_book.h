@@ -61,6 +61,9 @@ class SecretBook {
   // taken: it is only told.
   Found look(const SecretKey& key, std::uint64_t version, MonoTime now, bool may_file);
 
+  // Who asks anew, explicitly, is not told how the last request ended.
+  void forget_verdict(const SecretKey& key);
+
   void filed(const SecretKey& key, FiledRequest request, LoginPtr login);
   void not_filed(const SecretKey& key);
   // The claimed plaintext becomes a grant with one opening taken.

@@ -74,6 +74,9 @@ FileClass SecretFiles::row() {
   row.release = [this](OpenFile& file) { release(file, true); };
   row.sync = [this](OpenFile& file) { return flush(file); };
   row.poll = [this](OpenFile& file, const PollRequest& request) { return poll(file, request); };
+  row.check_rename = [this](const InodePtr& from, const InodePtr& to, const InodePtr& moved) {
+    return parts_.places.check_rename(from, to, moved);
+  };
   row.may_copy = false;
   row.may_link = false;
   row.cached_entries = false;
@@ -124,7 +127,9 @@ Result<OpenAnswer> SecretFiles::open(const Caller& caller, OpenFile& file) {
 Result<GrantPtr> SecretFiles::obtain(const Caller& caller, const InodePtr& inode, Ask ask, const std::string& reason) {
   const LoginPtr login = TRY(parts_.logins.find(caller.uid, parts_.clock.wall()));
   SecretOnFile secret = TRY(parts_.vault.newest(inode->id));
+  TRY(parts_.places.check_sealed_here(inode->id, secret.policy));
   const SecretKey key{caller.uid, inode->id};
+  if (ask == Ask::kAlways) parts_.book.forget_verdict(key);
   const bool may_file = ask == Ask::kAlways || (ask == Ask::kAsPolicySays && secret.policy.auto_request);
   const auto found = parts_.book.look(key, secret.header.core.version, parts_.clock.now(), may_file);
   switch (found.stand) {

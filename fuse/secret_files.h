@@ -17,6 +17,7 @@ class SecretFiles final : public Duty {
   struct Parts {
     Fs& fs;
     SecretVault& vault;
+    const SecretPlaces& places;
     SecretBook& book;
     SecretAuthor& author;
     LoginTable& logins;

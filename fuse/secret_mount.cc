@@ -6,13 +6,16 @@
 namespace conclave::fuse_fs {
 
 SecretMount::SecretMount(Fs& fs, Transport& transport, const ClusterFile& cluster, Clock& clock, Waiter& waiter,
-                         Random& random, Parking& parking, Files& files, Log& log, std::string host, std::string mount)
+                         Random& random, Parking& parking, Files& files, Log& log, std::string memory, std::string host,
+                         std::string mount)
     : log_(log),
       client_(transport, clock, cluster.vault),
-      vault_(client_, cluster, clock, random),
+      memory_(files, std::move(memory), waiter),
+      vault_(client_, cluster, memory_, clock, random),
+      places_(fs.parts().inodes, vault_),
       book_(parking),
-      author_(fs, vault_, logins_, clock, waiter),
-      files_({fs, vault_, book_, author_, logins_, files, std::move(host), std::move(mount), parking, clock, log}) {}
+      author_(fs, vault_, places_, logins_, clock, waiter),
+      files_({fs, vault_, places_, book_, author_, logins_, files, std::move(host), std::move(mount), parking, clock, log}) {}
 
 void SecretMount::add_to(FsClasses& classes, StatusFiles& status) {
   classes.of(dir::v1::SECRET) = files_.row();

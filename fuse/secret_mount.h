@@ -10,8 +10,9 @@ namespace conclave::fuse_fs {
 
 class SecretMount {
  public:
+  // `memory`: a folder of this mount's own, for what it has seen of the vault.
   SecretMount(Fs& fs, Transport& transport, const ClusterFile& cluster, Clock& clock, Waiter& waiter, Random& random,
-              Parking& parking, Files& files, Log& log, std::string host, std::string mount);
+              Parking& parking, Files& files, Log& log, std::string memory, std::string host, std::string mount);
 
   // While wiring: the secret row; login, logout, request, requests and audit/.
   void add_to(FsClasses& classes, StatusFiles& status);
@@ -26,7 +27,9 @@ class SecretMount {
 
   Log& log_;
   vault::VaultClient client_;
+  vault::VaultMemory memory_;
   SecretVault vault_;
+  SecretPlaces places_;
   LoginTable logins_;
   SecretBook book_;
   SecretAuthor author_;

@@ -26,8 +26,11 @@ Result<vault::RosterChain> SecretVault::roster() {
   if (!chain) {
     chain = TRY(vault::fetch_roster(client_, cluster_.roster_1));
   } else {
+    const std::uint64_t known = chain->current().version;
     TRY(vault::refresh_roster(client_, *chain));
+    if (chain->current().version == known) return std::move(*chain);
   }
+  TRY(memory_.check_roster(*chain));
   const std::lock_guard lock(mutex_);
   if (!roster_ || roster_->current().version < chain->current().version) roster_ = chain;
   return std::move(*chain);
@@ -52,11 +55,44 @@ Result<SecretOnFile> SecretVault::newest(InodeId inode) {
 }
 
 Result<vault::Policy> SecretVault::policy(InodeId directory) {
-  const auto answer = TRY(client_.get_policy(directory));
-  vault::Policy policy = TRY(vault::parse_policy(view_of(answer.policy())));
+  const auto answer = client_.get_policy(directory);
+  if (!answer) {
+    if (answer.error().code == Errc::kNotFound) TRY(memory_.check_no_policy(directory));
+    return answer.error();
+  }
+  vault::Policy policy = TRY(vault::parse_policy(view_of(answer->policy())));
   TRY(vault::check_policy(policy, TRY(roster())));
   if (policy.directory != directory) return Error(Errc::kKeyRejected, "the vault answered with another directory's policy");
+  TRY(memory_.check_policy(policy));
   return policy;
+}
+
+Result<std::vector<vault::Policy>> SecretVault::policies() {
+  std::vector<vault::Policy> out;
+  const auto answer = TRY(client_.list_policies());
+  for (const std::string& bytes : answer.policies()) out.push_back(TRY(vault::parse_policy(view_of(bytes))));
+  return out;
+}
+
+Result<vault::Checkpoint> SecretVault::newest_checkpoint() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (seen_.size > 0) return seen_;
+  }
+  const vault::Checkpoint remembered = TRY(memory_.checkpoint());
+  const std::lock_guard lock(mutex_);
+  if (remembered.size > seen_.size) seen_ = remembered;
+  return seen_;
+}
+
+// A memory that cannot be written is as good as none: what was verified holds all the same.
+void SecretVault::saw(const vault::Checkpoint& checkpoint) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (checkpoint.size <= seen_.size) return;
+    seen_ = checkpoint;
+  }
+  static_cast<void>(memory_.remember(checkpoint));
 }
 
 Status SecretVault::check_login(const vault::LoginCert& cert, std::uint32_t roles) {
@@ -69,11 +105,9 @@ Result<FiledRequest> SecretVault::file(SecretOnFile secret, const vault::Login& 
                                        const std::string& path_now, SessionId session) {
   FiledRequest out{.secret = std::move(secret), .request = {}, .bytes = {}, .key = make_agreement_key(random_)};
   vault::Wish full = wish;
-  {
-    const std::lock_guard lock(mutex_);
-    full.log_size = seen_.size;
-    full.log_root = seen_.size == 0 ? Hash{} : seen_.root;
-  }
+  const vault::Checkpoint seen = TRY(newest_checkpoint());
+  full.log_size = seen.size;
+  full.log_root = seen.size == 0 ? Hash{} : seen.root;
   out.request = vault::make_request(out.secret.header, out.secret.table, out.secret.policy, login, out.key.public_key, full,
                                     clock_.wall(), random_);
   TRY(vault::check_request_limits(out.request, out.secret.policy));
@@ -106,8 +140,7 @@ Result<ReleasedKey> SecretVault::release(const FiledRequest& filed) {
   for (const std::string& node : answer.consistency()) proof.consistency.push_back(hash_of(node));
   const vault::Checkpoint checkpoint = TRY(vault::check_release_logged(
       out.a_case, out.approvals, out.sealed_inner, proof, "conclave/" + to_hex(cluster_.id), cluster_.log_key));
-  const std::lock_guard lock(mutex_);
-  if (checkpoint.size > seen_.size) seen_ = checkpoint;
+  saw(checkpoint);
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include "vault/release_proof.h"
 #include "vault/roster_client.h"
 #include "vault/secret_seal.h"
+#include "vault/vault_memory.h"
 
 namespace conclave::fuse_fs {
 
@@ -37,15 +38,17 @@ struct ReleasedKey {
 
 class SecretVault {
  public:
-  SecretVault(vault::VaultClient& client, const ClusterFile& cluster, Clock& clock, Random& random)
-      : client_(client), cluster_(cluster), clock_(clock), random_(random) {}
+  SecretVault(vault::VaultClient& client, const ClusterFile& cluster, vault::VaultMemory& memory, Clock& clock, Random& random)
+      : client_(client), cluster_(cluster), memory_(memory), clock_(clock), random_(random) {}
 
   [[nodiscard]] vault::SecretId id_of(InodeId inode) const;
 
   // The newest version. kNotFound: none was ever put.
   Result<SecretOnFile> newest(InodeId inode);
-  // The policy in force of a directory itself, not of those above. kNotFound.
+  // The policy in force of a directory itself, not of those above. kNotFound; kStale, kKeyRejected: the vault shows an older
+  // one than this mount has seen, or none where there was one.
   Result<vault::Policy> policy(InodeId directory);
+  Result<std::vector<vault::Policy>> policies();   // all that the vault names
   // A login as its device certifies it: kKeyRejected, kKeyRevoked, kKeyExpired, kAccess (a role is missing).
   Status check_login(const vault::LoginCert& cert, std::uint32_t roles);
 
@@ -73,9 +76,12 @@ class SecretVault {
  private:
   // The roster now; fetched once, then what has come since.
   Result<vault::RosterChain> roster();
+  Result<vault::Checkpoint> newest_checkpoint();
+  void saw(const vault::Checkpoint& checkpoint);
 
   vault::VaultClient& client_;
   const ClusterFile& cluster_;
+  vault::VaultMemory& memory_;
   Clock& clock_;
   Random& random_;
   std::mutex mutex_;

@@ -133,6 +133,21 @@ TEST(Inode, OlderAnswersAreIgnored) {
   EXPECT_EQ(inode.attr.size_bytes(), 100u);
 }
 
+TEST(Inode, TypeAndClassStayWhateverIsSaidLater) {
+  Inode inode(InodeId{7});
+  dir::v1::Attr attr;
+  attr.set_inode(7);
+  attr.set_mode(S_IFREG | 0600);
+  attr.set_class_(dir::v1::SECRET);
+  inode.learn(attr);
+  attr.set_mode(S_IFLNK | 0644);
+  attr.set_class_(dir::v1::PLAIN);
+  attr.set_change(2);
+  inode.learn(attr);
+  EXPECT_EQ(inode.attr.class_(), dir::v1::SECRET);
+  EXPECT_EQ(inode.attr.mode(), S_IFREG | 0644u);
+}
+
 TEST(Inode, OwnSizeAndTimesWinWhileDirty) {
   Inode inode(kFile);
   inode.learn(attr(11, 5, 100));
