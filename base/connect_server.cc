@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -73,7 +74,8 @@ struct ConnectServer::Inside {
   std::atomic<bool> accept_again{false};    // no descriptor was left: the sweep tries again
   std::mutex mutex;
   ReadyLoop::Id next_id = kFirstConnection;                                  // guarded by mutex
-  std::unordered_map<ReadyLoop::Id, std::shared_ptr<Connection>> connections;  // guarded by mutex
+  std::unordered_map<ReadyLoop::Id, std::shared_ptr<Connection>> connections;  // guarded by mutex, as the next
+  std::set<ReadyLoop::Id> strangers;        // by age; some have become known since
 
   void begin() {
     CHECK(timer.number() >= 0);
@@ -83,6 +85,7 @@ struct ConnectServer::Inside {
   void ready(ReadyLoop::Id id);
   void accept();
   void admit(Descriptor socket);
+  void make_room_for_a_stranger();
   void proceed(ReadyLoop::Id id);
   void sweep();
   void sweep_in(Duration time);
@@ -115,9 +118,23 @@ void ConnectServer::Inside::admit(Descriptor socket) {
   const int number = socket.number();
   const std::lock_guard lock(mutex);
   if (connections.size() >= kMaxConnections) return;
+  make_room_for_a_stranger();
   const ReadyLoop::Id id = next_id++;
+  strangers.insert(id);
   connections.emplace(id, std::make_shared<Connection>(parts, id, std::move(socket)));
   parts.loop.wait(number, id, ReadyLoop::kToRead);
+}
+
+// With mutex. Who does say who they are does so within a round trip: of too many who do not, the oldest goes.
+void ConnectServer::Inside::make_room_for_a_stranger() {
+  if (strangers.size() < kMaxStrangers) return;
+  std::erase_if(strangers, [&](ReadyLoop::Id id) {
+    const auto found = connections.find(id);
+    return found == connections.end() || !found->second->is_stranger();
+  });
+  if (strangers.size() < kMaxStrangers) return;
+  connections.at(*strangers.begin())->break_off();
+  strangers.erase(strangers.begin());
 }
 
 void ConnectServer::Inside::proceed(ReadyLoop::Id id) {

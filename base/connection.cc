@@ -54,6 +54,12 @@ Connection::Connection(ServerParts& parts, ReadyLoop::Id id, Descriptor socket)
   allow(kHandshakeDeadline);
 }
 
+Connection::~Connection() {
+  release_body();
+  if (has_stream_) parts_.shares.end_stream(client_);
+  if (known_) parts_.shares.disconnect(client_);
+}
+
 bool Connection::proceed() {
   take_over();
   return (this->*next_)();
@@ -84,15 +90,26 @@ bool Connection::handshake() {
   const Step step = tls_.handshake();
   if (step == Step::kDone) {
     peer_ = tls_.peer(parts_.cluster);
-    return await_request();
+    return welcome();
   }
   if (step != Step::kOver) return wait(step, &Connection::handshake);
   parts_.log.info("a connection was refused", {{"from", address_of(socket_.number())}, {"reason", tls_.failure()}});
   return linger();
 }
 
+bool Connection::welcome() {
+  if (!*peer_) return await_request();
+  client_ = client_of((*peer_)->peer);
+  if (!parts_.shares.connect(client_)) {
+    return refuse(Error(Errc::kOverloaded, client_ + " has as many connections as one client may have"));
+  }
+  known_ = true;
+  return await_request();
+}
+
+// A stranger is told what is wrong with its certificate, if it asks at once.
 bool Connection::await_request() {
-  allow(kIdleConnection);
+  allow(known_ ? Duration(kIdleConnection) : Duration(kHandshakeDeadline));
   idle_ = true;
   if (!reader_.begun() && !tls_.has_more()) return wait(Step::kWantRead, &Connection::read_request);
   return read_request();
@@ -113,7 +130,7 @@ bool Connection::read_request() {
     if (step == Step::kOver) return false;
     if (step != Step::kDone) return wait(step, &Connection::read_request);
     reader_.came(got);
-    if (idle_.exchange(false)) allow(kTransferDeadline);
+    if (idle_.exchange(false) && known_) allow(kTransferDeadline);
   }
 }
 
@@ -142,18 +159,26 @@ std::optional<Error> Connection::objection() {
 }
 
 bool Connection::take_body_room(std::size_t bytes) {
+  if (bytes <= body_room_) return true;
+  if (!parts_.shares.take_body(client_, bytes - body_room_)) return false;
   body_room_ = bytes;
-  return parts_.body_bytes.fetch_add(bytes) + bytes <= kMaxBodiesInFlightBytes;
+  return true;
 }
 
-void Connection::release_body() { parts_.body_bytes -= std::exchange(body_room_, 0); }
+void Connection::release_body() {
+  if (body_room_ > 0) parts_.shares.give_body(client_, std::exchange(body_room_, 0));
+}
 
 bool Connection::answer() {
   idle_ = false;
   deadline_ = kNever;  // the handler has its own
   keep_alive_ = reader_.keep_alive();
   HttpRequest request = reader_.take();
-  if (parts_.router.is_stream(request.path)) return begin_stream(request);
+  if (parts_.router.is_stream(request.path)) {
+    has_stream_ = parts_.shares.begin_stream(client_);
+    if (has_stream_) return begin_stream(request);
+    return refuse(Error(Errc::kOverloaded, client_ + " has as many event streams as one client may have"));
+  }
   return reply(parts_.router.serve((*peer_)->peer, std::move(request)));
 }
 
@@ -163,7 +188,12 @@ bool Connection::refuse(const Error& error) {
   return reply(reply_of(error));
 }
 
+// A large answer takes room until it is read, as a large request does: a client that asks much and reads slowly is told to
+// ask again. What has an effect is answered shortly, or (at the vault) may be repeated.
 bool Connection::reply(HttpReply reply) {
+  if (reply.body.size() > kJoinBytes && known_ && !take_body_room(reply.body.size())) {
+    reply = reply_of(Error(Errc::kOverloaded, "too many large answers at once"));
+  }
   keep_alive_ = keep_alive_ && !parts_.stopping;
   head_ = head_of(reply, keep_alive_);
   body_ = std::move(reply.body);

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "base/client_shares.h"
 #include "base/log.h"
 #include "base/ready_loop.h"
 #include "base/request_reader.h"
@@ -24,14 +25,14 @@ struct ServerParts {
   const TlsServer tls;
   SystemClock clock{};
   ReadyLoop loop{};
-  std::atomic<std::size_t> body_bytes{0};  // of requests being read or answered
+  ClientShares shares{};
   std::atomic<bool> stopping{false};
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(ServerParts& parts, ReadyLoop::Id id, Descriptor socket);
-  ~Connection() { release_body(); }
+  ~Connection();
   Connection(const Connection&) = delete;
 
   // What its socket was waited for has come (or nothing yet, the first time). False: it is over, drop it. One
@@ -41,6 +42,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // These three: any thread.
   // Ends what has lasted too long, and what is idle once the server stops; lets a stream show that it lives.
   void look_after(MonoTime now);
+  // It has not shown who it is (yet), and may be broken off for others.
+  [[nodiscard]] bool is_stranger() const { return !known_; }
+  // Whoever waits for the socket finds it closed.
+  void break_off();
   // Of an event stream; see event_hub.h.
   bool send(const std::string& envelope);
   void end();
@@ -53,13 +58,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void hand_over() { handed_over_.store(true, std::memory_order_release); }
   void take_over() { (void)handed_over_.load(std::memory_order_acquire); }
   void allow(Duration time) { deadline_ = parts_.clock.now() + time; }
-  void break_off();
 
   bool handshake();
+  bool welcome();
   bool await_request();
   bool read_request();
   std::optional<Error> objection();
-  bool take_body_room(std::size_t bytes);
+  bool take_body_room(std::size_t bytes);   // in all
   void release_body();
   bool answer();
   bool refuse(const Error& error);
@@ -79,11 +84,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::atomic<MonoTime> deadline_{kNever};
   std::atomic<bool> idle_{false};       // between requests, or a stream: the server's stop ends it
   std::atomic<bool> in_stream_{false};
+  std::atomic<bool> known_{false};      // peer_ is somebody, and client_ has this connection among its own
   std::atomic<bool> handed_over_{false};
   Next next_ = &Connection::handshake;  // on what was waited for
   std::optional<Result<TlsPeer>> peer_;
   RequestReader reader_;
-  std::size_t body_room_ = 0;           // our part of parts_.body_bytes
+  std::string client_;                  // whose shares we use
+  std::size_t body_room_ = 0;           // our part of client_'s
+  bool has_stream_ = false;             // and of its streams
   bool keep_alive_ = false;
   std::string head_, body_;             // of the reply being written
   std::string_view unwritten_;          // in head_, then in body_

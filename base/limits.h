@@ -25,14 +25,20 @@ inline constexpr std::uint32_t kBlockBytes = 64u << 10;
 inline constexpr std::size_t kMaxReplicas = 8;              // members in one permit; a write goes to all
 inline constexpr std::size_t kMaxIoBytes = 1u << 20;        // one read or write at F: FUSE's largest
 
-// Messages. A unary body holds at most a full directory page or 500 small operations.
+// Messages. A unary answer holds at most a full directory page or part of a roster; most requests are far smaller.
 inline constexpr std::size_t kMaxUnaryBodyBytes = 4u << 20;
+inline constexpr std::size_t kUsualBodyBytes = 256u << 10;  // of a request: 1000 leases with tickets, in JSON
 inline constexpr std::size_t kMaxRawBodyBytes = kMaxIoBytes + (64u << 10);  // one write; a sealed secret of 1 MiB
 inline constexpr std::size_t kMaxBodiesInFlightBytes = 96u << 20;  // of all requests being read or answered: of 256 MiB
+inline constexpr std::size_t kMaxBodiesPerClientBytes = 64u << 20; // two thirds: others still get through
 inline constexpr std::size_t kMaxHeaderBytes = 16u << 10;   // tokens and a permit of 8 members fit
 inline constexpr std::size_t kMaxConnections = 4096;        // per server: one descriptor and ~40 KiB each
+inline constexpr std::size_t kMaxConnectionsPerClient = 512;   // several mounts of one machine, each with all its threads
+inline constexpr std::size_t kMaxStreamsPerClient = 64;     // one for each mount
+inline constexpr std::size_t kMaxStrangers = 256;           // connections that have not shown who they are; the oldest goes
 inline constexpr std::uint32_t kSlotsPerSession = 64;       // calls with an effect in flight at one server
 inline constexpr std::size_t kMaxSessions = 10000;
+inline constexpr std::size_t kMaxSessionsPerClient = 256;   // mounts of one machine, and commands that were killed
 inline constexpr std::size_t kMaxEventsKept = 4096;         // per session, before it must be resynchronised
 inline constexpr auto kCallDeadline = 10s;                  // a call without a better idea
 inline constexpr auto kMaxCallDeadline = 10min;             // what a caller may ask for

@@ -19,6 +19,7 @@ struct Router::Route {
   Erased unary;
   RawHandler raw;
   EventsHandler events;
+  std::size_t most_body_bytes = kUsualBodyBytes;
 };
 
 namespace {
@@ -105,6 +106,7 @@ void Router::add_unary(std::string path, Roles allowed, const google::protobuf::
 void Router::raw(std::string path, Roles allowed, RawHandler handler) {
   Route route;
   route.raw = std::move(handler);
+  route.most_body_bytes = kMaxRawBodyBytes;
   add(std::move(path), allowed, std::move(route));
 }
 
@@ -159,7 +161,15 @@ Result<HttpReply> Router::served(const Peer& peer, HttpRequest& request) const {
 
 std::size_t Router::max_body_bytes(std::string_view path) const {
   const auto found = routes_.find(path);
-  return found != routes_.end() && found->second->raw ? kMaxRawBodyBytes : kMaxUnaryBodyBytes;
+  return found == routes_.end() ? kUsualBodyBytes : found->second->most_body_bytes;
+}
+
+void Router::take_large(std::string_view path) {
+  const auto found = routes_.find(path);
+  CHECK(found != routes_.end());
+  Route larger = *found->second;
+  larger.most_body_bytes = kMaxUnaryBodyBytes;
+  found->second = std::make_shared<const Route>(std::move(larger));
 }
 
 bool Router::is_stream(std::string_view path) const {

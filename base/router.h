@@ -58,6 +58,9 @@ class Router {
   using EventsHandler = std::function<Status(const CallContext&, std::string_view request_proto, EventHub::Sink sink)>;
   void events(std::string path, Roles allowed, EventsHandler handler);
 
+  // While wiring: the path's requests may have kMaxUnaryBodyBytes instead of kUsualBodyBytes.
+  void take_large(std::string_view path);
+
   // kNotSupported ("unimplemented" on the wire) for an unknown path, kAccess for a role that is not allowed.
   // Never throws; never fails: errors are replies.
   HttpReply serve(const Peer& peer, HttpRequest request) const;

@@ -13,6 +13,10 @@ Result<SessionTable::Session> SessionTable::open(const Session& wanted, MonoTime
   if (sessions_.size() >= most_sessions_) {
     return Error(Errc::kOverloaded, "there are as many sessions as this lock server takes");
   }
+  const auto of_client = std::ranges::count_if(sessions_, [&](const auto& entry) { return entry.second.peer == wanted.peer; });
+  if (static_cast<std::size_t>(of_client) >= kMaxSessionsPerClient) {
+    return Error(Errc::kOverloaded, wanted.peer + " has as many sessions as one client may have");
+  }
   if (raw(wanted.id) == 0 || sessions_.contains(wanted.id)) return Error(Errc::kOverloaded, "try again");
   Session session = wanted;
   session.ends = now + term_.at_server();

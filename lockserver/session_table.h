@@ -34,7 +34,7 @@ class SessionTable {
     std::uint32_t generation = 1;
     std::uint64_t holder = 0;     // holder_of(certificate)
     std::uint64_t nonce = 0;
-    std::string peer;             // "host laptop", for status
+    std::string peer;             // "host laptop": the client, whatever certificates it has
     std::string label;
     MonoTime ends{};
     std::uint64_t fence = 0;      // its number once fenced; 0: live
@@ -45,7 +45,8 @@ class SessionTable {
       : term_(term), most_sessions_(most_sessions), newest_fence_(newest_fence) {}
   [[nodiscard]] SessionTerm term() const { return term_; }
 
-  // A new session under `id`; the same one again for a holder's nonce that was seen (a retry). kOverloaded.
+  // A new session under `id`; the same one again for a holder's nonce that was seen (a retry). kOverloaded: too
+  // many in all, or of this client.
   Result<Session> open(const Session& wanted, MonoTime now);
   // The session, if it is live and the holder's own. kStale: unknown here. kFenced. kAccess: somebody else's.
   [[nodiscard]] Result<const Session*> find(SessionId id, std::uint64_t holder) const;

@@ -71,6 +71,7 @@ void add_routes(Router& router, VaultState& state, Accounts& accounts, Secrets& 
   methods.add("Invite", kPeople, on(accounts, &Accounts::invite));
   methods.add("Joins", kPeople, on(accounts, &Accounts::joins));
   methods.add("PutRoster", kPeople, on(accounts, &Accounts::put_roster));
+  router.take_large(path_of_method("PutRoster"));   // 1000 people
   methods.add("Logout", kClients, on(accounts, &Accounts::logout));
 
   methods.add("PutPolicy", kPeople, on(secrets, &Secrets::put_policy));

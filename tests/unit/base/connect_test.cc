@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <latch>
 #include <thread>
 
@@ -89,6 +90,7 @@ class RawClient {
 class Connect : public testing::Test {
  protected:
   Connect() {
+    (void)signal(SIGPIPE, SIG_IGN);   // raw clients write to what the server has closed
     router_.unary<Event, Event>("/t.T/Echo", {Role::kUser, Role::kHost},
                                 [this](const CallContext& context, const Event& event) -> Result<Event> {
                                   ++calls_;
@@ -396,6 +398,36 @@ TEST_F(Connect, ClientsThatLeaveInTheMiddleHarmNobody) {
   ConnectClient client(transport, pki_.clock, endpoint());
   EXPECT_TRUE(echo(client, 1));
   EXPECT_EQ(calls_, 1);
+}
+
+// Connections are accepted in the order in which they were made: once a later one is through, the earlier ones are there.
+TEST_F(Connect, OfTooManyStrangersTheOldestGoes) {
+  RawClient oldest(pki_.alice(), server_->port());
+  std::vector<std::unique_ptr<RawClient>> strangers;
+  for (std::size_t i = 0; i + 1 < kMaxStrangers; ++i) strangers.push_back(std::make_unique<RawClient>(pki_.alice(), server_->port()));
+  RawClient alice(pki_.alice(), server_->port());
+  ASSERT_TRUE(alice.handshake());
+  EXPECT_FALSE(oldest.handshake());
+  EXPECT_TRUE(strangers.back()->handshake());
+}
+
+TEST_F(Connect, OneClientsBodiesLeaveRoomForOthers) {
+  const std::string head = "POST /t.T/Raw HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: " + std::to_string(kMaxRawBodyBytes) + "\r\n\r\n";
+  std::vector<std::unique_ptr<RawClient>> greedy;
+  for (std::size_t taken = 0; taken + kMaxRawBodyBytes <= kMaxBodiesPerClientBytes; taken += kMaxRawBodyBytes) {
+    greedy.push_back(std::make_unique<RawClient>(pki_.alice(), server_->port()));
+    ASSERT_TRUE(greedy.back()->handshake());
+    greedy.back()->say(head);
+    ASSERT_NE(greedy.back()->hear("\r\n\r\n").find("100 Continue"), std::string::npos);
+  }
+  RawClient more(pki_.alice(), server_->port());
+  ASSERT_TRUE(more.handshake());
+  more.say(head);
+  EXPECT_NE(more.hear().find("resource_exhausted"), std::string::npos);
+  const TlsIdentity bob = pki_.identity(pki_.users, Role::kUser, "bob", pki_.clock.wall());
+  CurlTransport transport(bob, pki_.clock);
+  ConnectClient client(transport, pki_.clock, endpoint());
+  EXPECT_TRUE(client.raw("/t.T/Raw", {}, std::string(kMaxIoBytes, 'x')));
 }
 
 TEST_F(Connect, AStreamIsResumedAfterTheLastSeen) {

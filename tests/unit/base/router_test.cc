@@ -126,6 +126,11 @@ TEST_F(RouterTest, BodiesBeyondTheLimitAreRefused) {
   EXPECT_EQ(router_.max_body_bytes("/t.T/Raw"), kMaxRawBodyBytes);
   EXPECT_EQ(errc_of(post("/t.T/Raw", std::string(kMaxRawBodyBytes + 1, 'x'))), Errc::kMessageTooBig);
   EXPECT_EQ(post("/t.T/Raw", std::string(kMaxRawBodyBytes, 'x')).status, 200);
+  EXPECT_EQ(router_.max_body_bytes("/t.T/Echo"), kUsualBodyBytes);
+  EXPECT_EQ(router_.max_body_bytes("/t.T/NoSuch"), kUsualBodyBytes);
+  EXPECT_EQ(errc_of(post("/t.T/Echo", std::string(kUsualBodyBytes + 1, 'x'))), Errc::kMessageTooBig);
+  router_.take_large("/t.T/Echo");
+  EXPECT_EQ(errc_of(post("/t.T/Echo", std::string(kUsualBodyBytes + 1, 'x'))), Errc::kInvalid);   // read, and no message
   EXPECT_EQ(errc_of(post("/t.T/Echo", std::string(kMaxUnaryBodyBytes + 1, 'x'))), Errc::kMessageTooBig);
 }
 

@@ -55,6 +55,22 @@ TEST_F(SessionTableTest, ThereIsALimit) {
   EXPECT_TRUE(table.open(wanted, kStart));
 }
 
+TEST_F(SessionTableTest, OneClientCannotHaveThemAll) {
+  SessionTable large{term, 2 * kMaxSessionsPerClient, kFirstFence};
+  SessionTable::Session wanted;
+  wanted.peer = "user mallory";
+  for (std::uint64_t id = 1; id <= kMaxSessionsPerClient; ++id) {
+    wanted.id = SessionId{id};
+    wanted.holder = wanted.nonce = id;   // a certificate of its own for each
+    ASSERT_TRUE(large.open(wanted, kStart));
+  }
+  wanted.id = SessionId{kMaxSessionsPerClient + 1};
+  wanted.holder = wanted.nonce = kMaxSessionsPerClient + 1;
+  EXPECT_EQ(large.open(wanted, kStart).error().code, Errc::kOverloaded);
+  wanted.peer = "user alice";
+  EXPECT_TRUE(large.open(wanted, kStart));
+}
+
 TEST_F(SessionTableTest, RenewingMovesTheEnd) {
   open(1);
   EXPECT_EQ(table.next_expiry(), kStart + term.at_server());
