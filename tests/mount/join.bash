@@ -9,7 +9,7 @@ refused 'cut or changed' conclave fileserver --join "${token:0:600}" --data "$RO
 refused 'not a file server.s token' conclave fileserver --join hello --data "$ROOT/cut"
 refused 'needs --join' conclave fileserver --data "$ROOT/none"
 
-conclave fileserver --join "$token" --data "$ROOT/joined" 2> "$ROOT/joined.log" & joined=$!
+"$CONCLAVE" fileserver --join "$token" --data "$ROOT/joined" 2> "$ROOT/joined.log" & joined=$!
 trap 'kill $joined 2> /dev/null; conclave down --force > /dev/null 2>&1 || true' EXIT
 members_up() {
   conclave status --json | python3 -c "import json, sys; s = json.load(sys.stdin)
@@ -21,17 +21,17 @@ cp "$ROOT/data" "$M/after" && sync "$M/after" && cmp "$ROOT/data" "$M/after"
 eventually 20 bash -c "[ \$(du -sk '$ROOT/joined' | cut -f1) -gt 2900 ]"
 
 step "the same token for another folder is refused"
-conclave fileserver --join "$token" --data "$ROOT/copy" > "$ROOT/copy.log" 2>&1 & copy=$!
+"$CONCLAVE" fileserver --join "$token" --data "$ROOT/copy" > "$ROOT/copy.log" 2>&1 & copy=$!
 timeout 20 tail --pid=$copy -f /dev/null || { kill $copy; fail "a second folder could join with the same token"; }
 code=0; wait $copy || code=$?
 [ $code -eq 1 ] || fail "a refused file server ended with $code"
-cat "$ROOT/copy.log"
+grep -q 'registered with another data folder' "$ROOT/copy.log" || fail "the refusal does not say why: $(cat "$ROOT/copy.log")"
 
 step "stopped, and started without a token"
 kill $joined; code=0; wait $joined || code=$?
 [ $code -eq 0 ] || fail "a file server that was stopped ended with $code"
 cmp "$ROOT/data" "$M/after" || fail "with one of two copies gone, a file cannot be read"
-conclave fileserver --data "$ROOT/joined" 2>> "$ROOT/joined.log" & joined=$!
+"$CONCLAVE" fileserver --data "$ROOT/joined" 2>> "$ROOT/joined.log" & joined=$!
 eventually 20 members_up 2
 cmp "$ROOT/data" "$M/after"
 [ "$(cat "$M/before")" = before ]

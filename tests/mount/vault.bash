@@ -7,7 +7,8 @@ for person in alice bob carol; do conclave account create $person; done
 conclave account list | grep -c -E 'alice|bob|carol' | grep -qx 3
 refused 'exist|already' conclave account create alice
 conclave policy set /secrets/prod --approvers alice,bob,carol --quorum 2 --grant 10m --request 15m
-conclave policy set /secrets/brief --approvers alice,bob,carol --quorum 2 --grant 3s --request 4s
+conclave policy set /secrets/brief --approvers alice,bob,carol --quorum 2 --request 4s
+conclave policy set /secrets/short --approvers alice,bob,carol --quorum 2 --grant 3s
 
 secret=hunter2-$(head -c 12 /dev/urandom | base64 | tr -d '/+=')
 pending() { conclave requests --as bob --json | sed -n 's/.*"id": "\([0-9a-f]*\)".*/\1/p' | head -n 1; }
@@ -52,6 +53,34 @@ status = os.waitpid(pid, 0)[1]
 assert status != 0, "a secret could be mapped into the page cache"
 PYTHON
 
+step "a secret stays under its policy, and among secrets there are no links"
+echo -n other > "$M/secrets/brief/y"
+python3 - "$M" <<'PYTHON'
+import errno, os, sys
+mount = sys.argv[1]
+top = mount + "/secrets"
+def refused(code, call, *args):
+    try:
+        call(*args)
+    except OSError as e:
+        assert e.errno == code, (call, args, e)
+    else:
+        raise SystemExit(f"{call.__name__} {args} was not refused")
+refused(errno.EXDEV, os.rename, top + "/brief/y", top + "/prod/y")
+refused(errno.EXDEV, os.rename, top + "/prod/db", mount + "/db")
+refused(errno.EXDEV, os.link, top + "/prod/db", top + "/prod/db2")
+refused(errno.EBUSY, os.rename, top + "/prod", top + "/other")
+refused(errno.EBUSY, os.rename, top, mount + "/hidden")
+refused(errno.EBUSY, os.rmdir, top)
+refused(errno.EPERM, os.symlink, "/tmp", top + "/prod/link")
+refused(errno.EPERM, os.mkfifo, top + "/prod/pipe")
+os.rename(top + "/prod/db", top + "/prod/moved")
+os.rename(top + "/prod/moved", top + "/prod/db")
+PYTHON
+[ "$(cat "$M/secrets/prod/db")" = "$secret" ]
+cat "$M/secrets/prod/db" > "$ROOT/opened"   # to a file, as to a pipe
+[ "$(cat "$ROOT/opened")" = "$secret" ] || fail "cat > file gave $(cat "$ROOT/opened")"
+
 step "another uid without a login is refused"
 ! setpriv --reuid 4242 --regid 4242 --clear-groups cat "$M/secrets/prod/db" 2> /dev/null || fail "another uid read it"
 
@@ -71,15 +100,24 @@ conclave approve "$id" --as bob
 conclave approve "$id" --as carol
 [ "$(cat "$M/secrets/prod/db")" = "$secret-2" ]
 
-step "timed out, and a grant that ends"
+step "timed out"
 echo -n brief > "$M/secrets/brief/x"
 code=0; timeout 20 cat "$M/secrets/brief/x" 2> "$ROOT/why" || code=$?
 grep -q 'timed out' "$ROOT/why" || fail "nobody answered, and cat said $code: $(cat "$ROOT/why")"
-cat "$M/secrets/brief/x" > "$ROOT/opened" & reader=$!
-eventually 4 one_pending
+
+step "a grant that ends: the size is told while it lasts, and the next reader asks again"
+echo -n short > "$M/secrets/short/x"
+cat "$M/secrets/short/x" > "$ROOT/opened" & reader=$!
+eventually 10 one_pending
 id=$(pending)
 conclave approve "$id" --as bob && conclave approve "$id" --as carol
-wait $reader && [ "$(cat "$ROOT/opened")" = brief ]
+wait $reader && [ "$(cat "$ROOT/opened")" = short ]
+eventually 20 bash -c "[ \$(stat -c %s '$M/secrets/short/x') = 0 ]"
+cat "$M/secrets/short/x" > "$ROOT/opened" 2> /dev/null & reader=$!
+eventually 10 one_pending
+conclave deny "$(pending)" --as bob --reason "once is enough"
+code=0; wait $reader || code=$?
+[ $code -eq 1 ] && [ ! -s "$ROOT/opened" ] || fail "read after the grant was over"
 
 step "an interrupted reader dies at once, and its request lives on"
 echo -n "$secret-3" > "$M/secrets/prod/db"
@@ -118,8 +156,8 @@ conclave audit show | grep -qi den
 
 step "wrong passphrase, unknown identity, logout"
 echo wrong > "$ROOT/wrong"
-CONCLAVE_PASSPHRASE_FILE=$ROOT/wrong refused 'passphrase' conclave requests --as bob
-refused "no identity 'mallory'" conclave requests --as mallory
+CONCLAVE_PASSPHRASE_FILE=$ROOT/wrong refused 'passphrase' conclave approve "$(pending)" --as bob
+refused "no identity 'mallory'" conclave approve "$(pending)" --as mallory
 conclave logout
 ! timeout 20 cat "$M/secrets/prod/db" 2> /dev/null || fail "read after logout"
 
