@@ -65,24 +65,31 @@ Result<dir::v1::Layout> ChunkIo::layout(Inode& inode, const Held& held, std::uin
   return found;
 }
 
-// Runs act(place); a place that is not current is asked anew. A hole is a place without members.
+// A newer lease than `held` may be in use here without a gap between (another program wanted to write), and F, once it
+// has seen the newer, takes the older for one that was recalled.
+std::string ChunkIo::newest_token(Inode& inode, const Held& held) {
+  const std::lock_guard lock(inode.mutex);
+  return inode.token_since == held.since && held.since != 0 ? inode.token : held.token;
+}
+
+// Runs act(place, token); a place that is not current is asked anew. A hole is a place without members.
 template <class Do>
 auto ChunkIo::with_place(Inode& inode, const Held& held, std::uint64_t index, bool create, Do act)
-    -> decltype(act(file::ChunkPlace())) {
+    -> decltype(act(file::ChunkPlace(), held.token)) {
   for (int attempt = 1;; ++attempt) {
     const auto where = TRY(layout(inode, held, index, create));
-    if (where.permit().empty()) return act(file::ChunkPlace());
+    if (where.permit().empty()) return act(file::ChunkPlace(), held.token);
     const file::ChunkPlace place = TRY(place_of(where));
-    auto done = act(place);
+    auto done = act(place, newest_token(inode, held));
     if (done || done.error().code != Errc::kStale || attempt == kPlaceAttempts) return done;
     forget_layout(inode, index);
   }
 }
 
 Result<std::string> ChunkIo::read_piece(Inode& inode, const Held& held, const ChunkPiece& piece) {
-  return with_place(inode, held, piece.index, false, [&](const file::ChunkPlace& place) -> Result<std::string> {
+  return with_place(inode, held, piece.index, false, [&](const auto& place, const auto& token) -> Result<std::string> {
     if (place.members.empty()) return std::string();
-    return servers_.file()->read(place, held.token, piece.offset_in_chunk, piece.length);
+    return servers_.file()->read(place, token, piece.offset_in_chunk, piece.length);
   });
 }
 
@@ -105,8 +112,8 @@ Status ChunkIo::read(Inode& inode, const Held& held, std::uint64_t offset, ByteS
 
 Result<Landing> ChunkIo::write(Inode& inode, const Held& held, std::uint64_t offset, ByteView bytes) {
   const std::uint64_t index = chunk_of(offset);
-  return with_place(inode, held, index, true, [&](const file::ChunkPlace& place) -> Result<Landing> {
-    const auto written = TRY(servers_.file()->write(place, held.token, offset % kChunkBytes, string_of(bytes)));
+  return with_place(inode, held, index, true, [&](const auto& place, const auto& token) -> Result<Landing> {
+    const auto written = TRY(servers_.file()->write(place, token, offset % kChunkBytes, string_of(bytes)));
     if (written.moved) forget_layout(inode, index);
     return Landing{place.chunk, written.boot};
   });
@@ -120,7 +127,7 @@ Status ChunkIo::commit(Inode& inode, const Held& held, const WriteBuffer::Landin
       if (where.permit().empty() || ChunkId{where.chunk()} != landing.chunk) continue;  // freed since
       chunks.push_back({TRY(place_of(where)), landing.boot});
     }
-    const Status done = servers_.file()->commit(held.token, chunks);
+    const Status done = servers_.file()->commit(newest_token(inode, held), chunks);
     if (done || done.error().code != Errc::kStale || attempt == 2) return done;
     for (const auto& [index, landing] : landings) forget_layout(inode, index);  // a failover, or a restart: the places tell
   }
@@ -136,9 +143,9 @@ Status ChunkIo::cut(Inode& inode, const Held& held, std::uint64_t size) {
   const std::uint64_t inside = size % kChunkBytes;
   if (inside == 0) return {};
   const std::uint64_t index = chunk_of(size);
-  return with_place(inode, held, index, false, [&](const file::ChunkPlace& place) -> Status {
+  return with_place(inode, held, index, false, [&](const auto& place, const auto& token) -> Status {
     if (place.members.empty()) return {};
-    return changed(inode, index, {place.chunk, TRY(servers_.file()->truncate(place, held.token, inside))});
+    return changed(inode, index, {place.chunk, TRY(servers_.file()->truncate(place, token, inside))});
   });
 }
 
@@ -156,9 +163,9 @@ Status ChunkIo::zero(Inode& inode, const Held& held, ByteRange range) {
   }
   Status status;
   const auto zero_piece = [&](const ChunkPiece& piece) {
-    status = with_place(inode, held, piece.index, false, [&](const file::ChunkPlace& place) -> Status {
+    status = with_place(inode, held, piece.index, false, [&](const auto& place, const auto& token) -> Status {
       if (place.members.empty()) return {};
-      const auto boot = TRY(servers_.file()->zero(place, held.token, piece.offset_in_chunk, piece.length));
+      const auto boot = TRY(servers_.file()->zero(place, token, piece.offset_in_chunk, piece.length));
       return changed(inode, piece.index, {place.chunk, boot});
     });
     return status.has_value();
@@ -176,10 +183,10 @@ Status ChunkIo::zero(Inode& inode, const Held& held, ByteRange range) {
 Result<ChunkIo::Extents> ChunkIo::extents(Inode& inode, const Held& held, std::uint64_t offset) {
   Extents out;
   const std::uint64_t start = chunk_start(chunk_of(offset));
-  const Status asked = with_place(inode, held, chunk_of(offset), false, [&](const file::ChunkPlace& place) -> Status {
+  const Status asked = with_place(inode, held, chunk_of(offset), false, [&](const auto& place, const auto& token) -> Status {
     out = {!place.members.empty(), {}};
     if (!out.exists) return {};
-    const auto found = TRY(servers_.file()->extents(place, held.token, offset - start));
+    const auto found = TRY(servers_.file()->extents(place, token, offset - start));
     for (const auto& one : found.extents()) {
       const std::uint64_t begin = start + one.offset_bytes();
       out.data.push_back({begin, begin + one.length_bytes()});

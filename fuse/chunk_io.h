@@ -60,7 +60,8 @@ class ChunkIo {
  private:
   template <class Do>
   auto with_place(Inode& inode, const Held& held, std::uint64_t index, bool create, Do act)
-      -> decltype(act(file::ChunkPlace()));
+      -> decltype(act(file::ChunkPlace(), held.token));
+  static std::string newest_token(Inode& inode, const Held& held);
   struct Extents {
     bool exists = false;          // the chunk
     std::vector<ByteRange> data;  // rising

@@ -12,7 +12,7 @@ namespace {
 
 struct Appender {
   int number = 0;
-  enum class Fate : std::uint8_t { kUnknown, kAcknowledged, kSynced };   // kUnknown too: an fsync said that it may be lost
+  enum class Fate : std::uint8_t { kUnknown, kAcknowledged, kSynced };   // kUnknown too: an fsync said it may be lost
   struct Record {
     std::string text;
     Fate fate = Fate::kUnknown;
@@ -123,7 +123,9 @@ class AppendPrograms {
       from = end;
     }
     for (const auto& appender : appenders_) check_appender(*appender, at, lost_power);
-    for (const auto& [record, where] : at) ADD_FAILURE() << "nobody appended \"" << record.substr(0, 20) << "\" at " << where;
+    for (const auto& [record, where] : at) {
+      ADD_FAILURE() << "nobody appended \"" << record.substr(0, 20) << "\" at " << where;
+    }
   }
   static void check_appender(const Appender& appender, std::map<std::string, std::size_t>& at, bool lost_power) {
     std::size_t last = 0;
@@ -133,7 +135,7 @@ class AppendPrograms {
       const bool must = fate == Appender::Fate::kSynced || (fate == Appender::Fate::kAcknowledged && !lost_power);
       EXPECT_TRUE(found != at.end() || !must) << "record " << i << " of appender " << appender.number << " is lost";
       if (found == at.end()) continue;
-      EXPECT_GE(found->second, last) << "record " << i << " of appender " << appender.number << " is before an earlier one";
+      EXPECT_GE(found->second, last) << "record " << i << " of appender " << appender.number << " is before another";
       last = found->second;
       at.erase(found);
     }

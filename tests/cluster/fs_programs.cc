@@ -80,7 +80,8 @@ void FsPrograms::start(int mount) {
       const std::string path = mix_.paths[below(mix_.paths.size())];
       doing_[number] = "mount " + std::to_string(mount) + " step " + std::to_string(i) + " on " + path;
       step(program, path);
-      world_.sim.scheduler.sleep_for(Duration(static_cast<std::int64_t>(below(static_cast<std::uint64_t>(mix_.pause.count())))));
+      const std::uint64_t pause = below(static_cast<std::uint64_t>(mix_.pause.count()));
+      world_.sim.scheduler.sleep_for(Duration(static_cast<std::int64_t>(pause)));
     }
     for (const auto& [path, handle] : program.handles) world_.mount(mount).close(handle);
     doing_[number] = "ended";
@@ -124,7 +125,8 @@ void FsPrograms::write(Program& program, const std::string& path, std::uint64_t 
   FileHistory& history = world_.history(path);
   const fuse_fs::ByteRange where = range();
   const auto number = history.begin(program.mount, FileHistory::Kind::kWrite, where);
-  const auto written = world_.mount(program.mount).write(handle, where.begin, FileHistory::content(number, where.length()));
+  const Bytes content = FileHistory::content(number, where.length());
+  const auto written = world_.mount(program.mount).write(handle, where.begin, content);
   if (written) history.acknowledge(number);
   fine(program, path, "write", written);
 }
@@ -144,7 +146,8 @@ void FsPrograms::cut(Program& program, const std::string& path, std::uint64_t ha
   const bool punch = below(2) == 0;
   fuse_fs::ByteRange where = range();
   if (!punch && below(4) == 0) where = {0, 0};
-  const auto number = history.begin(program.mount, punch ? FileHistory::Kind::kPunch : FileHistory::Kind::kResize, where);
+  const auto kind = punch ? FileHistory::Kind::kPunch : FileHistory::Kind::kResize;
+  const auto number = history.begin(program.mount, kind, where);
   const Status cut = punch ? mount.allocate(handle, {fuse_fs::AllocateMode::kPunch, true, where})
                            : mount.truncate(path, where.begin);
   if (cut) history.acknowledge(number);
