@@ -54,15 +54,16 @@ inline constexpr auto kFileServerDead = 3s;
 inline constexpr auto kRecallPatience = 10s;                // then a recall is sent again
 inline constexpr std::size_t kMaxLeases = 1u << 20;         // at L, held and waited for: ~130 MiB
 inline constexpr std::size_t kMaxLeasesPerSession = 1u << 18;
-inline constexpr std::size_t kMaxLeasesHeld = 100'000;      // by a mount, before it releases old ones: ~40 MiB
+inline constexpr std::size_t kMaxLeasesHeld = 60'000;       // by a mount, before it releases old ones: ~25 MiB
+inline constexpr std::size_t kMaxInodesKept = 50'000;       // by a mount, before it asks the kernel to forget some: ~100 MiB
 inline constexpr std::size_t kMaxLocksPerSession = 1u << 14;  // flock and fcntl ranges, and waits
 inline constexpr std::size_t kMaxLeasesPerCall = 1000;      // a listing's worth
 inline constexpr std::size_t kMaxLabelBytes = 256;          // what status shows of a session
 
 // The client's write buffer (storage.md).
 inline constexpr auto kFlushAge = 1s;                       // nothing stays only in the client longer
-inline constexpr std::size_t kCommitBytes = 64u << 20;
-inline constexpr std::size_t kMaxDirtyBytes = 128u << 20;
+inline constexpr std::size_t kCommitBytes = 32u << 20;
+inline constexpr std::size_t kMaxDirtyBytes = 64u << 20;
 
 // Group commit at D: one transaction's cost is spread, a caller's wait stays below 3 ms.
 inline constexpr std::size_t kMaxGroup = 500;

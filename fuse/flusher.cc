@@ -39,7 +39,7 @@ Turn::Turn(Inode& inode, Waiter& waiter) : inode_(inode), waiter_(waiter) {
 }
 
 Flusher::Flusher(const Servers& servers, ChunkIo& chunks, InodeTable& inodes, Clock& clock, Waiter& waiter,
-                 Parking& parking, Log& log, std::function<void(InodeId)> unused)
+                 Parking& parking, Log& log, Hooks hooks)
     : servers_(servers),
       chunks_(chunks),
       inodes_(inodes),
@@ -47,7 +47,7 @@ Flusher::Flusher(const Servers& servers, ChunkIo& chunks, InodeTable& inodes, Cl
       waiter_(waiter),
       parking_(parking),
       log_(log),
-      unused_(std::move(unused)) {}
+      hooks_(std::move(hooks)) {}
 
 // --- What is due -----------------------------------------------------------------------------------------------
 
@@ -120,7 +120,8 @@ void Flusher::tick(MonoTime now) {
     if (want.parts || want.size || want.durable) enqueue(inode);
   }
   active.clear();
-  for (const InodeId inode : inodes_.sweep()) unused_(inode);
+  for (const InodeId inode : inodes_.sweep()) hooks_.unused(inode);
+  if (const auto spare = inodes_.spare(); !spare.empty()) hooks_.spare(spare);
 }
 
 // --- The queue -------------------------------------------------------------------------------------------------

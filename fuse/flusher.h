@@ -40,9 +40,13 @@ class Flusher final : public Duty {
   static constexpr auto kRetryPause = std::chrono::seconds(1);  // after a server was away for a call's patience
   static constexpr auto kTick = std::chrono::milliseconds(250);
 
-  // `unused` is told of the inodes that a tick dropped from the table: their leases may go back.
+  // Of inodes, after a tick: those that the table dropped, whose leases may go back; those that the kernel should forget.
+  struct Hooks {
+    std::function<void(InodeId)> unused;
+    std::function<void(const std::vector<InodeId>&)> spare;
+  };
   Flusher(const Servers& servers, ChunkIo& chunks, InodeTable& inodes, Clock& clock, Waiter& waiter, Parking& parking,
-          Log& log, std::function<void(InodeId)> unused);
+          Log& log, Hooks hooks);
 
   // How far: the servers have the bytes and D the size; or all of it survives power loss.
   enum class Depth : std::uint8_t { kVisible, kDurable };
@@ -108,7 +112,7 @@ class Flusher final : public Duty {
   Waiter& waiter_;
   Parking& parking_;
   Log& log_;
-  const std::function<void(InodeId)> unused_;
+  const Hooks hooks_;
   MonoTime next_tick_{};
   mutable std::mutex mutex_;                      // before an Inode's
   std::deque<InodePtr> queue_;                    // guarded by mutex_, as all below

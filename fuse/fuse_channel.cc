@@ -15,6 +15,7 @@ namespace conclave::fuse_fs {
 namespace {
 
 constexpr std::int32_t kIncrementEpoch = 8;            // FUSE_NOTIFY_INC_EPOCH, Linux 6.16
+constexpr std::int32_t kPrune = 9;                     // FUSE_NOTIFY_PRUNE, Linux 6.18
 constexpr std::uint32_t kDirectIoAllowMmap = 1u << 4;  // bit 36: of flags2
 constexpr unsigned kReadAheadKib = 4096;               // 128 otherwise; four of our largest requests
 
@@ -90,5 +91,14 @@ void FuseChannel::invalidate_pages(InodeId inode, std::uint64_t offset, std::uin
 }
 
 bool FuseChannel::invalidate_names() { return notify(kIncrementEpoch, nullptr, 0); }
+
+// The body is u32 count, u32 0, u64 0, and the numbers.
+bool FuseChannel::prune(const std::vector<InodeId>& inodes) {
+  std::vector<std::uint64_t> body = {0, 0};
+  const auto count = static_cast<std::uint32_t>(inodes.size());
+  std::memcpy(body.data(), &count, sizeof count);
+  for (const InodeId inode : inodes) body.push_back(raw(inode));
+  return notify(kPrune, body.data(), body.size() * sizeof(std::uint64_t));
+}
 
 }  // namespace conclave::fuse_fs

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
@@ -37,6 +38,9 @@ class FuseChannel {
   // Every name that the kernel remembers is looked up anew. Does not block. False: this kernel cannot (before 6.16),
   // names must not be kept.
   bool invalidate_names();
+  // The kernel forgets those of the inodes that no program uses just now; at most kMaxIoBytes / 8. Does not block. False:
+  // this kernel cannot (before 6.18), it forgets when its memory gets short.
+  bool prune(const std::vector<InodeId>& inodes);
 
  private:
   void amend_init_reply(iovec* parts, int count);

@@ -178,7 +178,8 @@ class Mount {
   OpenTable opens_;
   ChunkIo chunks_{servers_};
   Flusher flusher_{servers_, chunks_, inodes_, clock_, waiter_, parking_, log_,
-                   [this](InodeId inode) { leases_.release_soon(inode); }};
+                   {[this](InodeId inode) { leases_.release_soon(inode); },
+                    [this](const std::vector<InodeId>& inodes) { channel_.prune(inodes); }}};
   StatusFiles status_{clock_, Caller{geteuid(), getegid(), 0}};
   FsClasses classes_;
   Fs fs_{{servers_, lock_client_, config_.cluster.lock.name, [this] { return session_.current(); }, leases_, lock_waits_,

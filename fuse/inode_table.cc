@@ -117,6 +117,22 @@ InodeTable::Fate InodeTable::decide(std::unordered_map<InodeId, Slot>::iterator 
   return Fate::kDropped;
 }
 
+std::vector<InodeId> InodeTable::spare() {
+  const std::lock_guard lock(mutex_);
+  std::vector<InodeId> out;
+  if (inodes_.size() <= kMaxInodesKept) return out;
+  const std::size_t wanted = std::min(kSpareAtOnce, inodes_.size() - kMaxInodesKept / 10 * 9);
+  for (std::size_t i = 0; i < inodes_.bucket_count() && out.size() < wanted; ++i) {
+    const std::size_t bucket = hand_++ % inodes_.bucket_count();
+    for (auto at = inodes_.begin(bucket); at != inodes_.end(bucket) && out.size() < wanted; ++at) {
+      const std::lock_guard inner(at->second.inode->mutex);
+      const bool used = at->first == kRootInode || at->second.inode->opens != 0 || at->second.inode->lookups == 0;
+      if (!used) out.push_back(at->first);
+    }
+  }
+  return out;
+}
+
 void InodeTable::learn_name(InodeId parent, const std::string& name, InodeId child, std::uint64_t since) {
   const std::lock_guard lock(mutex_);
   const auto at = inodes_.find(child);

@@ -97,6 +97,11 @@ class InodeTable {
   // Returns whom. Cheap while nothing was forgotten; called by a duty.
   std::vector<InodeId> sweep();
 
+  // When more than kMaxInodesKept are here: some that the kernel should forget, at most kSpareAtOnce and none that is
+  // open, going round the table. What is used will be looked up again.
+  std::vector<InodeId> spare();
+  static constexpr std::size_t kSpareAtOnce = 4096;
+
   // Names: what `name` in `parent` was under the directory lease `since`. At most one name is kept for an inode.
   void learn_name(InodeId parent, const std::string& name, InodeId child, std::uint64_t since);
   void forget_name(InodeId parent, const std::string& name);
@@ -138,6 +143,7 @@ class InodeTable {
   std::unordered_map<InodeId, Slot> inodes_;                // guarded by mutex_
   std::unordered_map<NameKey, Known, NameHash> names_;      // guarded by mutex_
   std::vector<InodeId> suspects_;                           // guarded by mutex_: new, forgotten or closed ones
+  std::size_t hand_ = 0;                                    // guarded by mutex_: the bucket of inodes_ where spare() goes on
 };
 
 // A page of D's listing of a directory: the entries after the cookie `after`.

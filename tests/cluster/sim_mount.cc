@@ -50,7 +50,7 @@ struct SimMount::Parts {
                  },
                  [this, cluster](fuse_fs::OpenedSession& opened) { take_over(opened, cluster.dir); }}),
         flusher(servers, chunks, inodes, sim.clock, sim.waiter, parking, log,
-                [this](InodeId inode) { leases.release_soon(inode); }),
+                {[this](InodeId inode) { leases.release_soon(inode); }, [](const std::vector<InodeId>&) {}}),
         fs({servers, lock_client, cluster.lock.name, [this] { return session.current(); }, leases, lock_waits, inodes,
             opens, chunks, flusher, status, classes, sim.clock, sim.waiter}) {
     classes.of(dir::v1::APPEND) = appends.row();

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "base/limits.h"
+
 namespace conclave::fuse_fs {
 namespace {
 
@@ -36,6 +38,34 @@ TEST(InodeTable, AnInodeThatTheKernelNeverHeardOfGoes) {
   InodeTable table;
   (void)table.intern(kFile);
   EXPECT_EQ(table.sweep(), std::vector<InodeId>{kFile});
+}
+
+TEST(InodeTable, NothingIsSparedWhileThereIsRoom) {
+  InodeTable table;
+  InodeTable::remember(*table.intern(kFile));
+  EXPECT_EQ(table.spare(), kNobody);
+}
+
+// As the kernel does: what it is asked to forget, it forgets, unless a program has it open.
+TEST(InodeTable, MoreThanTheLimitAreSparedUntilThereIsRoomAgain) {
+  InodeTable table;
+  const std::uint64_t many = kMaxInodesKept + 2 * InodeTable::kSpareAtOnce;
+  const InodePtr open = table.intern(InodeId{100});
+  ++open->opens;
+  for (std::uint64_t i = 100; i < 100 + many; ++i) InodeTable::remember(*table.intern(InodeId{i}));
+  (void)table.sweep();
+  for (int round = 0; round < 10 && table.size() > kMaxInodesKept; ++round) {
+    const auto spared = table.spare();
+    EXPECT_FALSE(spared.empty());
+    EXPECT_LE(spared.size(), InodeTable::kSpareAtOnce);
+    for (const InodeId inode : spared) {
+      EXPECT_NE(inode, open->id);
+      table.forget(inode, 1);
+    }
+    (void)table.sweep();
+  }
+  EXPECT_LE(table.size(), kMaxInodesKept);
+  EXPECT_GE(table.size(), kMaxInodesKept - InodeTable::kSpareAtOnce) << "no more than is needed";
 }
 
 TEST(InodeTable, AnOperationAtWorkKeepsItsInode) {
