@@ -16,7 +16,6 @@ Status check_name(const std::string& name) {
   return {};
 }
 
-// The rule is the class's, so D is not asked to break it.
 Error fixed_folder() { return {Errc::kBusy, "/secrets stays where it is"}; }
 
 dir::v1::Class class_in(Inode& folder) {
@@ -24,6 +23,7 @@ dir::v1::Class class_in(Inode& folder) {
   return folder.attr.class_();
 }
 
+// The rule is the class's, so D is not asked to break it.
 Error other_class() { return {Errc::kCrossDevice, "a secret or a log stays where its class is"}; }
 
 }  // namespace

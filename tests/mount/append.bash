@@ -22,3 +22,12 @@ fcntl.fcntl(f, fcntl.F_SETFL, fcntl.fcntl(f, fcntl.F_GETFL) | os.O_APPEND)
 os.write(f, b"d")
 assert os.pread(f, 10, 0) == b"Xbcd", os.pread(f, 10, 0)
 PYTHON
+
+step "a log grows out of its first chunk"
+head -c 70000000 /dev/urandom > "$local/bytes"
+cat "$local/bytes" >> "$M/sensors/grown"
+cmp "$local/bytes" "$M2/sensors/grown"
+echo "the last record" | tee -a "$local/bytes" >> "$M2/sensors/grown"
+sync "$M2/sensors/grown"
+cmp "$local/bytes" "$M/sensors/grown"
+rm "$M/sensors/grown"
