@@ -21,11 +21,14 @@ unsigned number_of(std::string_view name) {
 }  // namespace
 
 Result<std::vector<std::string>> ClusterFolder::file_servers(Files& files) const {
-  auto names = TRY(files.list(path));
-  std::erase_if(names, [](const std::string& name) { return number_of(name) == 0; });
-  std::sort(names.begin(), names.end(),
-            [](const std::string& a, const std::string& b) { return number_of(a) < number_of(b); });
-  return names;
+  std::vector<std::string> out;
+  for (const std::string& name : TRY(files.list(path))) {
+    if (number_of(name) == 0) continue;
+    const bool whole = TRY(files.exists(config(name))) || TRY(files.exists(server(name) + "/data"));
+    if (whole) out.push_back(name);
+  }
+  std::sort(out.begin(), out.end(), [](const std::string& a, const std::string& b) { return number_of(a) < number_of(b); });
+  return out;
 }
 
 Result<std::vector<std::string>> ClusterFolder::servers(Files& files) const {

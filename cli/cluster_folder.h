@@ -31,7 +31,8 @@ struct ClusterFolder {
   [[nodiscard]] std::string process(const std::string& name) const { return run() + "/" + name + ".pid"; }
   [[nodiscard]] std::string log(const std::string& name) const { return path + "/log/" + name + ".log"; }
 
-  // "fileserver-1", …: the folders that are there, by number.
+  // "fileserver-1", …: the folders that are there, by number. Not those that were left half made (by a full disk) and
+  // never ran: they have neither a configuration, which is written last, nor data.
   [[nodiscard]] Result<std::vector<std::string>> file_servers(Files& files) const;
   // Every server that belongs to this folder, in the order in which they start: each needs those before it.
   [[nodiscard]] Result<std::vector<std::string>> servers(Files& files) const;

@@ -21,11 +21,21 @@ class Folders : public testing::Test {
 
 TEST_F(Folders, FileServersAreListedByNumberAndNothingElseIs) {
   for (const char* name : {"fileserver-10", "fileserver-2", "fileserver-", "fileserver-x", "fileserver-3x", "vault", "run"}) {
-    std::filesystem::create_directories(path_ + "/" + name);
+    std::filesystem::create_directories(path_ + "/" + name + "/data");
   }
   EXPECT_EQ(*ClusterFolder{path_}.file_servers(files_), (std::vector<std::string>{"fileserver-2", "fileserver-10"}));
   EXPECT_EQ(*ClusterFolder{path_}.servers(files_),
             (std::vector<std::string>{"lockserver", "dirserver", "fileserver-2", "fileserver-10", "vault"}));
+}
+
+TEST_F(Folders, AFileServerThatWasLeftHalfMadeIsNone) {
+  std::filesystem::create_directories(path_ + "/fileserver-1");   // neither configured nor ever run
+  EXPECT_TRUE(ClusterFolder{path_}.file_servers(files_)->empty());
+  ASSERT_TRUE(files_.write_all(path_ + "/fileserver-1/fileserver.toml", ""));
+  EXPECT_EQ(ClusterFolder{path_}.file_servers(files_)->size(), 1u);
+  // What has data was one, and its missing configuration must be said.
+  std::filesystem::create_directories(path_ + "/fileserver-2/data");
+  EXPECT_EQ(ClusterFolder{path_}.file_servers(files_)->size(), 2u);
 }
 
 TEST_F(Folders, EachServersConfigurationIsNamedAfterItsKind) {
