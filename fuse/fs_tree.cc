@@ -180,8 +180,8 @@ Status Fs::remove_once(const Caller& caller, InodeId parent_number, const std::s
   } else {
     victim = TRY(child_of(caller, parent, name, use.since(), hints));
     if (cache_mode(*victim) == LeaseMode::kDirRead) return Errc::kIsDirectory;
-    victim_use = TRY(lease_for_change(victim));
   }
+  if (victim) victim_use = TRY(lease_for_change(victim));
   dir::v1::RemoveRequest request;
   *request.mutable_caller() = wire_of(caller);
   request.set_parent(raw(parent_number));
@@ -233,9 +233,10 @@ Status Fs::rename_once(const Caller& caller, const Rename& request, bool hints) 
   TRY(check_rename(from, to, moved));
   if (request.exchange && victim) TRY(check_rename(to, from, victim));
   std::optional<LeaseCache::Use> victim_use;
-  if (victim && victim != moved && cache_mode(*victim) == LeaseMode::kRead) {
+  if (victim && victim != moved) {
     victim_use = TRY(lease_for_change(victim));
-    if (!request.exchange) TRY(parts_.flusher.flush(moved, Flusher::Depth::kVisible));  // the new content before its name
+    const bool replaced = !request.exchange && cache_mode(*victim) == LeaseMode::kRead;
+    if (replaced) TRY(parts_.flusher.flush(moved, Flusher::Depth::kVisible));  // the new content before its name
   }
   dir::v1::RenameRequest wire;
   *wire.mutable_caller() = wire_of(caller);

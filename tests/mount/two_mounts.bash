@@ -33,6 +33,18 @@ rm "$there/d/y" && [ ! -e "$here/d/y" ]
 [ -z "$(ls "$here/d")" ] && rmdir "$there/d" && [ ! -e "$here/d" ]
 chmod 600 "$here/ping" && [ "$(stat -c %a "$there/ping")" = 600 ]
 
+step "a directory removed or replaced there, still open here, has no names left"
+mkdir "$here"/{removed,replaced,other}
+python3 - "$here" "$there" <<'PYTHON'
+import os, sys
+here, there = sys.argv[1:]
+kept = [os.open(f"{here}/{name}", os.O_RDONLY) for name in ("removed", "replaced")]
+assert [os.fstat(f).st_nlink for f in kept] == [2, 2]
+os.rmdir(f"{there}/removed")
+os.rename(f"{there}/other", f"{there}/replaced")
+assert [os.fstat(f).st_nlink for f in kept] == [0, 0], [os.fstat(f).st_nlink for f in kept]
+PYTHON
+
 step "a file kept open on one side is read on the other as it is written"
 exec 5> "$here/open"
 for i in $(seq 1 20); do
