@@ -74,7 +74,7 @@ class AppendPrograms {
       const std::string text = std::to_string(self.number) + "." + std::to_string(i) + ":" +
                                std::string(world_.sim.random.below(3000), static_cast<char>('a' + self.number)) + "\n";
       self.records.push_back({text});
-      const auto written = mount.write(handle, 0, view_of(text));
+      const auto written = mount.append(handle, view_of(text));
       if (written) self.records.back().fate = Appender::Fate::kAcknowledged;
       EXPECT_TRUE(!written || *written == text.size());
       bool fine = allow(written, "append");

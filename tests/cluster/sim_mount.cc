@@ -243,6 +243,10 @@ Result<std::size_t> SimMount::write(std::uint64_t handle, std::uint64_t offset, 
   return run([&] { return fs().write(kProgram, handle, kNoInode, {offset, bytes, false}); });
 }
 
+Result<std::size_t> SimMount::append(std::uint64_t handle, ByteView bytes) {
+  return run([&] { return fs().write(kProgram, handle, kNoInode, {0, bytes, false, true}); });
+}
+
 Result<std::string> SimMount::read(std::uint64_t handle, std::uint64_t offset, std::uint64_t length) {
   const fuse_fs::ReadRequest request{offset, length, 1};  // with an owner: read(2), and no page cache that reads ahead
   return run([&]() -> Result<std::string> { return TRY(fs().read(kProgram, handle, request)).bytes; });

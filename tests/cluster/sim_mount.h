@@ -54,6 +54,7 @@ class SimMount {
   Result<std::uint64_t> open(const std::string& path, int flags);
   void close(std::uint64_t handle);
   Result<std::size_t> write(std::uint64_t handle, std::uint64_t offset, ByteView bytes);
+  Result<std::size_t> append(std::uint64_t handle, ByteView bytes);   // the descriptor has O_APPEND
   Result<std::string> read(std::uint64_t handle, std::uint64_t offset, std::uint64_t length);
   Status fsync(std::uint64_t handle);
   Status allocate(std::uint64_t handle, const fuse_fs::AllocateRequest& request);
