@@ -21,6 +21,12 @@ Mac mac_of(const EpochKeys::Key& key, std::string_view label, const ClusterId& c
   return hmac_sha256(key.bytes.view(), message.bytes());
 }
 
+// A reader's kCorrupt is for what lies on our own disks; this came from a caller.
+Status ended(const CanonicalReader& in, std::string_view label) {
+  Status status = in.finish(label);
+  return status ? status : Error(Errc::kInvalid, std::move(status).error().message);
+}
+
 bool is_lease_mode(std::uint8_t mode) { return mode <= static_cast<std::uint8_t>(LeaseMode::kSharedRead); }
 
 }  // namespace
@@ -37,7 +43,7 @@ Bytes EpochKeys::with_mac(std::string_view label, Bytes body) const {
 // The fields, once the MAC fits.
 Result<ByteView> EpochKeys::checked(std::string_view label, ByteView sealed) const {
   const std::string name(label);
-  if (sealed.size() < kEpochBytes + sizeof(Mac)) return Error(Errc::kCorrupt, name + ": cut short");
+  if (sealed.size() < kEpochBytes + sizeof(Mac)) return Error(Errc::kInvalid, name + ": cut short");
   const ByteView body = sealed.first(sealed.size() - sizeof(Mac));
   const std::uint32_t epoch = CanonicalReader(body).u32();
   const Key* key = nullptr;
@@ -71,7 +77,7 @@ Result<LeaseToken> EpochKeys::open_lease(ByteView sealed) const {
   if (!is_lease_mode(mode)) in.fail();
   out.mode = static_cast<LeaseMode>(mode);
   out.seq = in.u64();
-  TRY(in.finish(kLease));
+  TRY(ended(in, kLease));
   return out;
 }
 
@@ -88,7 +94,7 @@ Result<SessionPass> EpochKeys::open_pass(ByteView sealed) const {
   out.generation = in.u32();
   out.holder = in.u64();
   out.epoch = in.u32();
-  TRY(in.finish(kPass));
+  TRY(ended(in, kPass));
   return out;
 }
 
@@ -104,7 +110,7 @@ Result<Ticket> EpochKeys::open_ticket(ByteView sealed) const {
   out.session = SessionId{in.u64()};
   out.inode = InodeId{in.u64()};
   out.rights = in.u8();
-  TRY(in.finish(kTicket));
+  TRY(ended(in, kTicket));
   return out;
 }
 
@@ -126,7 +132,7 @@ Result<ChunkPermit> EpochKeys::open_permit(ByteView sealed) const {
   const std::uint32_t members = in.count(kMaxReplicas, 4);
   if (members == 0) in.fail();
   for (std::uint32_t i = 0; i < members; ++i) out.members.push_back(ServerId{in.u32()});
-  TRY(in.finish(kPermit));
+  TRY(ended(in, kPermit));
   return out;
 }
 

@@ -80,7 +80,7 @@ class EpochKeys {
   [[nodiscard]] Bytes seal(const Ticket& ticket) const;
   [[nodiscard]] Bytes seal(const ChunkPermit& permit) const;
 
-  // kCorrupt for bytes that are no such thing; kStale for an earlier epoch's, kUnavailable for one whose key is not yet
+  // kInvalid for bytes that are no such thing; kStale for an earlier epoch's, kUnavailable for one whose key is not yet
   // here; kAccess for a wrong MAC.
   [[nodiscard]] Result<LeaseToken> open_lease(ByteView sealed) const;
   [[nodiscard]] Result<SessionPass> open_pass(ByteView sealed) const;

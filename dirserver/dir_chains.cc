@@ -86,7 +86,7 @@ namespace {
 // The row that a permit speaks of, if it is current and `server` its master.
 Result<Chunk> mastered_chunk(Change& change, const Server& server, const std::string& sealed_permit,
                              bool older_too = false) {   // a permit of before the latest change of members
-  const ChunkPermit permit = TRY(from_outside(server.keys->open_permit(view_of(sealed_permit))));
+  const ChunkPermit permit = TRY(server.keys->open_permit(view_of(sealed_permit)));
   auto chunk = TRY(change.view().chunk(permit.inode, permit.index));
   if (!chunk || chunk->chunk != permit.chunk) return Error(Errc::kStale, "the chunk is gone");
   const auto id = change.placing().servers.id_of(server.name);

@@ -117,7 +117,7 @@ Result<Subject> subject_of(const Peer& peer, const v1::Caller& caller) {
 }
 
 Status require_lease(const Call& call, std::string_view token, InodeId inode, std::initializer_list<LeaseMode> modes) {
-  const LeaseToken lease = TRY(from_outside(call.keys->open_lease(view_of(token))));
+  const LeaseToken lease = TRY(call.keys->open_lease(view_of(token)));
   const bool mine = lease.session == call.session && lease.holder == call.holder;
   if (!mine || lease.inode != inode) return Error(Errc::kAccess, "a lease of another session or inode");
   if (std::find(modes.begin(), modes.end(), lease.mode) == modes.end()) {

@@ -74,11 +74,4 @@ Result<Subject> subject_of(const Peer& peer, const v1::Caller& caller);
 // A lease that the caller holds on `inode`, in one of `modes`. kAccess, kStale, kInvalid.
 Status require_lease(const Call& call, std::string_view token, InodeId inode, std::initializer_list<LeaseMode> modes);
 
-// What EpochKeys opened: kCorrupt, which here means that our own disk lies, becomes kInvalid.
-template <class Opened>
-Result<Opened> from_outside(Result<Opened> opened) {
-  if (opened || opened.error().code != Errc::kCorrupt) return opened;
-  return Error(Errc::kInvalid, opened.error().message);
-}
-
 }  // namespace conclave::dir

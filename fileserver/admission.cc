@@ -5,13 +5,6 @@
 namespace conclave::file {
 namespace {
 
-// What EpochKeys calls kCorrupt is a caller's mistake here, not a disk's.
-template <class T>
-Result<T> from_outside(Result<T> opened) {
-  if (opened || opened.error().code != Errc::kCorrupt) return opened;
-  return Error(Errc::kInvalid, opened.error().message);
-}
-
 bool allows(LeaseMode mode, Admission::Need need) {
   switch (mode) {
     case LeaseMode::kRead:
@@ -24,7 +17,7 @@ bool allows(LeaseMode mode, Admission::Need need) {
 
 Result<SealedPermit> open_permit(const Standing& standing, std::string_view sealed) {
   SealedPermit out;
-  out.permit = TRY(from_outside(standing.keys->open_permit(view_of(sealed))));
+  out.permit = TRY(standing.keys->open_permit(view_of(sealed)));
   out.sealed = std::string(sealed);
   if (out.permit.chunk == ChunkId{0}) return Error(Errc::kInvalid, "a permit for no chunk");
   if (std::ranges::find(out.permit.members, standing.id) == out.permit.members.end()) {
@@ -39,7 +32,7 @@ Result<Admission::Admitted> Admission::admit(const CallContext& context, ByteVie
                                              Need need) {
   Admitted out;
   out.standing = TRY(membership_.serving());
-  out.token = TRY(from_outside(out.standing->keys->open_lease(token)));
+  out.token = TRY(out.standing->keys->open_lease(token));
   if (out.token.holder != holder_of(context.peer.fingerprint)) {
     return Error(Errc::kAccess, "the lease token was given to another");
   }

@@ -132,16 +132,16 @@ TEST(Token, APermitHasOneToEightMembers) {
   permit.members.assign(kMaxReplicas, ServerId{1});
   EXPECT_TRUE(keys.open_permit(keys.seal(permit)));
   permit.members.push_back(ServerId{1});
-  EXPECT_EQ(keys.open_permit(keys.seal(permit)).error().code, Errc::kCorrupt);
+  EXPECT_EQ(keys.open_permit(keys.seal(permit)).error().code, Errc::kInvalid);
   permit.members.clear();
-  EXPECT_EQ(keys.open_permit(keys.seal(permit)).error().code, Errc::kCorrupt);
+  EXPECT_EQ(keys.open_permit(keys.seal(permit)).error().code, Errc::kInvalid);
 }
 
 TEST(Token, ALeaseOfAnUnknownModeIsRefused) {
   const EpochKeys keys = keys_of(3);
   LeaseToken token = kLease;
   token.mode = static_cast<LeaseMode>(7);
-  EXPECT_EQ(keys.open_lease(keys.seal(token)).error().code, Errc::kCorrupt);
+  EXPECT_EQ(keys.open_lease(keys.seal(token)).error().code, Errc::kInvalid);
 }
 
 }  // namespace

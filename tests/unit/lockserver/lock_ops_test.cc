@@ -188,7 +188,7 @@ TEST_F(LockOpsTest, ALeaseNeedsATicketThatAllowsIt) {
   EXPECT_EQ(a.acquire(v1::SHARED, ticket(a.session, kInode, kTicketRead)).errc(), "Access");
   EXPECT_EQ(a.acquire(v1::READ, ticket(b.session, kInode)).errc(), "Stale");
   EXPECT_EQ(a.acquire(v1::READ, ticket(a.session, kInode + 1)).errc(), "Stale");
-  EXPECT_EQ(a.acquire(v1::READ, "no ticket").errc(), "Corrupt");
+  EXPECT_EQ(a.acquire(v1::READ, "no ticket").errc(), "Invalid");
   std::string forged = ticket(a.session, kInode, kTicketRead);
   forged.back() = static_cast<char>(forged.back() ^ 1);
   EXPECT_EQ(a.acquire(v1::READ, forged).errc(), "Access");
