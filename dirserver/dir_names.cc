@@ -28,7 +28,8 @@ Result<Found> find_entry(View& view, InodeId parent, std::string_view name) {
   if (!found) return Error(Errc::kNotFound);
   auto node = view.node(found->inode);
   if (!node && node.error().code == Errc::kStale) return Error(Errc::kCorrupt, "a name without its inode");
-  return Found{*found, TRY(std::move(node))};
+  if (!node) return std::move(node).error();
+  return Found{*found, std::move(*node)};
 }
 
 Status drop_link(Change& change, Node& node) {

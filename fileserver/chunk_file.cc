@@ -92,7 +92,8 @@ Result<ChunkId> chunk_of_name(std::string_view name) {
 }
 
 Result<std::unique_ptr<ChunkFile>> ChunkFile::open(Files& files, const std::string& path) {
-  return std::unique_ptr<ChunkFile>(new ChunkFile(TRY(files.open(path, OpenMode::kReadWrite))));
+  auto file = TRY(files.open(path, OpenMode::kReadWrite));
+  return std::unique_ptr<ChunkFile>(new ChunkFile(std::move(file)));
 }
 
 Result<std::unique_ptr<ChunkFile>> ChunkFile::create(Files& files, const std::string& path, bool& made) {

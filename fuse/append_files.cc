@@ -115,7 +115,8 @@ Result<std::size_t> AppendFiles::write(OpenFile& file, const WriteRequest& reque
     forget_tail(file.inode->id);
     return newest();
   };
-  const auto done = TRY(fs_.parts().servers.file()->append(TRY(newest()), held.token, string_of(request.bytes), nullptr, relocate));
+  const file::ChunkPlace first = TRY(newest());
+  const auto done = TRY(fs_.parts().servers.file()->append(first, held.token, string_of(request.bytes), nullptr, relocate));
   if (done.moved) forget_tail(file.inode->id);
   landed(*file.inode, {into, done.boot});
   return request.bytes.size();

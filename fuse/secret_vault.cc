@@ -41,12 +41,13 @@ Result<SecretOnFile> SecretVault::newest(InodeId inode) {
   request.set_secret(string_of(id_of(inode)));
   const auto answer = TRY(client_.get_secret(request));
   const vault::RosterChain chain = TRY(roster());
-  SecretOnFile out{.header = TRY(vault::parse_header(view_of(answer.header()))),
-                   .table = TRY(vault::parse_share_table(view_of(answer.share_table()))),
-                   .policy = TRY(vault::parse_policy(view_of(answer.policy()))),
-                   .header_bytes = bytes_of(view_of(answer.header())),
-                   .table_bytes = bytes_of(view_of(answer.share_table())),
-                   .policy_bytes = bytes_of(view_of(answer.policy()))};
+  SecretOnFile out;
+  out.header_bytes = bytes_of(view_of(answer.header()));
+  out.table_bytes = bytes_of(view_of(answer.share_table()));
+  out.policy_bytes = bytes_of(view_of(answer.policy()));
+  out.header = TRY(vault::parse_header(out.header_bytes));
+  out.table = TRY(vault::parse_share_table(out.table_bytes));
+  out.policy = TRY(vault::parse_policy(out.policy_bytes));
   TRY(vault::check_policy(out.policy, chain));
   TRY(vault::check_header(out.header, chain));
   TRY(vault::check_share_table(out.table, out.header, out.policy, chain));
@@ -130,9 +131,9 @@ Result<ReleasedKey> SecretVault::release(const FiledRequest& filed) {
   const auto answer = TRY(client_.release(request));
   const vault::RosterChain chain = TRY(roster());
   const SecretOnFile& secret = filed.secret;
-  ReleasedKey out{.a_case = TRY(vault::open_case(secret.policy_bytes, secret.header_bytes, secret.table_bytes, filed.bytes, chain)),
-                  .approvals = {},
-                  .sealed_inner = bytes_of(view_of(answer.sealed_inner()))};
+  ReleasedKey out;
+  out.a_case = TRY(vault::open_case(secret.policy_bytes, secret.header_bytes, secret.table_bytes, filed.bytes, chain));
+  out.sealed_inner = bytes_of(view_of(answer.sealed_inner()));
   for (const std::string& bytes : answer.approvals()) out.approvals.push_back(TRY(vault::parse_approval(view_of(bytes))));
   vault::ReleaseProof proof{.leaf = bytes_of(view_of(answer.leaf())), .index = answer.leaf_index(),
                             .checkpoint = answer.checkpoint(), .inclusion = {}, .consistency = {}};

@@ -155,7 +155,8 @@ Result<file::ChunkPlace> LogSession::tail(const SensorLog& log, const std::strin
 Status LogSession::append_one(Record& record, const std::string& token) {
   const file::FileClient::Cursor cursor{kCursorName, record.log->cursor, record.to};
   const auto newest = [&] { return tail(*record.log, token, true); };
-  TRY(file_.append(TRY(newest()), token, record.bytes, &cursor, newest));
+  const file::ChunkPlace first = TRY(newest());
+  TRY(file_.append(first, token, record.bytes, &cursor, newest));
   record.log->cursor = record.to;
   return {};
 }

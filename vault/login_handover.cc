@@ -18,7 +18,8 @@ Result<Login> parse_handover(ByteView bytes) {
   const ByteView cert = in.lv(kMaxLoginCertBytes);
   const ByteView seed = in.raw(32);
   TRY(in.finish("login"));
-  Login login{signing_key_of_seed(seed), TRY(parse_login_cert(cert))};
+  const LoginCert parsed = TRY(parse_login_cert(cert));
+  Login login{signing_key_of_seed(seed), parsed};
   if (login.key.public_key != login.cert.key) return Error(Errc::kKeyRejected, "the login's key is not its certificate's");
   return login;
 }
