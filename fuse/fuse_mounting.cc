@@ -3,6 +3,9 @@
 
 #include <fcntl.h>
 #include <fuse.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -66,6 +69,9 @@ Result<int> mount_as_user(const std::string& path, const MountOptions& options) 
   if (::access("/dev/fuse", R_OK | W_OK) != 0) return device_error(errno);
   std::string text = "fsname=" + options.fs_name + ",subtype=conclave," + shared_text(options);
   if (options.read_only) text += ",ro";
+#ifdef __SANITIZE_ADDRESS__
+  const __lsan::ScopedDisabler libfuse_leaks_its_argument_list;
+#endif
   const int device = fuse_open_channel(path.c_str(), text.c_str());
   if (device >= 0) return device;
   return Error(Errc::kNotPermitted, "cannot mount at " + path + ": fusermount3 (of the package fuse3) refused, and says why above");

@@ -521,6 +521,7 @@ Result<std::unique_ptr<FuseOps>> FuseOps::over(FuseChannel& channel, Fs& fs, Par
   fuse_args args = FUSE_ARGS_INIT(1, arguments);
   const fuse_lowlevel_ops ops = table();
   inside->session = fuse_session_new(&args, &ops, sizeof ops, &inside->serving);
+  fuse_opt_free_args(&args);  // libfuse has put its own list there
   if (inside->session == nullptr) return Error(Errc::kIo, "libfuse made no session");
   fuse_custom_io io{};
   io.read = [](int fd, void* buffer, std::size_t size, void* serving) {
