@@ -8,9 +8,8 @@
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/person_client.h"
-#include "cli/request_text.h"
+#include "cli/voter.h"
 #include "vault/fields.h"
-#include "vault/log_check.h"
 
 namespace conclave::cli {
 namespace {
@@ -82,13 +81,6 @@ Status list(Context& context, bool all, bool as_json) {
   return {};
 }
 
-// The request that `id` names, verified.
-Result<CheckedRequest> find_request(vault::VaultClient& vault, const std::string& id, const vault::RosterChain& roster) {
-  CheckedRequest out = TRY(check_request(TRY(vault.get_request(id)), roster));
-  TRY(check_named(out, id));
-  return out;
-}
-
 Status show(Context& context, const std::string& id) {
   const VaultReader reader = TRY(open_vault_reader(context));
   const CheckedRequest checked = TRY(find_request(*reader.vault, id, reader.roster));
@@ -105,40 +97,17 @@ bool confirmed(bool yes) {
   return answer == "y" || answer == "yes";
 }
 
-// The log before and after a vote, which must be in it.
-class LoggedVote {
- public:
-  static Result<LoggedVote> begin(PersonClient& person) {
-    LoggedVote out(person);
-    out.before_ = TRY(out.log_.advance()).size;
-    return out;
-  }
-  Status check(vault::LeafKind kind, const Hash& rd, ByteView vote) {
-    const vault::Checkpoint after = TRY(log_.advance());
-    return log_.check_logged(before_, after, kind, rd, vote);
-  }
-
- private:
-  explicit LoggedVote(PersonClient& person)
-      : log_([&vault = person.vault()](const std::string& path) { return vault.log_file(path); },
-             "conclave/" + to_hex(person.cluster().id), person.cluster().log_key, person.memory()) {}
-  vault::LogCheck log_;
-  std::uint64_t before_ = 0;
-};
+Voter voter_of(Context& context, PersonClient& person) {
+  return {{context.clock(), context.random()}, person.vault(), person.cluster(), person.roster(), person.identity().device,
+          person.memory()};
+}
 
 Status approve(Context& context, const std::string& id, bool yes) {
   const auto person = TRY(PersonClient::open(context));
   const CheckedRequest checked = TRY(find_request(person->vault(), id, person->roster()));
   std::cout << full_text(checked, context.clock().wall());
   if (!confirmed(yes)) return Error(Errc::kInterrupted, "not approved");
-  const vault::Approval approval = TRY(vault::approve(checked.a_case, person->identity().device, person->roster(),
-                                                      context.clock().wall(), context.random()));
-  vault::v1::ApproveRequest vote;
-  vote.set_approval(string_of(encode(approval)));
-  LoggedVote logged = TRY(LoggedVote::begin(*person));
-  const CheckedRequest after = TRY(check_request(TRY(person->vault().approve(vote)), person->roster()));
-  TRY(check_named(after, to_hex(checked.a_case.rd)));
-  TRY(logged.check(vault::LeafKind::kApprove, checked.a_case.rd, encode(approval)));
+  const CheckedRequest after = TRY(voter_of(context, *person).approve(checked));
   std::cout << "Approved by " << person->name() << ": " << votes_text(after.tally) << ", "
             << state_text(after.view.state()) << ".\n";
   return {};
@@ -147,14 +116,7 @@ Status approve(Context& context, const std::string& id, bool yes) {
 Status deny(Context& context, const std::string& id, const std::string& reason) {
   const auto person = TRY(PersonClient::open(context));
   const CheckedRequest checked = TRY(find_request(person->vault(), id, person->roster()));
-  const vault::Denial denial =
-      TRY(vault::deny(checked.a_case, person->identity().device, person->roster(), reason, context.clock().wall()));
-  vault::v1::DenyRequest vote;
-  vote.set_denial(string_of(encode(denial)));
-  LoggedVote logged = TRY(LoggedVote::begin(*person));
-  const CheckedRequest after = TRY(check_request(TRY(person->vault().deny(vote)), person->roster()));
-  TRY(check_named(after, to_hex(checked.a_case.rd)));
-  TRY(logged.check(vault::LeafKind::kDeny, checked.a_case.rd, encode(denial)));
+  const CheckedRequest after = TRY(voter_of(context, *person).deny(checked, reason));
   std::cout << "Request " << after.view.id() << " of " << checked.a_case.request.requester.person << " for "
             << checked.a_case.header.path << ": " << state_text(after.view.state()) << ".\n";
   return {};
