@@ -20,7 +20,8 @@ Result<CheckedRequest> Voter::cast(vault::LeafKind kind, const Hash& rd, const B
   const std::uint64_t before = TRY(log_.advance()).size;
   CheckedRequest after = TRY(check_request(TRY(send()), roster_));
   TRY(check_named(after, to_hex(rd)));
-  TRY(log_.check_logged(before, TRY(log_.advance()), kind, rd, vote));
+  const vault::Checkpoint now = TRY(log_.advance());
+  TRY(log_.check_logged(before, now, kind, rd, vote));
   return after;
 }
 

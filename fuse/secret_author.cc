@@ -73,9 +73,12 @@ Status SecretAuthor::seal(std::uint32_t uid, const InodePtr& inode, OpenDraft& d
   return status;
 }
 
+// Under one lease from the look at the newest version to the vault's answer: the payload's place goes by the version's
+// number, and another writer of the same number would write over it before this one's put.
 Status SecretAuthor::seal_once(std::uint32_t uid, const InodePtr& inode, const SecretBytes& content) {
   const LoginPtr login = TRY(logins_.find(uid, clock_.wall()));
   const SecretPlaces::Place place = TRY(places_.of(inode->id));
+  const auto use = TRY(fs_.lease(inode, LeaseMode::kWrite));
   std::uint64_t version = 1;
   const auto newest = vault_.newest(inode->id);
   if (newest) version = newest->header.core.version + 1;
@@ -83,21 +86,19 @@ Status SecretAuthor::seal_once(std::uint32_t uid, const InodePtr& inode, const S
   const auto sealed = TRY(vault_.seal(content, {.secret = vault_.id_of(inode->id), .version = version,
                                                 .directory = place.policy.directory, .path = place.path},
                                       place.policy, *login));
-  TRY(store_payload(inode, version, sealed.payload));
+  TRY(store_payload(*inode, Fs::held_of(use), version, sealed.payload));
   return vault_.put(sealed);
 }
 
-Status SecretAuthor::store_payload(const InodePtr& inode, std::uint64_t version, ByteView payload) {
-  const auto use = TRY(fs_.lease(inode, LeaseMode::kWrite));
-  const Held held = Fs::held_of(use);
+Status SecretAuthor::store_payload(Inode& inode, const Held& held, std::uint64_t version, ByteView payload) {
   ChunkIo& chunks = fs_.parts().chunks;
   Landing landing;
   for (std::size_t done = 0; done < payload.size();) {
     const ByteView piece = payload.subspan(done, std::min(kMaxIoBytes, payload.size() - done));
-    landing = TRY(chunks.write(*inode, held, payload_offset(version) + done, piece));
+    landing = TRY(chunks.write(inode, held, payload_offset(version) + done, piece));
     done += piece.size();
   }
-  return chunks.commit(*inode, held, {{version, landing}});
+  return chunks.commit(inode, held, {{version, landing}});
 }
 
 std::optional<std::uint64_t> SecretAuthor::draft_size(InodeId inode) const {

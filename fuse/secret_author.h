@@ -42,7 +42,7 @@ class SecretAuthor {
  private:
   static constexpr int kAttempts = 4;
   Status seal_once(std::uint32_t uid, const InodePtr& inode, const SecretBytes& content);
-  Status store_payload(const InodePtr& inode, std::uint64_t version, ByteView payload);
+  Status store_payload(Inode& inode, const Held& held, std::uint64_t version, ByteView payload);
 
   Fs& fs_;
   SecretVault& vault_;

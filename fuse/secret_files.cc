@@ -14,6 +14,7 @@ namespace {
 
 constexpr auto kTick = std::chrono::seconds(1);
 constexpr unsigned kTicksPerAsking = 5;
+constexpr int kAttempts = 4;   // of an open, while others write the secret
 constexpr std::uint32_t kSuperuser = 0;
 
 std::string_view state_name(vault::v1::State state) {
@@ -123,29 +124,30 @@ Result<OpenAnswer> SecretFiles::open(const Caller& caller, OpenFile& file) {
   return answer;
 }
 
-// The grant of this caller for the newest version: there already, claimed now, or after the vote (kPending).
+// The grant of this caller for the newest version: there already, claimed now, or after the vote (kPending). Looked for
+// again once a request was filed, and when the version was replaced before the request for it came.
 Result<GrantPtr> SecretFiles::obtain(const Caller& caller, const InodePtr& inode, Ask ask, const std::string& reason) {
-  const LoginPtr login = TRY(parts_.logins.find(caller.uid, parts_.clock.wall()));
-  SecretOnFile secret = TRY(parts_.vault.newest(inode->id));
-  TRY(parts_.places.check_sealed_here(inode->id, secret.policy));
   const SecretKey key{caller.uid, inode->id};
   if (ask == Ask::kAlways) parts_.book.forget_verdict(key);
-  const bool may_file = ask == Ask::kAlways || (ask == Ask::kAsPolicySays && secret.policy.auto_request);
-  const auto found = parts_.book.look(key, secret.header.core.version, parts_.clock.now(), may_file);
-  switch (found.stand) {
-    case SecretBook::Stand::kGranted: return found.grant;
-    case SecretBook::Stand::kEnded: return verdict(found.verdict);
-    case SecretBook::Stand::kWait: return Error(Errc::kPending, "waiting for the vote", found.key);
-    case SecretBook::Stand::kClaim: return claim(key, inode, *found.request);
-    case SecretBook::Stand::kMine: break;
+  for (int attempt = 1; attempt <= kAttempts; ++attempt) {
+    const LoginPtr login = TRY(parts_.logins.find(caller.uid, parts_.clock.wall()));
+    SecretOnFile secret = TRY(parts_.vault.newest(inode->id));
+    TRY(parts_.places.check_sealed_here(inode->id, secret.policy));
+    const bool may_file = ask == Ask::kAlways || (ask == Ask::kAsPolicySays && secret.policy.auto_request);
+    const auto found = parts_.book.look(key, secret.header.core.version, parts_.clock.now(), may_file);
+    switch (found.stand) {
+      case SecretBook::Stand::kGranted: return found.grant;
+      case SecretBook::Stand::kEnded: return verdict(found.verdict);
+      case SecretBook::Stand::kWait: return Error(Errc::kPending, "waiting for the vote", found.key);
+      case SecretBook::Stand::kClaim: return claim(key, inode, *found.request);
+      case SecretBook::Stand::kMine: break;
+    }
+    if (ask == Ask::kNever) return Errc::kWouldBlock;
+    if (!may_file) return Error(Errc::kAccess, "the policy wants `conclave request PATH --reason …` first");
+    const Status filed = file_request(key, caller, std::move(secret), ask == Ask::kAlways, reason);
+    if (!filed && filed.error().code != Errc::kStale) return filed.error();
   }
-  if (ask == Ask::kNever) return Errc::kWouldBlock;
-  if (!may_file) return Error(Errc::kAccess, "the policy wants `conclave request PATH --reason …` first");
-  const std::uint64_t version = secret.header.core.version;
-  TRY(file_request(key, caller, std::move(secret), ask == Ask::kAlways, reason));
-  const auto waiting = parts_.book.look(key, version, parts_.clock.now(), false);
-  if (waiting.stand == SecretBook::Stand::kWait) return Error(Errc::kPending, "waiting for the vote", waiting.key);
-  return Error(Errc::kWouldBlock, "the request was decided at once; try again");
+  return Error(Errc::kWouldBlock, "the secret is replaced again and again; try again");
 }
 
 Status SecretFiles::file_request(const SecretKey& key, const Caller& caller, SecretOnFile secret, bool explicitly,
@@ -246,8 +248,7 @@ void SecretFiles::release(OpenFile& file, bool taken) {
   const auto own = std::static_pointer_cast<OpenSecret>(file.own);
   if (!own) return;
   if (own->draft) {
-    const Status sealed = parts_.author.seal(file.uid, file.inode, *own->draft, true);
-    if (!sealed) parts_.log.error("a secret was not stored at its last close", {{"inode", raw(file.inode->id)}, {"why", sealed.error()}});
+    store_at_last_close(file.uid, file.inode, own->draft);
   }
   const std::lock_guard lock(own->mutex);
   if (!own->grant) return;
@@ -256,6 +257,19 @@ void SecretFiles::release(OpenFile& file, bool taken) {
   } else {
     parts_.book.give_back(own->grant);
   }
+}
+
+// What close(2) left: an empty content, or what could not be stored then. Nobody waits for the answer of RELEASE, so it
+// waits for its lease by itself.
+void SecretFiles::store_at_last_close(std::uint32_t uid, const InodePtr& inode, const OpenDraftPtr& draft) {
+  const Status sealed = parts_.author.seal(uid, inode, *draft, true);
+  if (sealed) return;
+  const Error why = parts_.fs.await_session(sealed.error());
+  if (why.code == Errc::kPending) {
+    parts_.parking.park(why.key, [=, this] { store_at_last_close(uid, inode, draft); });
+    return;
+  }
+  parts_.log.error("a secret was not stored at its last close", {{"inode", raw(inode->id)}, {"why", why}});
 }
 
 // --- Control files -----------------------------------------------------------------------------------------------

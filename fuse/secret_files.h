@@ -61,6 +61,7 @@ class SecretFiles final : public Duty {
   Result<unsigned> poll(OpenFile& file, const PollRequest& request);
   Status flush(OpenFile& file);
   void release(OpenFile& file, bool taken);
+  void store_at_last_close(std::uint32_t uid, const InodePtr& inode, const OpenDraftPtr& draft);
   Result<InodePtr> walk(const Caller& caller, const std::string& path);
   void tell_ended(const std::vector<GrantPtr>& grants);
 

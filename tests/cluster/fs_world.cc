@@ -16,6 +16,7 @@ std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
 
 FsWorld::FsWorld(std::uint64_t seed, Shape shape)
     : sim(seed), lock(sim, Role::kLock, "1", seed + 10), dir(sim, Role::kDir, "1", seed + 20) {
+  if (shape.vault) vault = std::make_unique<SimVault>(sim, seed + 25);
   lock.start_with(lock_server(shape.term));
   dir.start_with(dir_server(lock.endpoint(), shape.replicas));
   for (int i = 0; i < shape.file_servers; ++i) {
@@ -25,11 +26,20 @@ FsWorld::FsWorld(std::uint64_t seed, Shape shape)
   }
   for (int i = 0; i < shape.mounts; ++i) {
     mounts.push_back(std::make_unique<SimMount>(
-        sim, "mount" + std::to_string(i), SimMount::Cluster{dir.endpoint(), lock.endpoint()}, [this, i] {
+        sim, "mount" + std::to_string(i), cluster(), [this, i] {
           for (auto& [path, history] : histories_) history->lose_session(i);
         }));
   }
   settle();
+}
+
+ClusterFile FsWorld::cluster() const {
+  ClusterFile out;
+  if (vault) out = vault->cluster();
+  out.id = kSimCluster;
+  out.dir = dir.endpoint();
+  out.lock = lock.endpoint();
+  return out;
 }
 
 FileHistory& FsWorld::history(const std::string& path) {

@@ -10,6 +10,7 @@
 #include "tests/cluster/file_history.h"
 #include "tests/cluster/sim_mount.h"
 #include "tests/cluster/sim_servers.h"
+#include "tests/cluster/sim_vault.h"
 
 namespace conclave::sim {
 
@@ -20,14 +21,18 @@ class FsWorld {
     int file_servers = 2;
     unsigned replicas = 2;
     Duration term = 10s;   // of a session
+    bool vault = false;
   };
   FsWorld(std::uint64_t seed, Shape shape);
 
   Simulation sim;
   SimServer lock, dir;
+  std::unique_ptr<SimVault> vault;
   std::vector<std::unique_ptr<SimServer>> files;
   std::vector<std::unique_ptr<SimMount>> mounts;
 
+  // Where everybody is and whom to believe.
+  [[nodiscard]] ClusterFile cluster() const;
   // The history of a file, by path.
   FileHistory& history(const std::string& path);
   [[nodiscard]] SimMount& mount(int number) { return *mounts[static_cast<std::size_t>(number)]; }

@@ -7,6 +7,8 @@
 #include "fuse/lease_cache.h"
 #include "fuse/lock_waits.h"
 #include "fuse/parking.h"
+#include "fuse/secret_mount.h"
+#include "vault/login_handover.h"
 
 namespace conclave::sim {
 namespace {
@@ -35,9 +37,10 @@ struct SimMount::Parts {
   fuse_fs::FsClasses classes;
   fuse_fs::Fs fs;
   fuse_fs::AppendFiles appends{fs};
+  std::optional<fuse_fs::SecretMount> secrets;
 
-  Parts(Simulation& simulation, SimTransport& seam, const Cluster& cluster, Log& log, const std::string& name,
-        const std::function<void()>& on_lost)
+  Parts(Simulation& simulation, SimTransport& seam, const ClusterFile& cluster, SimFiles& memory, Log& log,
+        const std::string& name, const std::function<void()>& on_lost)
       : sim(simulation), transport(seam), lock_client(transport, sim.clock, cluster.lock),
         leases(lock_client, sim.clock, sim.waiter, parking,
                {[](InodeId) {},   // no kernel, no page cache
@@ -48,12 +51,16 @@ struct SimMount::Parts {
                    on_lost();
                    fs.lose_everything(why);
                  },
-                 [this, cluster](fuse_fs::OpenedSession& opened) { take_over(opened, cluster.dir); }}),
+                 [this, &cluster](fuse_fs::OpenedSession& opened) { take_over(opened, cluster.dir); }}),
         flusher(servers, chunks, inodes, sim.clock, sim.waiter, parking, log,
                 {[this](InodeId inode) { leases.release_soon(inode); }, [](const std::vector<InodeId>&) {}}),
         fs({servers, lock_client, cluster.lock.name, [this] { return session.current(); }, leases, lock_waits, inodes,
             opens, chunks, flusher, status, classes, sim.clock, sim.waiter}) {
     classes.of(dir::v1::APPEND) = appends.row();
+    if (cluster.vault.name.empty()) return;
+    secrets.emplace(fs, transport, cluster, sim.clock, sim.waiter, sim.random, parking, memory, log, "seen", name, "/mnt");
+    secrets->add_to(classes, status);
+    secrets->files().guard_tested(true);   // no kernel, no page cache
   }
   void take_over(fuse_fs::OpenedSession& opened, const Endpoint& dir_server) {
     servers.take_over(std::make_shared<dir::DirClient>(
@@ -64,8 +71,9 @@ struct SimMount::Parts {
   }
 };
 
-SimMount::SimMount(Simulation& sim, const std::string& name, Cluster cluster, std::function<void()> on_lost)
-    : sim_(sim), cluster_(std::move(cluster)), on_lost_(std::move(on_lost)), log_(name, sim_log_level()),
+SimMount::SimMount(Simulation& sim, const std::string& name, const ClusterFile& cluster,
+                   std::function<void()> on_lost)
+    : sim_(sim), cluster_(cluster), on_lost_(std::move(on_lost)), log_(name, sim_log_level()),
       names_(sim.waiter), node_(sim.network, name), transport_(sim.network, node_, sim_peer(Role::kHost, name)) {
   build();
 }
@@ -73,7 +81,7 @@ SimMount::SimMount(Simulation& sim, const std::string& name, Cluster cluster, st
 SimMount::~SimMount() { node_.kill(); }
 
 void SimMount::build() {
-  parts_ = std::make_unique<Parts>(sim_, transport_, cluster_, log_, node_.name(), on_lost_);
+  parts_ = std::make_unique<Parts>(sim_, transport_, cluster_, memory_, log_, node_.name(), on_lost_);
   Parts& parts = *parts_;
   node_.spawn("session", [this, &parts] {
     while (!parts.session.open()) sim_.scheduler.sleep_for(100ms);
@@ -84,6 +92,9 @@ void SimMount::build() {
   for (int i = 0; i < kRecallers; ++i) node_.spawn("recalls", [&parts] { parts.leases.run_recalls(); });
   for (int i = 0; i < kFlushers; ++i) node_.spawn("flush", [&parts] { parts.flusher.run(); });
   node_.run_duty("age", parts.flusher);
+  if (!parts.secrets) return;
+  node_.spawn("votes", [&parts] { parts.secrets->files().run_events(); });
+  node_.run_duty("grants", parts.secrets->files());
 }
 
 void SimMount::kill() {
@@ -103,6 +114,11 @@ Status SimMount::unmount() {
   TRY(parts_->leases.return_all());
   parts_->session.stop();
   return parts_->session.close();
+}
+
+Status SimMount::log_in(const vault::Login& login) {
+  CHECK(parts_->secrets);
+  return parts_->secrets->files().take_login(kProgram, text_of(vault::encode_handover(login).view()));
 }
 
 fuse_fs::Fs& SimMount::fs() { return parts_->fs; }
@@ -249,7 +265,7 @@ Result<std::size_t> SimMount::append(std::uint64_t handle, ByteView bytes) {
 
 Result<std::string> SimMount::read(std::uint64_t handle, std::uint64_t offset, std::uint64_t length) {
   const fuse_fs::ReadRequest request{offset, length, 1};  // with an owner: read(2), and no page cache that reads ahead
-  return run([&]() -> Result<std::string> { return TRY(fs().read(kProgram, handle, request)).bytes; });
+  return run([&]() -> Result<std::string> { return string_of(TRY(fs().read(kProgram, handle, request)).content()); });
 }
 
 Status SimMount::fsync(std::uint64_t handle) {

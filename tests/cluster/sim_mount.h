@@ -6,21 +6,21 @@
 #include <memory>
 #include <string>
 
+#include "base/cluster_file.h"
 #include "base/log.h"
 #include "base/turn.h"
 #include "fuse/append_files.h"
 #include "fuse/fs.h"
+#include "vault/identity.h"
 #include "tests/cluster/sim_servers.h"
 
 namespace conclave::sim {
 
 class SimMount {
  public:
-  struct Cluster {
-    Endpoint dir, lock;
-  };
-  // `on_lost`: its session is gone, and with it what it had not sent.
-  SimMount(Simulation& sim, const std::string& name, Cluster cluster, std::function<void()> on_lost);
+  // Of `cluster` the servers are used and, where it names a vault, the log's key and the roster's hash: there are secrets
+  // then. `on_lost`: its session is gone, and with it what it had not sent.
+  SimMount(Simulation& sim, const std::string& name, const ClusterFile& cluster, std::function<void()> on_lost);
   ~SimMount();
   SimMount(const SimMount&) = delete;
 
@@ -48,6 +48,9 @@ class SimMount {
       wait_for(error.key);
     }
   }
+
+  // The programs speak for this person from now on; from a task of the mount.
+  Status log_in(const vault::Login& login);
 
   // Calls of programs, by path below the root ("dir/name"); descriptors are Fs's handles.
   Result<std::uint64_t> create(const std::string& path, int flags);   // O_CREAT; O_EXCL and others in `flags`
@@ -79,9 +82,10 @@ class SimMount {
   Result<InodeId> look_up(InodeId parent, const std::string& name);
 
   Simulation& sim_;
-  const Cluster cluster_;
+  const ClusterFile cluster_;
   const std::function<void()> on_lost_;
   Log log_;
+  SimFiles memory_;   // what it has seen of the vault: outlives it
   Turn names_;   // one change of a directory at a time, as the kernel's lock sees to it
   std::unique_ptr<Parts> parts_;
   SimNode node_;

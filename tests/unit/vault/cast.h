@@ -46,11 +46,11 @@ std::size_t lengths_accepted(const Bytes& bytes, const Parse& parse) {
 
 struct Cast {
   sim::SimRandom random{1};
-  ClusterId cluster{1, 2, 3};
+  ClusterId cluster;
   std::map<std::string, Identity> people;
   RosterVersion roster;
 
-  Cast() {
+  explicit Cast(const ClusterId& of = {1, 2, 3}) : cluster(of) {
     add("ada", kAdmin);
     add("alice", kAuthor | kRequester | kApprover);
     for (const char* name : {"bob", "carol", "dave"}) add(name, kApprover | kRequester);

@@ -1,0 +1,72 @@
+#include "tests/cluster/sim_person.h"
+
+#include "vault/roster_client.h"
+
+namespace conclave::sim {
+namespace {
+
+Peer peer_of(const std::string& name, const vault::Device& device) {
+  Peer peer = sim_peer(Role::kUser, name);
+  peer.device_kid_hex = to_hex(device.kid());
+  return peer;
+}
+
+}  // namespace
+
+SimPerson::SimPerson(Simulation& sim, SimVault& vault, const std::string& name)
+    : sim_(sim), vault_(vault), name_(name), cluster_(vault.cluster()), node_(sim.network, name),
+      transport_(sim.network, node_, peer_of(name, device())), client_(transport_, sim.clock, cluster_.vault),
+      memory_(files_, "seen", sim.waiter) {}
+
+Result<vault::RosterChain> SimPerson::roster() {
+  vault::RosterChain chain = TRY(vault::fetch_roster(client_, cluster_.roster_1));
+  TRY(memory_.check_roster(chain));
+  return chain;
+}
+
+Result<std::vector<cli::CheckedRequest>> SimPerson::requests(bool all) {
+  const vault::RosterChain chain = TRY(roster());
+  vault::v1::ListRequestsRequest wanted;
+  wanted.set_all(all);
+  auto answer = TRY(client_.list_requests(wanted));
+  std::vector<cli::CheckedRequest> out;
+  for (auto& view : *answer.mutable_requests()) out.push_back(TRY(cli::check_request(std::move(view), chain)));
+  return out;
+}
+
+Result<cli::CheckedRequest> SimPerson::approve(const cli::CheckedRequest& request) {
+  const vault::RosterChain chain = TRY(roster());
+  return cli::Voter({sim_.clock, sim_.random}, client_, cluster_, chain, device(), memory_).approve(request);
+}
+
+Result<cli::CheckedRequest> SimPerson::deny(const cli::CheckedRequest& request) {
+  const vault::RosterChain chain = TRY(roster());
+  return cli::Voter({sim_.clock, sim_.random}, client_, cluster_, chain, device(), memory_).deny(request, "not today");
+}
+
+Status SimPerson::put_policy(vault::Policy policy) {
+  policy.signatures.clear();
+  sign_policy(policy, device());
+  vault::v1::PutPolicyRequest request;
+  request.set_policy(string_of(encode(policy)));
+  return client_.put_policy(request);
+}
+
+Result<std::vector<vault::LogLeaf>> SimPerson::read_log() {
+  const std::string origin = "conclave/" + to_hex(cluster_.id);
+  const auto signed_end = TRY(vault::open_checkpoint(TRY(client_.log_file("checkpoint")), origin, cluster_.log_key));
+  std::vector<vault::LogLeaf> out;
+  vault::MerkleTree tree;
+  for (const vault::TilePath& tile : vault::tiles_of(signed_end.size)) {
+    if (!tile.entries) continue;
+    const std::string bundle = TRY(client_.log_file(path_of(tile)));
+    for (const Bytes& leaf : TRY(vault::parse_bundle(view_of(bundle), tile.width))) {
+      tree.append(vault::leaf_hash(leaf));
+      out.push_back(TRY(vault::parse_leaf(leaf)));
+    }
+  }
+  if (tree.size() != signed_end.size || tree.root() != signed_end.root) return Error(Errc::kCorrupt, "the log is not the signed one");
+  return out;
+}
+
+}  // namespace conclave::sim
