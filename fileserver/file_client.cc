@@ -237,6 +237,9 @@ Result<v1::StatResponse> FileClient::stat(const ChunkPlace& place, std::string_v
   request.set_token(std::string(token));
   request.set_permit(place.permit);
   for (const auto& name : cursors) request.add_cursors(name);
+  auto answer = ask_master<v1::StatResponse>(place, kStatPath, request);
+  if (answer || answer.error().code != Errc::kNoDevice) return answer;
+  TRY(start(place, token));   // nobody has appended to this chunk yet: its cursors are D's to tell
   return ask_master<v1::StatResponse>(place, kStatPath, request);
 }
 

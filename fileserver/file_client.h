@@ -81,6 +81,7 @@ class FileClient {
   Result<std::uint64_t> truncate(const ChunkPlace& place, std::string_view token, std::uint64_t length);  // boot
   Result<std::uint64_t> zero(const ChunkPlace& place, std::string_view token, std::uint64_t offset,
                              std::uint64_t length);
+  // With `cursors`, of a log's tail, a token that may append.
   Result<v1::StatResponse> stat(const ChunkPlace& place, std::string_view token,
                                 const std::vector<std::string>& cursors = {});
   Result<v1::ExtentsResponse> extents(const ChunkPlace& place, std::string_view token, std::uint64_t offset);

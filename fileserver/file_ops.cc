@@ -47,6 +47,12 @@ std::vector<Header> remembered(std::string_view text) {
   return out;
 }
 
+// What came before a log's chunk is known to it, its cursors above all.
+Status check_started(const SealedPermit& chunk, const ChunkHead& head) {
+  if (chunk.permit.index == 0 || head.carried.start_bytes != 0) return {};
+  return Error(Errc::kNoDevice, "the chunk has not been started: call Start with the layout's start and cursors");
+}
+
 }  // namespace
 
 void FileOps::add_to(Router& router) {
@@ -174,9 +180,7 @@ Result<std::string> FileOps::append_now(const Admission::Admitted& admitted, Chu
                                         const BodySums& sums) {
   const SealedPermit& chunk = admitted.chunk;
   const ChunkHead head = TRY(parts_.store.head(op.chunk));
-  if (chunk.permit.index > 0 && head.carried.start_bytes == 0) {
-    return Error(Errc::kNoDevice, "the chunk has not been started: call Start with the layout's start and cursors");
-  }
+  TRY(check_started(chunk, head));
   if (head.sealed || head.length_bytes + body.size() > kChunkBytes) {
     const auto before = head.check_append(op, 0);   // a repetition is answered here, where the first was taken
     const bool known = before && before->has_value();
@@ -301,6 +305,7 @@ Result<v1::StatResponse> FileOps::stat(const CallContext& context, const v1::Sta
   if (request.cursors_size() > static_cast<int>(kMaxCursors)) return Error(Errc::kInvalid, "too many cursors");
   const auto admitted = TRY(parts_.admission.admit(context, view_of(request.token()), request.permit(), Need::kRead));
   const ChunkHead head = TRY(parts_.store.head(admitted.chunk.permit.chunk));
+  if (request.cursors_size() > 0) TRY(check_started(admitted.chunk, head));
   const auto extents = TRY(parts_.store.extents(admitted.chunk.permit.chunk));
   v1::StatResponse out;
   out.set_length_bytes(head.length_bytes);
