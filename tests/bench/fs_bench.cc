@@ -241,8 +241,8 @@ Measured run_row(const Row& row, const std::string& base, int threads, int count
   const auto processes = watched();
   std::vector<double> before;
   for (const auto& [name, pid] : processes) before.push_back(processor_us(pid));
+  const auto start = std::chrono::steady_clock::now();  // before: workers may be done when this thread runs again
   ready.arrive_and_wait();
-  const auto start = std::chrono::steady_clock::now();
   for (std::thread& worker : workers) worker.join();
   const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
   const double done = threads * count * row.unit;
