@@ -250,8 +250,7 @@ Status Flusher::landed(const InodePtr& inode, const WriteBuffer::Flying& flight,
 
 // With the inode's mutex. Each descriptor reports it once, at its next fsync or close.
 void Flusher::lose(Inode& inode, const Error& why) {
-  ++inode.failures;
-  inode.failure = lasting(why.code);
+  inode.lose(why.code);
   log_.error("written bytes were lost", {{"inode", raw(inode.id)}, {"why", why}});
 }
 

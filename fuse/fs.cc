@@ -178,8 +178,7 @@ void Fs::lose_everything(const Error& why) {
     {
       const std::lock_guard lock(inode->mutex);
       lost = inode->attr_dirty || inode->buffer.dirty() || inode->buffer.flying() || inode->buffer.uncommitted();
-      inode->failures += lost;
-      inode->failure = lasting(why.code);
+      if (lost) inode->lose(why.code);
       inode->attr_since = 0;
       inode->token_seq = 0;
       inode->ticket.clear();

@@ -123,8 +123,7 @@ Status Fs::cut_to(const Caller& caller, const InodePtr& inode, const Held& held,
 
 void Fs::lose(Inode& inode, const Error& why) {
   const std::lock_guard lock(inode.mutex);
-  ++inode.failures;
-  inode.failure = why.code;
+  inode.lose(why.code);
 }
 
 Status Fs::report_failures(OpenFile& file) {

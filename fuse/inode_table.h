@@ -53,11 +53,17 @@ struct Inode {
   MonoTime sent_at = kNever;         // the oldest bytes at F that no commit covers
   MonoTime retry_at{};               // after a server was away
   std::uint32_t failures = 0;        // rises when bytes were lost; each descriptor reports it once
-  Errc failure = Errc::kIo;          // what it reports, see lasting()
+  Errc failure = Errc::kIo;          // what it reports, see lose()
 
   // What close must drop at L.
   std::set<std::uint64_t> posix_owners;
   std::set<std::uint64_t> flock_owners;
+
+  // Bytes are lost for `why`. Of a lost session it is kIo: the session is replaced, its bytes are not.
+  void lose(Errc why) {
+    ++failures;
+    failure = why == Errc::kFenced ? Errc::kIo : why;
+  }
 
   [[nodiscard]] bool is_dir() const;   // of attr.mode, as the next two
   [[nodiscard]] bool is_regular() const;
@@ -75,9 +81,6 @@ struct Inode {
   void end_privileges(std::uint32_t uid);
 };
 using InodePtr = std::shared_ptr<Inode>;
-
-// What a descriptor says of bytes that were lost for `why`: a lost session is replaced, its bytes are not.
-inline Errc lasting(Errc why) { return why == Errc::kFenced ? Errc::kIo : why; }
 
 // Thread-safe; blocks nowhere.
 class InodeTable {
