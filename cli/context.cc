@@ -89,8 +89,10 @@ Result<ClusterFolder> Context::cluster_folder() {
 
 Result<ClusterFile> Context::cluster() {
   const auto folder = cluster_folder();
-  if (folder && TRY(files_.exists(folder->cluster_file()))) return ClusterFile::load(files_, folder->cluster_file());
   const bool given = !dir_.empty() || !environment("CONCLAVE_DIR").empty();
+  const auto there = folder ? files_.exists(folder->cluster_file()) : Result<bool>(false);
+  if (!there && given) return there.error();   // else the identity names another user's folder, and has copies
+  if (there && *there) return ClusterFile::load(files_, folder->cluster_file());
   if (given) return Error(Errc::kNotFound, folder->path + " holds no cluster; make one with `conclave init --dir " + folder->path + "`");
   return ClusterFile::load(files_, TRY(identity()).cluster_file());
 }

@@ -1,0 +1,65 @@
+# Several people on one machine: each Unix user logs in with an identity of his own, from a folder of his own, and speaks
+# for himself only. They cannot enter the folder of the cluster, which root made.
+. "$(dirname "$0")/harness.bash"
+
+# All of it lies where every user can go, as build/ may not.
+home=$(mktemp -d)
+chmod 755 "$home"
+cp "$CONCLAVE" "$home/conclave"
+CONCLAVE=$home/conclave ROOT=$home/root
+CONCLAVE_DIR=$ROOT/cluster CONCLAVE_HOME=$ROOT/home CONCLAVE_PASSPHRASE_FILE=$ROOT/passphrase M=$ROOT/mnt
+own_cluster
+trap 'code=$?; [ $code -eq 0 ] || dump_logs; conclave down --force > /dev/null 2>&1 || true; rm -rf --one-file-system "$home"; exit $code' EXIT
+
+conclave up --mount "$M"
+for person in alice bob carol; do conclave account create $person; done
+conclave policy set /secrets/team --approvers alice,bob,carol --quorum 2
+chmod 1777 "$M/secrets/team"
+for one in 4201:alice 4202:bob; do
+  mkdir "$home/${one%:*}"
+  cp -r "$CONCLAVE_HOME/${one#*:}" "$CONCLAVE_PASSPHRASE_FILE" "$home/${one%:*}"
+  chown -R "${one%:*}" "$home/${one%:*}"
+done
+as() {  # UID COMMAND…
+  env -u CONCLAVE_DIR CONCLAVE_HOME="$home/$1" CONCLAVE_PASSPHRASE_FILE="$home/$1/passphrase" \
+    setpriv --reuid "$1" --regid "$1" --clear-groups -- "${@:2}"
+}
+
+step "login from a folder of one's own"
+! as 4201 test -e "$CONCLAVE_DIR/cluster.toml" || fail "the cluster's folder is open to all"
+as 4201 "$CONCLAVE" login alice | grep -q alice
+as 4202 "$CONCLAVE" login bob | grep -q bob
+refused 'Permission denied' as 4201 env CONCLAVE_DIR="$CONCLAVE_DIR" "$CONCLAVE" status
+refused 'no identity .carol' as 4201 "$CONCLAVE" login carol
+
+step "each writes a secret of his own"
+as 4201 sh -c "echo -n of-alice > '$M/secrets/team/alice'"
+as 4202 sh -c "echo -n of-bob > '$M/secrets/team/bob'; chmod 644 '$M/secrets/team/bob'"
+refused 'Required key not available|no login' as 4203 sh -c "echo -n x > '$M/secrets/team/mallory'"
+refused 'Required key not available|no login' as 4203 cat "$M/secrets/team/bob"
+
+step "who opens is who is asked for; a grant is one user's"
+as 4201 cat "$M/secrets/team/bob" > "$home/opened" & reader=$!
+asked() { as 4202 "$CONCLAVE" requests --json | grep -q /secrets/team/bob; }
+eventually 20 asked
+as 4202 "$CONCLAVE" requests | grep /secrets/team/bob | grep -q alice || fail "the request is not alice's"
+id=$(as 4202 "$CONCLAVE" requests --json | sed -n 's/.*"id": "\([0-9a-f]*\)".*/\1/p')
+as 4202 "$CONCLAVE" show "$id" | grep -q 4201 || fail "the request does not tell the Unix user"
+refused 'own|self|requester|yourself' as 4201 "$CONCLAVE" approve "$id"
+as 4202 "$CONCLAVE" approve "$id"
+[ ! -s "$home/opened" ] || fail "one approval opened it"
+conclave approve "$id" --as carol
+wait $reader || fail "cat failed"
+[ "$(cat "$home/opened")" = of-bob ] || fail "cat read: $(cat "$home/opened")"
+as 4201 cat "$M/secrets/team/bob" | grep -qx of-bob
+as 4202 cat "$M/secrets/team/bob" > "$home/again" 2>/dev/null & reader=$!
+eventually 20 asked
+as 4202 "$CONCLAVE" requests | grep /secrets/team/bob | grep -q bob || fail "bob's own open asks for nobody"
+kill $reader; wait $reader 2> /dev/null || true
+
+step "logout is one user's"
+as 4201 "$CONCLAVE" logout
+refused 'Required key not available|no login' as 4201 cat "$M/secrets/team/bob"
+as 4202 sh -c "echo -n again > '$M/secrets/team/bob'"
+conclave audit verify
+finish_own_cluster
