@@ -95,10 +95,10 @@ int run_account_invite(Context& context, const Arguments& args) {
 int run_account_join(Context& context, const Arguments& args) {
   std::string text;
   CommandLine line("conclave account join", "Makes an identity here and sends its keys; an admin then admits it.");
-  line.argument("TOKEN", text, "from `conclave account invite`");
+  line.argument("TOKEN", text, "from `conclave account invite`; @FILE or - to read it");
   if (const auto code = line.parse(args)) return *code;
   const auto run = [&]() -> Status {
-    const PersonToken token = TRY(PersonToken::parse(text));
+    const PersonToken token = TRY(PersonToken::parse(TRY(context.token_text(text))));
     TRY(join(context, token, ""));
     std::cout << "Sent. Now an admin runs `conclave account admit " << token.name << "`.\n";
     return {};

@@ -45,7 +45,7 @@ constexpr Command kCommands[] = {
      "conclave account create alice --roles author,requester"},
     {"account invite", run_account_invite, "a token with which a person joins from elsewhere",
      "conclave account invite bob > token"},
-    {"account join", run_account_join, "make an identity here with a token", "conclave account join \"$(cat token)\""},
+    {"account join", run_account_join, "make an identity here with a token", "conclave account join @token"},
     {"account admit", run_account_admit, "sign who has joined into the roster", "conclave account admit bob"},
     {"account list", run_account_list, "who is in the roster", "conclave account list --json"},
     {"login", run_login, "let this machine's mounts speak for a person", "conclave login alice --for 8h"},
@@ -73,8 +73,6 @@ constexpr Command kCommands[] = {
     {"vault", in_foreground<vault::run_vault>, "run the vault", "conclave vault --config ~/cluster/vault/vault.toml"},
     {"mount-daemon", in_foreground<fuse_fs::run_mount>, "run a mount in the foreground",
      "conclave mount-daemon --config ~/cluster/mount/mount.toml /mnt/conclave"},
-    {"page-cache-test", in_foreground<fuse_fs::run_page_cache_test>, "does this kernel keep no page of a secret?",
-     "conclave page-cache-test /mnt/conclave/.conclave/stats"},
 };
 
 int print_help() {
@@ -119,6 +117,7 @@ Arguments from_mount(const Arguments& args) {
 
 int run(Context& context, Arguments args) {
   if (args.empty() || args[0] == "help" || args[0] == "--help" || args[0] == "-h") return print_help();
+  if (args[0] == "page-cache-test") return fuse_fs::run_page_cache_test({args.begin() + 1, args.end()});  // a mount's child
   const Command* command = take_command(args);
   if (command == nullptr) return unknown(args);
   const int code = command->run(context, args);

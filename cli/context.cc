@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
+#include <iterator>
 
 #include "cli/tls_files.h"
 #include "vault/fields.h"
@@ -95,6 +96,12 @@ Result<ClusterFile> Context::cluster() {
   if (there && *there) return ClusterFile::load(files_, folder->cluster_file());
   if (given) return Error(Errc::kNotFound, folder->path + " holds no cluster; make one with `conclave init --dir " + folder->path + "`");
   return ClusterFile::load(files_, TRY(identity()).cluster_file());
+}
+
+Result<std::string> Context::token_text(const std::string& given) {
+  if (given == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  if (given.starts_with('@')) return files_.read_all(given.substr(1), 64 << 10);
+  return given;
 }
 
 Result<std::unique_ptr<Transport>> Context::transport_as_host(const ClusterFolder& folder) {

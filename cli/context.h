@@ -48,6 +48,10 @@ class Context {
   Result<IdentityFolder> identity();
   [[nodiscard]] bool identity_was_chosen() const;  // by --as or CONCLAVE_AS
 
+  // A token as given on the command line, which all can see; or the content of FILE for "@FILE", or standard input for
+  // "-". kNotFound, kAccess, kMessageTooBig (64 KiB).
+  Result<std::string> token_text(const std::string& given);
+
   // A transport that shows the machine's host certificate (D/mount). kNotFound, kAccess.
   Result<std::unique_ptr<Transport>> transport_as_host(const ClusterFolder& folder);
   // A transport that shows `own`: a person's login or a guest's certificate.

@@ -1,5 +1,4 @@
 #include <iostream>
-#include <iterator>
 
 #include "cli/cluster_init.h"
 #include "cli/commands.h"
@@ -8,15 +7,8 @@
 namespace conclave::cli {
 namespace {
 
-// A token as given, or the content of FILE for "@FILE", or standard input for "-": a command line can be seen by all.
-Result<std::string> token_text(Files& files, const std::string& given) {
-  if (given == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
-  if (given.starts_with('@')) return files.read_all(given.substr(1), 64 << 10);
-  return given;
-}
-
 Status join(Context& context, const std::string& given, const std::string& data, const std::string& listen) {
-  const std::string text = TRY(token_text(context.files(), given));
+  const std::string text = TRY(context.token_text(given));
   const JoinToken token = TRY(JoinToken::parse(text));
   return install_file_server(context, token, data, listen);
 }

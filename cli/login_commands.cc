@@ -43,8 +43,9 @@ int run_login(Context& context, const Arguments& args) {
   CommandLine line("conclave login", "Lets the mounts on this machine speak for a person when your user id opens a secret.");
   context.accept_dir(line);
   line.argument("NAME", name, "an identity below CONCLAVE_HOME");
-  line.option("--for", lifetime, "how long, at most 7d");
+  line.option("--for", lifetime, "how long, 1s to 7d");
   if (const auto code = line.parse(args)) return *code;
+  if (lifetime < std::chrono::seconds(1) || lifetime > vault::kMaxLogin) return line.wrong("--for takes 1s to 7d");
   context.set_identity(name);
   return Context::finish("login", login(context, lifetime));
 }

@@ -98,8 +98,8 @@ Result<std::optional<ChunkHead::Before>> ChunkHead::check_append(const ChunkOp& 
   if (!op.cursor.empty()) {
     const auto found = carried.cursors.find(op.cursor);
     const std::uint64_t at = found == carried.cursors.end() ? 0 : found->second;
-    if (op.cursor_from < at) return std::optional(Before{0, true});
-    if (op.cursor_from > at) return Error(Errc::kRange, "the cursor stands at " + std::to_string(at));
+    if (op.cursor_to <= at) return std::optional(Before{0, true});
+    if (op.cursor_from != at) return Error(Errc::kRange, "the cursor stands at " + std::to_string(at));
     if (found == carried.cursors.end() && carried.cursors.size() >= kMaxCursors) {
       return Error(Errc::kNoSpace, "the file has " + std::to_string(kMaxCursors) + " cursors, the most it can have");
     }

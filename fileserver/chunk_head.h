@@ -46,8 +46,8 @@ struct ChunkHead {
   static Result<ChunkHead> decode(ByteView bytes);  // kCorrupt
 
   // What an append must be told instead of being done: nothing; or where it stood before (the same operation, or a
-  // cursor already past); or an error: kRange (cursor before `from`), kStale (sealed, or the record does not fit),
-  // kMisordered (older than the slot's last), kNoSpace (kMaxCursors).
+  // cursor at `to` or past it); or an error: kRange (the cursor is elsewhere than at `from`: a gap or an overlap), kStale
+  // (sealed, or the record does not fit), kMisordered (older than the slot's last), kNoSpace (kMaxCursors).
   struct Before {
     std::uint64_t offset = 0;
     bool by_cursor = false;

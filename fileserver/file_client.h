@@ -62,10 +62,10 @@ class FileClient {
   struct Appended {
     std::uint64_t offset = 0;       // in the file; of nothing if `done`
     std::uint64_t boot = 0;
-    bool done = false;              // the cursor stood past `from`: this was written before
+    bool done = false;              // the cursor stood at `to` or past it: this was written before
     bool moved = false;
   };
-  // At the end of the file; whole, once, or not at all. kRange: the cursor stands before `from`. `relocate` asks D for
+  // At the end of the file; whole, once, or not at all. kRange: the cursor is not at `from`. `relocate` asks D for
   // the tail: called when `tail` turns out full or moved, and the same operation goes on there. Without it that is
   // kStale, or kUnknown if it may have happened.
   Result<Appended> append(const ChunkPlace& tail, std::string_view token, std::string body,

@@ -105,11 +105,10 @@ Result<std::size_t> AppendFiles::write(OpenFile& file, const WriteRequest& reque
   const auto use = TRY(fs_.lease(file.inode, LeaseMode::kShared));
   const Held held = Fs::held_of(use);
   if (!file.append && TRY(end_of(file.inode, held)).size != request.offset) return only_appends();
-  ChunkId into{};
+  dir::v1::Layout into;
   const auto newest = [&]() -> Result<file::ChunkPlace> {
-    const auto last = TRY(tail(file.inode, held, true));
-    into = ChunkId{last.chunk()};
-    return fs_.parts().chunks.place_of(last);
+    into = TRY(tail(file.inode, held, true));
+    return fs_.parts().chunks.place_of(into);
   };
   const auto relocate = [&] {
     forget_tail(file.inode->id);
@@ -118,56 +117,49 @@ Result<std::size_t> AppendFiles::write(OpenFile& file, const WriteRequest& reque
   const file::ChunkPlace first = TRY(newest());
   const auto done = TRY(fs_.parts().servers.file()->append(first, held.token, string_of(request.bytes), nullptr, relocate));
   if (done.moved) forget_tail(file.inode->id);
-  landed(*file.inode, {into, done.boot});
+  landed(*file.inode, into.index(), {ChunkId{into.chunk()}, done.boot});
   return request.bytes.size();
 }
 
-void AppendFiles::landed(Inode& inode, Landing now) {
-  Landing before;
+// Under another boot than the records before it that no commit covers: those may be lost.
+void AppendFiles::landed(Inode& inode, std::uint64_t index, Landing now) {
+  bool lost = false;
   {
     const std::lock_guard lock(mutex_);
-    before = std::exchange(known_[inode.id].appended, now);
+    Landing& last = known_[inode.id].appended[index];
+    lost = last.boot != 0 && last.boot != now.boot;
+    last = now;
   }
-  if (before.boot != 0 && before.chunk == now.chunk && before.boot != now.boot) Fs::lose(inode, restarted());
+  if (lost) Fs::lose(inode, restarted());
 }
 
+// A sealed chunk too is asked for its boot: sealing made durable what a restart before it had left.
 Status AppendFiles::sync(OpenFile& file) {
   const auto use = TRY(fs_.lease(file.inode, LeaseMode::kSharedRead));
-  const Held held = Fs::held_of(use);
-  Landing appended;
+  WriteBuffer::Landings appended;
   {
     const std::lock_guard lock(mutex_);
-    appended = std::exchange(known_[file.inode->id].appended, {});
+    appended.swap(known_[file.inode->id].appended);
   }
-  const Status done = appended.boot == 0 ? Status() : commit(file.inode, held, appended);
-  if (!done && retry_of(done.error().code) != Retry::kNo) {  // the next fsync tries again
+  const Status done = appended.empty() ? Status() : fs_.parts().chunks.commit(*file.inode, Fs::held_of(use), appended);
+  const bool restart = !done && done.error().code == Errc::kStale;
+  if (!done && !restart && retry_of(done.error().code) != Retry::kNo) {  // the next fsync tries again
     uncommitted(*file.inode, appended);
     return done;
   }
-  if (!done) Fs::lose(*file.inode, done.error());
+  if (!done) Fs::lose(*file.inode, restart ? restarted() : done.error());
   return Fs::report_failures(file);
 }
 
 // What landed meanwhile is the later one.
-void AppendFiles::uncommitted(Inode& inode, Landing still) {
-  Landing later;
+void AppendFiles::uncommitted(Inode& inode, const WriteBuffer::Landings& still) {
+  bool lost = false;
   {
     const std::lock_guard lock(mutex_);
-    later = std::exchange(known_[inode.id].appended, still);
+    auto& appended = known_[inode.id].appended;
+    for (const auto& [index, landing] : still) lost = lost || appended.emplace(index, landing).first->second.boot != landing.boot;
   }
-  if (later.boot != 0) landed(inode, later);
-}
-
-Status AppendFiles::commit(const InodePtr& inode, const Held& held, Landing appended) {
-  for (int attempt = 1;; ++attempt) {
-    const auto last = TRY(tail(inode, held, false));
-    if (ChunkId{last.chunk()} != appended.chunk) return {};  // sealed since, and that committed it
-    const std::vector<file::FileClient::Dirty> chunks = {{TRY(fs_.parts().chunks.place_of(last)), appended.boot}};
-    const Status done = fs_.parts().servers.file()->commit(held.token, chunks);
-    if (done || done.error().code != Errc::kStale) return done;
-    if (attempt == kAttempts) return restarted();
-    forget_tail(inode->id);
-  }
+  if (lost) Fs::lose(inode, restarted());
 }
 
 Result<dir::v1::Layout> AppendFiles::tail(const InodePtr& inode, const Held& held, bool create) {

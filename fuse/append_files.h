@@ -20,7 +20,7 @@ class AppendFiles {
   struct Known {
     std::vector<dir::v1::Layout> sealed;      // by index, from 0
     std::optional<dir::v1::Layout> tail;      // nothing: no chunk yet, or to be asked
-    Landing appended;                         // the last append here that no commit covers; boot 0: none
+    WriteBuffer::Landings appended;           // what no commit covers of the appends here: the last in each chunk
   };
 
   Result<AttrAnswer> attributes(const InodePtr& inode);
@@ -28,10 +28,8 @@ class AppendFiles {
   Result<ReadAnswer> read(OpenFile& file, const ReadRequest& request);
   Result<std::size_t> write(OpenFile& file, const WriteRequest& request);
   Status sync(OpenFile& file);
-  // An append landed. If an earlier one that is not committed landed under another boot, that one may be lost.
-  void landed(Inode& inode, Landing now);
-  void uncommitted(Inode& inode, Landing still);
-  Status commit(const InodePtr& inode, const Held& held, Landing appended);
+  void landed(Inode& inode, std::uint64_t index, Landing now);
+  void uncommitted(Inode& inode, const WriteBuffer::Landings& still);
 
   // The tail's layout; asked of D when not known. Without `create` there may be none (an empty permit).
   Result<dir::v1::Layout> tail(const InodePtr& inode, const Held& held, bool create);

@@ -135,7 +135,7 @@ Status test_page_cache_guard_apart(const std::string& path) {
 }
 
 int run_page_cache_test(const std::vector<std::string>& args) {
-  if (args.size() != 1) {
+  if (args.size() != 1 || args[0].starts_with("-")) {
     std::cerr << "usage: conclave page-cache-test PATH\n";
     return 2;
   }

@@ -10,6 +10,9 @@ constexpr std::uint64_t kLongestInvitationS = 30 * 24 * 3600;  // a month: a tok
 constexpr auto kInvitationKept = std::chrono::seconds(kLongestInvitationS);  // after its end: to say that it has expired
 constexpr std::size_t kMaxInvitations = 10000;
 constexpr auto kGuestLifetime = std::chrono::hours(24 * 3650);  // it also serves to log in again, years later
+// Of a connection's certificate: only the vault knows who is revoked or has logged out, the other servers believe it to
+// its end. Longer than a command runs.
+constexpr std::chrono::seconds kUserCertificate = std::chrono::minutes(15);
 constexpr std::size_t kMostAnswerBytes = kMaxUnaryBodyBytes / 2;   // with one roster more it fits
 
 Hash login_hash(const LoginCert& cert) { return labelled_hash("logout", encode(cert)); }
@@ -138,7 +141,7 @@ Result<v1::LoginResponse> Accounts::login(const CallContext&, const v1::LoginReq
                                    .device_kid_hex = to_hex(cert.kid)};
   WallTime end = cert.not_after;
   if (person->expires.ns != 0) end = std::min(end, person->expires);
-  const auto left = std::chrono::duration_cast<std::chrono::seconds>(Duration(end.ns - state_.now().ns));
+  const auto left = std::min(kUserCertificate, std::chrono::duration_cast<std::chrono::seconds>(Duration(end.ns - state_.now().ns)));
   if (left.count() <= 0) return Error(Errc::kKeyExpired, person->name + "'s login ended at " + time_text(end) + ": log in again");
   v1::LoginResponse response;
   response.set_chain_pem(TRY(issue_for(user_issuer_, cluster_, subject, cert.key, state_.now(), left, state_.random())));

@@ -206,5 +206,35 @@ TEST(FsAppend, AFileServerWithoutPowerLosesNoRecordThatWasSynced) {
   for_seeds(6, [](std::uint64_t seed) { append_while_servers_restart(seed, kLog, true); });
 }
 
+// The first mount's record is gone with the power; the second mount's fill the chunk, which sealing then makes durable
+// as it is.
+TEST(FsAppend, AFullChunkIsNoProofForARecordThatWasLostBefore) {
+  FsWorld world(1, {.mounts = 2});
+  AppendPrograms programs(world, kLog);
+  std::uint64_t handle = 0;
+  const std::string record = "acknowledged, not synced\n";
+  world.on_mount(0, [&](SimMount& mount) {
+    handle = *mount.open(kLog, O_WRONLY | O_APPEND);
+    ASSERT_TRUE(mount.append(handle, view_of(record)));
+  });
+  for (const auto& server : world.files) world.lose_power(*server, 1s);
+  const std::string filling(kMaxIoBytes, 'f');
+  world.on_mount(1, [&](SimMount& mount) {
+    const auto other = mount.open(kLog, O_WRONLY | O_APPEND);
+    ASSERT_TRUE(other) << other.error().message;
+    for (std::uint64_t bytes = 0; bytes <= kChunkBytes; bytes += filling.size()) ASSERT_TRUE(mount.append(*other, view_of(filling)));
+    EXPECT_TRUE(mount.fsync(*other));
+    EXPECT_NE(*mount.read(*mount.open(kLog, O_RDONLY), 0, record.size()), record);
+    mount.close(*other);
+  });
+  world.on_mount(0, [&](SimMount& mount) {
+    const Status synced = mount.fsync(handle);
+    ASSERT_FALSE(synced) << "the record was said to be safe";
+    EXPECT_EQ(synced.error().code, Errc::kIo);
+    EXPECT_TRUE(mount.fsync(handle));   // it is said once
+    mount.close(handle);
+  });
+}
+
 }  // namespace
 }  // namespace conclave::sim

@@ -28,6 +28,10 @@ TEST(Append, ACursorThatIsPastIsAcknowledgedAndOneBeforeIsRefused) {
   EXPECT_TRUE(append(world, "ten\n", &first)->done);
   const FileClient::Cursor gap{"kafka/0", 11, 12};
   EXPECT_EQ(append(world, "gap\n", &gap).error().code, Errc::kRange);
+  const FileClient::Cursor overlap{"kafka/0", 5, 15};   // half of it was written, half was not
+  EXPECT_EQ(append(world, "five to fifteen\n", &overlap).error().code, Errc::kRange);
+  const FileClient::Cursor within{"kafka/0", 2, 8};
+  EXPECT_TRUE(append(world, "two to eight\n", &within)->done);
   const FileClient::Cursor other{"kafka/1", 0, 5};
   EXPECT_FALSE(append(world, "other\n", &other)->done);
   const FileClient::Cursor back{"kafka/0", 10, 10};

@@ -76,6 +76,16 @@ TEST(InodeTable, AnOperationAtWorkKeepsItsInode) {
   EXPECT_EQ(table.sweep(), std::vector<InodeId>{kFile});
 }
 
+// An operation that answers with the session's end is run again in the next session, and would find nothing to report.
+TEST(InodeTable, BytesLostWithASessionAreAnErrorOfTheDevice) {
+  Inode inode(InodeId{7});
+  inode.lose(Errc::kFenced);
+  EXPECT_EQ(inode.failure, Errc::kIo);
+  inode.lose(Errc::kNoSpace);
+  EXPECT_EQ(inode.failure, Errc::kNoSpace);
+  EXPECT_EQ(inode.failures, 2u);
+}
+
 TEST(InodeTable, AnOpenInodeGoesAfterItsLastClose) {
   InodeTable table;
   table.intern(kFile)->opens = 1;
