@@ -47,7 +47,7 @@ inline constexpr auto kTransferDeadline = 30s;              // for one request o
 inline constexpr auto kStreamHeartbeat = 15s;               // an idle event stream shows that it lives
 inline constexpr auto kIdleConnection = 120s;
 
-// Leases (coherence.md).
+// Leases.
 inline constexpr auto kLeaseTerm = 30s;                     // 5 to 120 by configuration
 inline constexpr auto kHeartbeat = 500ms;                   // F to D and D to L
 inline constexpr auto kFileServerDead = 3s;
@@ -60,7 +60,7 @@ inline constexpr std::size_t kMaxLocksPerSession = 1u << 14;  // flock and fcntl
 inline constexpr std::size_t kMaxLeasesPerCall = 1000;      // a listing's worth
 inline constexpr std::size_t kMaxLabelBytes = 256;          // what status shows of a session
 
-// The client's write buffer (storage.md).
+// The client's write buffer.
 inline constexpr auto kFlushAge = 1s;                       // nothing stays only in the client longer
 inline constexpr std::size_t kCommitBytes = 32u << 20;
 inline constexpr std::size_t kMaxDirtyBytes = 64u << 20;
@@ -68,7 +68,7 @@ inline constexpr std::size_t kMaxDirtyBytes = 64u << 20;
 // Group commit at D: one transaction's cost is spread, a caller's wait stays below 3 ms.
 inline constexpr std::size_t kMaxGroup = 500;
 
-// The vault (vault.md).
+// The vault.
 inline constexpr std::size_t kMaxSecretBytes = 1u << 20;
 inline constexpr std::size_t kMaxApprovers = 64;            // one share each; a policy is read by people
 inline constexpr std::size_t kMaxReasonBytes = 1000;

@@ -44,7 +44,7 @@ class Router {
   explicit Router(Clock& clock) : clock_(clock) {}
 
   // handler: Result<Response>(const CallContext&, const Request&). Both are protobuf messages. Handlers run on
-  // many threads at once and may block only where architecture.md says.
+  // many threads at once and may block only in a seam (docs/design.md, "Five seams").
   template <class Request, class Response>
   void unary(std::string path, Roles allowed,
              std::function<Result<Response>(const CallContext&, const Request&)> handler);

@@ -11,7 +11,7 @@
 namespace conclave::cli {
 namespace {
 
-// Renewing certificates comes later: these outlive the machines. `status` warns 30 days before one ends.
+// No command renews certificates: these outlive the machines. `status` warns 30 days before one ends.
 constexpr auto kCaLifetime = std::chrono::hours(24 * 365 * 20);
 constexpr auto kServerLifetime = std::chrono::hours(24 * 365 * 10);
 constexpr std::size_t kMaxConfigBytes = 64 << 10;

@@ -107,7 +107,7 @@ Result<Call> DirOps::admit(const CallContext& context, const Request& request) {
   } else {
     call.subject = TRY(subject_of(context.peer, v1::Caller::default_instance()));
   }
-  // Of people the roster's admins, once D knows the roster.
+  // D does not know the roster: nobody of role user.
   call.may_administer = call.subject.is_root();
   return call;
 }

@@ -1,5 +1,5 @@
 // Who may touch which bytes: the lease token, the chunk's permit, the session and the connection of one call, judged
-// together (coherence.md). No byte is given or taken without.
+// together (docs/design.md, "Permission on the data path"). No byte is given or taken without.
 #pragma once
 
 #include <memory>

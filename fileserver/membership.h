@@ -1,6 +1,7 @@
 // This server as D knows it: registers until D answers, then a heartbeat every 500 ms. Each answer brings the epoch's
 // keys, the fences, the other servers, and what may be removed; it lets this server serve for two seconds from when
-// its heartbeat was sent. After that everything is refused, reads included: D may have dropped it (coherence.md).
+// its heartbeat was sent. After that everything is refused, reads included: D may have dropped it (docs/protocol.md,
+// "File servers").
 #pragma once
 
 #include <functional>

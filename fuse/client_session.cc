@@ -130,7 +130,7 @@ void ClientSession::tick(MonoTime now) {
 
 // --- Losing it.
 
-// RECLAIMING will come here: the leases that L's next epoch still grants need not be dropped.
+// Every lease goes, also those that L would grant again: the new session asks for what it needs.
 void ClientSession::lost(SessionId session, const Error& why) {
   {
     const std::lock_guard lock(mutex_);

@@ -76,7 +76,7 @@ class Mount {
 
   Status run() {
     classes_.of(dir::v1::APPEND) = appends_.row();
-    classes_.of(dir::v1::CHAT) = appends_.row();  // rooms come later; D keeps what lies there as logs already
+    classes_.of(dir::v1::CHAT) = appends_.row();  // D keeps what lies there as logs too
     secrets_.add_to(classes_, status_);
     add_status();
     TRY(session_.open());

@@ -1,4 +1,4 @@
-// The leases this mount holds, and the order in which they go back (coherence.md, "Recall, in this order").
+// The leases this mount holds, and the order in which they go back (docs/walks.md, "A recall").
 // Knows no kernel: what a recall must invalidate and drain is asked of the file system through Hooks.
 //
 // An operation asks need(); with the lease it gets a Use, which pins the lease until destroyed: a recall waits

@@ -1,5 +1,5 @@
 // Empties the kernel's page cache of an inode although the kernel holds some of its pages for requests that wait here,
-// perhaps for the very lease that the invalidation makes way for (coherence.md, "Recall, in this order"). An
+// perhaps for the very lease that the invalidation makes way for (docs/walks.md, "A recall"). An
 // invalidation waits for every page that is locked or under writeback, and until it is answered (fs/fuse/file.c)
 //   - a READ keeps its pages locked;
 //   - a WRITE keeps the pages locked that it covers only in part and that were not cached before;

@@ -5,10 +5,9 @@
 //   flying  being sent                                       answered() → sent, failed() → dirty
 //   sent    every member's kernel has it, no disk surely     committed() → gone, or a restart → dirty
 //
-// Sent bytes stay until committed, because a file server that restarted may have lost them (storage.md). No two
-// flying pieces overlap, so the order in which servers apply them does not matter. Which chunk took the bytes is told
-// with each answer: where a file was cut and has grown again there is another chunk, on other servers, and that is no
-// restart.
+// Sent bytes stay until committed, because a file server that restarted may have lost them. No two flying pieces
+// overlap, so the order in which servers apply them does not matter. Which chunk took the bytes is told with each answer:
+// where a file was cut and has grown again there is another chunk, on other servers, and that is no restart.
 #pragma once
 
 #include <cstdint>
