@@ -165,8 +165,9 @@ Status ClusterProcesses::unmount(const MountRecord& mount, bool lazy) {
     if (!done && done.error().code == Errc::kBusy) {
       std::string users;
       for (const std::string& user : fuse_fs::users_of(mount.path, 5)) users += (users.empty() ? "" : ", ") + user;
-      return Error(Errc::kBusy, mount.path + " is busy" + (users.empty() ? "" : ": used by " + users) +
-                                    "; end those programs and try again, or use --force");
+      const std::string why = users.empty() ? ": a program waits in it, for votes on a secret perhaps (`conclave requests`)"
+                                            : ": used by " + users;
+      return Error(Errc::kBusy, mount.path + " is busy" + why + "; end it and try again, or use --force");
     }
     TRY(done);
   }

@@ -33,8 +33,8 @@ bool is_stale(const MountEntry& mount);
 // asked. A part that does not exist stays as it was given.
 std::string mount_point_of(const std::string& path);
 
-// Takes the mount away: by umount2(2) as root, else through fusermount3, which lets a user unmount his own. kBusy while programs use it, unless `lazy`: then at once from the tree, and for real when the
-// last of them is done.
+// Takes the mount away: by umount2(2) as root, else through fusermount3, which lets a user unmount his own. kBusy while
+// programs use it, unless `lazy`: then at once from the tree, and for real when the last of them is done.
 Status unmount(const std::string& path, bool lazy);
 
 // Whether fuse.conf(5) lets ordinary users open their mounts to others: a line "user_allow_other" and nothing else.
