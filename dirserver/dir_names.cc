@@ -116,7 +116,7 @@ Status check_allowed(View& view, const Call& call, const Node& parent, const v1:
   }
   if (request.class_() == v1::PLAIN || request.class_() == parent.file_class) return {};
   if (!S_ISDIR(request.mode())) return Error(Errc::kInvalid, "only directories have a class of their own");
-  return call.may_administer ? Status() : Error(Errc::kNotPermitted, "only an admin sets a directory's class");
+  return may_set_class(subject, *TRY(view.node(kRootInode)));
 }
 
 // A regular file that may be opened instead; nothing: the name is free.

@@ -107,8 +107,6 @@ Result<Call> DirOps::admit(const CallContext& context, const Request& request) {
   } else {
     call.subject = TRY(subject_of(context.peer, v1::Caller::default_instance()));
   }
-  // D does not know the roster: nobody of role user.
-  call.may_administer = call.subject.is_root();
   return call;
 }
 

@@ -62,7 +62,7 @@ Result<v1::Class> class_of_word(std::string_view word) {
 Status set_class(Change& change, const Call& call, const Node& before, std::string_view word) {
   if (!before.is_directory()) return Error(Errc::kNotDirectory, "only directories have a class of their own");
   const v1::Class wanted = TRY(class_of_word(word));
-  if (!call.may_administer) return Error(Errc::kNotPermitted, "only an admin sets a directory's class");
+  TRY(may_set_class(call.subject, *TRY(change.view().node(kRootInode))));
   if (TRY(change.view().has_names(before.inode))) return Error(Errc::kNotEmpty, "a class is set while the directory is empty");
   Node& node = *TRY(change.edit(before.inode));
   node.file_class = wanted;

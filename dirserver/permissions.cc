@@ -53,6 +53,11 @@ Status may_set_times(const Subject& subject, const Node& node) {
   return Error(Errc::kNotPermitted, "only the owner sets times");
 }
 
+Status may_set_class(const Subject& subject, const Node& root) {
+  if (subject.is_root() || (subject.kernel_checked && subject.uid == root.uid)) return {};
+  return Error(Errc::kNotPermitted, "only root and the owner of the tree set a directory's class");
+}
+
 std::uint32_t settable_mode(const Subject& subject, const Node& node, std::uint32_t gid, std::uint32_t mode) {
   const bool keeps_group_bit = subject.kernel_checked || subject.in_group(gid);
   if (!keeps_group_bit) mode &= ~static_cast<std::uint32_t>(S_ISGID);

@@ -37,6 +37,8 @@ Status may_remove_from(const Subject& subject, const Node& directory, const Node
 Status may_change_mode(const Subject& subject, const Node& node);
 Status may_change_owner(const Subject& subject, const Node& node, const std::uint32_t* uid, const std::uint32_t* gid);
 Status may_set_times(const Subject& subject, const Node& node);
+// The class of any directory: a host's superuser, and there the owner of the tree, who made it on a cluster of his own.
+Status may_set_class(const Subject& subject, const Node& root);
 
 // `mode` (permission bits) as chmod by `subject` sets it on `node`: the set-group-id bit is lost by who is not in
 // the group.

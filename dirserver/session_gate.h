@@ -20,7 +20,6 @@ namespace conclave::dir {
 // For whom an operation runs, and with which keys its answer is sealed.
 struct Call {
   Subject subject;
-  bool may_administer = false;       // classes of directories
   SessionId session{};
   std::uint64_t holder = 0;
   std::shared_ptr<const EpochKeys> keys;

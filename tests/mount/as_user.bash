@@ -37,6 +37,15 @@ refused 'Permission denied' conclave mount /usr/nobodys
 mkdir "$ROOT/closed" && chmod 555 "$ROOT/closed"
 refused 'no write access to mountpoint' conclave mount "$ROOT/closed"
 
+step "a log of his own, and his sensors"
+mkdir "$M/logs" && setfattr -n user.conclave.class -v append "$M/logs"
+echo one >> "$M/logs/a" && echo two >> "$M/logs/a" && [ "$(cat "$ROOT/second/logs/a")" = "$(printf 'one\ntwo')" ]
+refused 'not permitted' truncate -s 0 "$M/logs/a"
+"$CONCLAVE" ingest host --interval 1s > "$ROOT/ingest.log" 2>&1 & ingest=$!
+sensed() { [ -n "$(find "$M/sensors" -type f -size +0)" ]; }
+eventually 20 sensed
+kill $ingest; wait $ingest 2> /dev/null || true
+
 step "a secret that opens by vote"
 for person in alice bob carol; do conclave account create $person; done
 conclave policy set /secrets/prod --approvers alice,bob,carol --quorum 2

@@ -223,7 +223,7 @@ TEST_F(DirNames, ClassesAreInheritedAndKeptApart) {
   EXPECT_FALSE(code_of(host.rename(sensors, "log", sensors, "log.1")));
 }
 
-TEST_F(DirNames, OnlyAdminsSetAClass) {
+TEST_F(DirNames, OnlyRootAndTheOwnerOfTheTreeSetAClass) {
   const auto dir = host.make(kRoot, "d", S_IFDIR | 0777);
   EXPECT_EQ(*host.get_xattr(dir, "user.conclave.class"), "plain");
   host.as.set_uid(1000);
@@ -236,6 +236,13 @@ TEST_F(DirNames, OnlyAdminsSetAClass) {
   EXPECT_EQ(host.attr(dir)->class_(), v1::APPEND);
   EXPECT_EQ(host.attr(host.make(dir, "f", S_IFREG | 0644))->class_(), v1::APPEND);
   EXPECT_EQ(code_of(host.set_xattr(dir, "user.conclave.class", "plain")), Errc::kNotEmpty);
+
+  const auto other = host.make(kRoot, "e", S_IFDIR | 0777);
+  ASSERT_TRUE(host.chown(kRoot, 1000, 1000));
+  host.as.set_uid(1000);
+  EXPECT_TRUE(host.set_xattr(other, "user.conclave.class", "append"));
+  host.as.set_uid(1001);
+  EXPECT_EQ(code_of(host.set_xattr(other, "user.conclave.class", "plain")), Errc::kNotPermitted);
 }
 
 TEST_F(DirNames, ListingGoesOnWhereItStoppedWhateverChanges) {
