@@ -82,5 +82,7 @@ Errc errc_of_name(std::string_view name);
 Errc errc_of_errno(int value);
 
 Retry retry_of(Errc code);
+// The same thing may have another outcome later.
+inline bool may_pass(Errc code) { return retry_of(code) != Retry::kNo; }
 
 }  // namespace conclave

@@ -35,8 +35,6 @@ Result<FileClient::Appended> appended_of(const HttpReply& reply) {
   return out;
 }
 
-bool may_answer_later(Errc code) { return retry_of(code) != Retry::kNo; }
-
 }  // namespace
 
 FileClient::FileClient(Transport& transport, Clock& clock, Waiter& waiter, ClusterId cluster, SessionId session,
@@ -99,9 +97,9 @@ Result<HttpReply> FileClient::until_known(const ChunkPlace& place, HttpRequest r
     if (status) return reply;
     const Errc code = status.error().code;
     if (retry_of(code) == Retry::kSameOpOnly) may_have_happened = true;
-    if (!may_answer_later(code) || clock_.now() + pause >= end) {
+    if (!may_pass(code) || clock_.now() + pause >= end) {
       Error error = std::move(status).error();
-      if (may_answer_later(code) && may_have_happened) error.code = Errc::kUnknown;
+      if (may_pass(code) && may_have_happened) error.code = Errc::kUnknown;
       return error;
     }
     clock_.sleep_until(clock_.now() + pause);
@@ -131,8 +129,8 @@ Result<std::string> FileClient::read(const ChunkPlace& place, std::string_view t
       const auto server = TRY(find(id));
       auto reply = send(*server, request);
       if (reply) return std::move(reply->body);
-      worth_waiting |= may_answer_later(reply.error().code);
-      const bool others_may_know = may_answer_later(reply.error().code) || reply.error().code == Errc::kCorrupt ||
+      worth_waiting |= may_pass(reply.error().code);
+      const bool others_may_know = may_pass(reply.error().code) || reply.error().code == Errc::kCorrupt ||
                                    reply.error().code == Errc::kIo;
       last = std::move(reply).error();
       if (!others_may_know) return last;

@@ -22,8 +22,6 @@ HttpRequest request_for(const SealedPermit& chunk, const ChunkOp& op, std::strin
           std::move(body)};
 }
 
-bool worth_repeating(Errc code) { return retry_of(code) != Retry::kNo; }
-
 }  // namespace
 
 Replicator::Replicator(Parts parts) : parts_(parts), applying_(parts.waiter), sending_(parts.waiter) {}
@@ -157,7 +155,7 @@ Replicator::Answer Replicator::send(ServerId to, const HttpRequest& request) {
     };
     const auto boot = once();
     if (boot) return {to, {}, *boot, {}};
-    if (!worth_repeating(boot.error().code) || parts_.clock.now() + kPause >= end) return {to, boot.error(), 0, {}};
+    if (!may_pass(boot.error().code) || parts_.clock.now() + kPause >= end) return {to, boot.error(), 0, {}};
     parts_.clock.sleep_until(parts_.clock.now() + kPause);
   }
 }
@@ -297,7 +295,7 @@ Replicator::Answer Replicator::commit_at(ServerId member, std::span<const Sealed
     if (boot) return out;
     const bool reached = boot.error().code != Errc::kUnavailable;
     const MonoTime give_up = reached ? end : end - Duration(kCallDeadline) + kPatience;
-    if (!worth_repeating(boot.error().code) || parts_.clock.now() + kPause >= give_up) {
+    if (!may_pass(boot.error().code) || parts_.clock.now() + kPause >= give_up) {
       out.status = boot.error();
       return out;
     }

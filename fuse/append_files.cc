@@ -143,7 +143,7 @@ Status AppendFiles::sync(OpenFile& file) {
   }
   const Status done = appended.empty() ? Status() : fs_.parts().chunks.commit(*file.inode, Fs::held_of(use), appended);
   const bool restart = !done && done.error().code == Errc::kStale;
-  if (!done && !restart && retry_of(done.error().code) != Retry::kNo) {  // the next fsync tries again
+  if (!done && !restart && may_pass(done.error().code)) {  // the next fsync tries again
     uncommitted(*file.inode, appended);
     return done;
   }

@@ -7,8 +7,6 @@ namespace {
 
 constexpr int kDurableAttempts = 3;  // file servers that restart between the bytes and the commit
 
-bool will_pass(Errc code) { return retry_of(code) != Retry::kNo; }
-
 std::int64_t grown(std::size_t before, std::size_t after) {
   return static_cast<std::int64_t>(after) - static_cast<std::int64_t>(before);
 }
@@ -229,7 +227,7 @@ Status Flusher::landed(const InodePtr& inode, const WriteBuffer::Flying& flight,
     } else {
       status = landing.error();
       inode->buffer.failed(flight.id);
-      if (will_pass(landing.error().code)) {
+      if (may_pass(landing.error().code)) {
         inode->retry_at = clock_.now() + kRetryPause;
       } else {
         inode->buffer.discard({flight.offset, flight.offset + flight.piece.length});
@@ -374,7 +372,7 @@ Status Flusher::tell_size(const InodePtr& inode, bool durable) {
   const std::lock_guard lock(inode->mutex);
   if (!answer) {
     inode->retry_at = clock_.now() + kRetryPause;
-    if (!will_pass(answer.error().code) && !inode->removed()) {
+    if (!may_pass(answer.error().code) && !inode->removed()) {
       inode->attr_dirty = false;  // the truth is D's now
       lose(*inode, answer.error());
     }

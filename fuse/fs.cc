@@ -156,7 +156,7 @@ Status Fs::drain(InodeId number, LeaseMode keep) {
   if (!inode || keep == LeaseMode::kWrite) return {};
   const Status flushed = parts_.flusher.flush(inode, Flusher::Depth::kVisible);
   parts_.flusher.let_go(inode);
-  const bool passing = !flushed && retry_of(flushed.error().code) != Retry::kNo;
+  const bool passing = !flushed && may_pass(flushed.error().code);
   return passing ? flushed : Status();  // the descriptors report what was lost for good
 }
 

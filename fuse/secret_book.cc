@@ -111,7 +111,7 @@ void SecretBook::not_claimed(const SecretKey& key, Errc why, MonoTime now) {
     const auto at = asked_.find(key);
     if (at == asked_.end()) return;
     Asked& asked = at->second;
-    const bool try_again = retry_of(why) != Retry::kNo;
+    const bool try_again = may_pass(why);
     asked.phase = try_again ? Asked::Phase::kApproved : Asked::Phase::kEnded;
     asked.verdict = why;
     asked.ended = now;

@@ -171,9 +171,7 @@ TEST(FsAppend, ARecordIsThereOnceAlthoughMessagesGetLost) {
     FsWorld world(seed, {.mounts = 2});
     AppendPrograms programs(world, kLog);
     programs.may_fail();
-    world.sim.network.faults.drop_request = 0.02;
-    world.sim.network.faults.drop_reply = 0.02;
-    world.sim.network.faults.duplicate = 0.05;
+    world.sim.network.faults = SimFaults::lossy();
     for (const int mount : {0, 0, 1}) programs.start(mount, 30);
     programs.finish();
     world.sim.network.faults = {};

@@ -143,9 +143,7 @@ TEST(FsNames, NoNameIsLostOrMadeTwiceAlthoughMessagesGetLost) {
   for_seeds(4, [](std::uint64_t seed) {
     FsWorld world(seed, {.mounts = 2});
     NamePrograms programs(world, true);
-    world.sim.network.faults.drop_request = 0.02;
-    world.sim.network.faults.drop_reply = 0.02;
-    world.sim.network.faults.duplicate = 0.05;
+    world.sim.network.faults = SimFaults::lossy();
     for (const int mount : {0, 0, 1}) programs.start(mount, 40);
     programs.finish();
     world.sim.network.faults = {};

@@ -58,9 +58,7 @@ TEST(LogCluster, FeedersThatDieAndStartAgainLoseNothingAndRepeatNothing) {
 TEST(LogCluster, ARecordIsThereOnceAlthoughMessagesGetLostAndComeTwice) {
   for_seeds(4, [](std::uint64_t seed) {
     Feeding feeding(seed);
-    feeding.world.sim.network.faults.drop_request = 0.02;
-    feeding.world.sim.network.faults.drop_reply = 0.02;
-    feeding.world.sim.network.faults.duplicate = 0.05;
+    feeding.world.sim.network.faults = SimFaults::lossy();
     for (int i = 0; i < 6; ++i) {
       feeding.pause(3000);
       feeding.kill_one();

@@ -130,9 +130,7 @@ TEST(VoteCluster, VotesCountOnceAlthoughMessagesGetLostAndComeTwice) {
   for_seeds(3, [](std::uint64_t seed) {
     VoteWorld world(seed, 2, {});
     world.may_fail();
-    world.fs.sim.network.faults.drop_request = 0.02;
-    world.fs.sim.network.faults.drop_reply = 0.02;
-    world.fs.sim.network.faults.duplicate = 0.05;
+    world.fs.sim.network.faults = SimFaults::lossy();
     world.start_writer(0, world.fs.sim.clock.now() + 40s);
     start_all(world, 40s, 0.1);
     world.finish();

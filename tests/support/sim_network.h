@@ -26,6 +26,8 @@ struct SimFaults {
   Duration least_latency = std::chrono::microseconds(30);  // one way
   Duration most_latency = std::chrono::microseconds(300);
   Duration most_late = std::chrono::seconds(2);
+
+  static SimFaults lossy() { return {.drop_request = 0.02, .drop_reply = 0.02, .duplicate = 0.05}; }
 };
 
 class SimNetwork {
