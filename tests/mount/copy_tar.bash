@@ -4,7 +4,7 @@ own_folders
 for tree in /usr/include /usr/share/doc; do
   to=$here/$(basename $tree)
   mkdir "$to"
-  tar -C $tree -c . | tar -C "$to" -xp
+  tar -C $tree --format=posix -c . | tar -C "$to" -xp
   same $tree "$to"
-  tar -C "$to" -c . | tar -C $tree -d || fail "tar read back differs"
+  tar -C "$to" --format=posix -c . | tar -C $tree -d || fail "tar read back differs"
 done

@@ -1,4 +1,4 @@
-# git: clone, commit, gc, fsck; the clone of the clone is the same.
+# git: clone, commit, gc, fsck; the clone is the origin, and the clone of the clone is the clone.
 . "$(dirname "$0")/harness.bash"
 own_folders
 export GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@localhost GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@localhost
@@ -10,6 +10,10 @@ git -C "$local/origin" commit -qm headers
 git clone -q --no-local "$local/origin" "$here/clone"
 cd "$here/clone"
 [ -z "$(git status --porcelain)" ] || fail "a fresh clone is not clean"
+git fsck --strict --full
+for clone in "$here/clone" "$M2/$name/clone"; do
+  diff -r --no-dereference --exclude=.git "$local/origin" "$clone" || fail "$clone is not what was cloned"
+done
 for i in 1 2 3; do
   echo "line $i" >> headers/fs.h
   echo "$i" > "new $i"
@@ -24,6 +28,6 @@ git gc -q --prune=now
 git fsck --strict --full
 [ -z "$(git status --porcelain)" ]
 git clone -q "$here/clone" "$local/again"
-same "$here/clone/headers" "$local/again/headers" 2> /dev/null || diff -r "$here/clone/headers" "$local/again/headers"
+diff -r --no-dereference --exclude=.git "$here/clone" "$local/again"
 [ "$(git -C "$local/again" rev-parse HEAD)" = "$(git rev-parse HEAD)" ]
 cd /

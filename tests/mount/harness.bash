@@ -35,12 +35,15 @@ eventually() {
   done
 }
 
-# LOCAL MOUNTED: the same names, types, modes, owners, sizes, times, link targets, and bytes.
+# LOCAL MOUNTED: the same names, types, modes, owners, sizes, times to the nanosecond, link targets, and bytes.
 same() {
-  diff <(listing "$1") <(listing "$2") | head -n 20 | tee /dev/stderr | grep -q . && fail "$1 and $2 differ in names or attributes"
+  local found
+  found=$(diff <(listing "$1") <(listing "$2")) || fail "$1 and $2 differ in names or attributes: $(head -n 20 <<< "$found")"
   diff -r --no-dereference "$1" "$2" > /dev/null || fail "$1 and $2 differ in their bytes"
 }
-listing() { (cd "$1" && find . ! -type d -printf '%P %y %m %U:%G %s %n %l %Ts\n' -o -type d -printf '%P %y %m %U:%G %Ts\n' | sort); }
+listing() {
+  (cd "$1" && find . ! -type d -printf '%P %y %m %U:%G %T@ %s %n %l\n' -o -type d -printf '%P %y %m %U:%G %T@\n' | sort)
+}
 
 # ---- clusters --------------------------------------------------------------------------------------------------------
 
@@ -74,9 +77,11 @@ nothing_left() {
   fi
 }
 
+sanitized() { grep -qaE '__(asan|tsan)_init' "$CONCLAVE"; }
+
 # 256 MiB for the client and each server, the most they ever had. Sanitizers need more and are not measured.
 memory_within_limit() {
-  grep -qa __asan_init "$CONCLAVE" && return
+  sanitized && return
   local pid peak
   for pid in $(processes | awk '{print $1}'); do
     peak=$(awk '/^VmHWM/ {print int($2 / 1024)}' "/proc/$pid/status")

@@ -36,22 +36,77 @@ conclave approve "$id" --as carol
 wait $reader
 [ "$(cat "$ROOT/opened")" = "$secret" ] || fail "cat printed $(cat "$ROOT/opened")"
 
-step "the grant lasts: a second reader asks nobody; the page cache is refused"
+step "the grant lasts: a second reader asks nobody"
 [ "$(cat "$M/secrets/prod/db")" = "$secret" ]
-python3 - "$M/secrets/prod/db" <<'PYTHON'
-import mmap, os, sys
-f = os.open(sys.argv[1], os.O_RDONLY)
-pid = os.fork()
-if pid == 0:
+
+step "read(2) gives it, and whatever would go through the page cache does not: no page of it is there"
+# mincore(2) tells which pages of a mapping the page cache holds. The mapping is made once: on a file with direct I/O each
+# new one empties the page cache first, and would find nothing. A log has direct I/O too and answers the same reads: that
+# its page is found after each shows that the question is answered.
+rev <<< "$secret" | tr -d '\n' > "$M/sensors/log"
+python3 - "$M/secrets/prod/db" "$M/sensors/log" "$secret" "$ROOT" <<'PYTHON'
+import ctypes, errno, mmap, os, resource, signal, sys
+secret, log, text, root = sys.argv[1], sys.argv[2], sys.argv[3].encode(), sys.argv[4]
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
+libc.write.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+class Opened:
+    def __init__(self, path):
+        self.f = os.open(path, os.O_RDONLY)
+        assert os.fstat(self.f).st_size == len(text)  # so that a mapping reaches as far
+        self.mapped = libc.mmap(None, mmap.PAGESIZE, mmap.PROT_READ, mmap.MAP_SHARED, self.f, 0)
+        assert self.mapped != ctypes.c_void_p(-1).value, os.strerror(ctypes.get_errno())
+    def in_page_cache(self):
+        pages = ctypes.create_string_buffer(1)
+        assert libc.mincore(self.mapped, mmap.PAGESIZE, pages) == 0, os.strerror(ctypes.get_errno())
+        return pages.raw[0] & 1 == 1
+    def read(self): return len(os.pread(self.f, 1000, 0))
+    def touch(self, kind):  # in a child, for the signal
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if mmap.mmap(self.f, 0, kind, mmap.PROT_READ)[:] in (text, text[::-1]) else 1)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return len(text) if code == 0 else code
+    def private(self): return self.touch(mmap.MAP_PRIVATE)
+    def shared(self): return self.touch(mmap.MAP_SHARED)
+    def readahead(self):  # asked for by fadvise; the kernel, which copies from the mapping, waits for it
+        os.posix_fadvise(self.f, 0, 0, os.POSIX_FADV_WILLNEED)
+        n = libc.write(os.memfd_create("sink"), self.mapped, len(text))
+        if n < 0: raise OSError(ctypes.get_errno(), "write")
+        return n
+    def splice(self): return os.splice(self.f, os.pipe()[1], len(text), offset_src=0)
+    def send_to_pipe(self): return os.sendfile(os.pipe()[1], self.f, 0, len(text))
+    def send_to_file(self): return os.sendfile(os.memfd_create("sink"), self.f, 0, len(text))
+    def copy_range(self): return os.copy_file_range(self.f, os.open(root + "/sink", os.O_WRONLY | os.O_CREAT), len(text), 0, 0)
+
+def outcome(call):
     try:
-        m = mmap.mmap(f, 4096, mmap.MAP_PRIVATE, mmap.PROT_READ)
-        m[0]                       # SIGBUS
-    except (OSError, ValueError):
-        os._exit(7)
-    os._exit(0)
-status = os.waitpid(pid, 0)[1]
-assert status != 0, "a secret could be mapped into the page cache"
+        return call()
+    except OSError as e:
+        return errno.errorcode[e.errno]
+
+sealed = Opened(secret)
+for way, answer in (("read", len(text)), ("private", -signal.SIGBUS), ("shared", -signal.SIGBUS), ("readahead", "EFAULT"),
+                    ("splice", "EINVAL"), ("send_to_pipe", "EINVAL"), ("send_to_file", "EINVAL")):
+    found = outcome(getattr(sealed, way))
+    assert found == answer, f"{way} of a secret: {found}"
+    assert not sealed.in_page_cache(), f"{way} leaves a secret in the page cache"
+assert outcome(sealed.copy_range) in ("EINVAL", "EXDEV"), "a secret is copied out"
+assert not sealed.in_page_cache(), "copy_file_range leaves a secret in the page cache"
+assert os.pread(sealed.f, 1000, 0) == text
+
+open_to_all = Opened(log)
+for way in "private", "shared", "readahead", "splice", "send_to_pipe", "send_to_file":
+    mmap.mmap(open_to_all.f, 0, mmap.MAP_SHARED, mmap.PROT_READ).close()  # empties the page cache
+    assert not open_to_all.in_page_cache()
+    assert outcome(getattr(open_to_all, way)) == len(text), f"{way} of a log: {outcome(getattr(open_to_all, way))}"
+    assert open_to_all.in_page_cache(), f"the page that {way} left is not found: this test shows nothing"
 PYTHON
+rm "$M/sensors/log"
 
 step "a secret stays under its policy, and among secrets there are no links"
 echo -n other > "$M/secrets/brief/y"
@@ -131,6 +186,52 @@ id=$(pending)
 cat "$M/secrets/prod/db" > "$ROOT/opened" & reader=$!
 conclave approve "$id" --as bob && conclave approve "$id" --as carol
 wait $reader && [ "$(cat "$ROOT/opened")" = "$secret-3" ]
+
+step "the first poll(2) files it and waits: POLLIN at the quorum, POLLERR after a denial"
+cat > "$ROOT/poll.py" <<'PYTHON'
+import errno, os, select, sys
+path, how = sys.argv[1:]
+f = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+poll = select.poll() if how == "poll" else select.epoll()
+def events(ms): return [e for _, e in poll.poll(ms if how == "poll" else ms / 1000)]
+def say(*what): print(*what, flush=True)
+poll.register(f, select.POLLIN)
+assert events(0) == [], "ready before anybody voted"
+def read():
+    try:
+        return os.read(f, 1000).decode()
+    except OSError as e:
+        return errno.errorcode[e.errno]
+assert read() == "EAGAIN", "read before anybody voted"
+say("waits")
+found = events(300000)  # ready after one vote of two, it would read EAGAIN
+say({(select.POLLIN,): "POLLIN", (select.POLLERR,): "POLLERR"}.get(tuple(found), found), read())
+assert events(0) == found, "what was decided is not told again"
+PYTHON
+wrote_more() { [ "$(wc -l < "$ROOT/polled")" -gt 1 ]; }
+said() { grep -qxF "$1" "$ROOT/polled"; }
+for how in poll epoll; do
+  echo -n "$secret-$how" > "$M/secrets/prod/db"
+  python3 "$ROOT/poll.py" "$M/secrets/prod/db" $how > "$ROOT/polled" & poller=$!
+  eventually 10 said waits
+  id=$(pending)
+  [ -n "$id" ] || fail "$how filed no request"
+  conclave approve "$id" --as bob
+  [ "$(cat "$ROOT/polled")" = waits ] || fail "$how wakes before the quorum: $(cat "$ROOT/polled")"
+  conclave approve "$id" --as carol
+  eventually 20 wrote_more
+  wait $poller
+  said "POLLIN $secret-$how" || fail "$how at the quorum: $(cat "$ROOT/polled")"
+
+  echo -n "$secret-denied" > "$M/secrets/prod/db"
+  python3 "$ROOT/poll.py" "$M/secrets/prod/db" $how > "$ROOT/polled" & poller=$!
+  eventually 10 said waits
+  conclave deny "$(pending)" --as bob --reason "not by poll"
+  eventually 20 wrote_more
+  wait $poller
+  said "POLLERR EACCES" || fail "$how after a denial: $(cat "$ROOT/polled")"
+  none_pending || fail "polling after a denial filed another request"
+done
 
 step "O_NONBLOCK opens at once and files nothing"
 echo -n "$secret-4" > "$M/secrets/prod/db"
