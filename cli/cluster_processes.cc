@@ -171,10 +171,11 @@ Status ClusterProcesses::unmount(const MountRecord& mount, bool lazy) {
     }
     TRY(done);
   }
+  if (process && lazy) TRY(process->signal(SIGTERM));  // it writes back, and does not wait for its last program
   if (process && !process->wait(kUnmountLimit)) {
     if (!lazy) return Error(Errc::kTimedOut, "the daemon of " + mount.path + " is still writing back; see " + folder_.log(mount.name));
-    TRY(process->signal(SIGTERM));
-    if (!process->wait(kStopLimit)) TRY(process->signal(SIGKILL));
+    TRY(process->signal(SIGKILL));
+    static_cast<void>(process->wait(kStopLimit));
   }
   return files_.remove(folder_.process(mount.name));
 }

@@ -66,7 +66,7 @@ Result<AttrAnswer> AppendFiles::attributes(const InodePtr& inode) {
 Result<OpenAnswer> AppendFiles::open(OpenFile& file) {
   OpenAnswer answer;
   answer.direct_io = true;
-  if (!writes(file.flags)) return answer;
+  if (!writes(file.flags) && (file.flags & O_TRUNC) == 0) return answer;
   const auto use = TRY(fs_.lease(file.inode, LeaseMode::kShared));
   const bool careful = file.append && (file.flags & O_TRUNC) == 0;
   if (!careful && TRY(end_of(file.inode, Fs::held_of(use))).size != 0) return only_appends();

@@ -90,7 +90,7 @@ class Fs {
   Status list(const Caller& caller, std::uint64_t handle, std::uint64_t offset, bool plus, const TakeEntry& take);
   void release_directory(std::uint64_t handle);
   Status sync_directory(InodeId inode);
-  Result<unsigned> poll(std::uint64_t handle, const PollRequest& request);
+  Result<unsigned> poll(const Caller& caller, std::uint64_t handle, const PollRequest& request);
 
   // Bytes (fs_read, fs_write).
   Result<ReadAnswer> read(const Caller& caller, std::uint64_t handle, const ReadRequest& request);

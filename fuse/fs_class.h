@@ -24,7 +24,7 @@ struct FileClass {
   std::function<Status(OpenFile&)> flush;      // each close(2)
   std::function<void(OpenFile&)> release;      // the last one
   std::function<Status(OpenFile&)> sync;
-  std::function<Result<unsigned>(OpenFile&, const PollRequest&)> poll;   // empty: always ready
+  std::function<Result<unsigned>(const Caller&, OpenFile&, const PollRequest&)> poll;   // empty: always ready
   std::function<Status(const Caller&, OpenFile&, const AllocateRequest&)> allocate;
   std::function<Result<std::uint64_t>(OpenFile&, std::uint64_t offset, bool hole)> seek;
   // A rename of `moved` from one folder of this class to another, or of a folder. Empty: as D says.

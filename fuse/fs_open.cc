@@ -130,11 +130,11 @@ void Fs::release(std::uint64_t handle, std::optional<std::uint64_t> flock_owner)
   close_file(file);
 }
 
-Result<unsigned> Fs::poll(std::uint64_t handle, const PollRequest& request) {
+Result<unsigned> Fs::poll(const Caller& caller, std::uint64_t handle, const PollRequest& request) {
   const OpenFilePtr file = TRY(open_file(handle));
   const FileClass& kind = class_of(*file->inode);
   if (StatusFiles::owns(file->inode->id) || !kind.poll) return request.events;
-  return kind.poll(*file, request);
+  return kind.poll(caller, *file, request);
 }
 
 // Only the holder of W knows the size; a reader's R makes the kernel's pages worth keeping. Appending goes around the

@@ -127,13 +127,13 @@ class Mount {
   }
 
   void add_status() {
-    status_.add("stats", StatusSource{[this](const Caller&) -> Result<std::string> { return stats_text(numbers()); }, {}, {}});
-    status_.add("health", StatusSource{[this](const Caller&) -> Result<std::string> {
+    status_.add("stats", StatusSource{.render = [this](const Caller&) -> Result<std::string> { return stats_text(numbers()); }});
+    status_.add("health", StatusSource{.render = [this](const Caller&) -> Result<std::string> {
                   return health_text(servers_.dir()->health(), lock_client_.health());
-                }, {}, {}});
-    status_.add("leases", StatusSource{[this](const Caller&) -> Result<std::string> {
+                }});
+    status_.add("leases", StatusSource{.render = [this](const Caller&) -> Result<std::string> {
                   return leases_text(lock_client_.health());
-                }, {}, {}});
+                }});
   }
 
   MountNumbers numbers() const {

@@ -286,7 +286,7 @@ void do_poll(fuse_req_t req, fuse_ino_t, fuse_file_info* info, fuse_pollhandle* 
     request.wake = [shared] { fuse_lowlevel_notify_poll(shared.get()); };
   }
   serve(req, [handle = info->fh, request = std::move(request)](Now& now) -> Status {
-    fuse_reply_poll(now.req, TRY(now.fs.poll(handle, request)));
+    fuse_reply_poll(now.req, TRY(now.fs.poll(now.caller, handle, request)));
     return {};
   });
 }

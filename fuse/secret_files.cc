@@ -74,7 +74,7 @@ FileClass SecretFiles::row() {
   row.flush = [this](OpenFile& file) { return flush(file); };
   row.release = [this](OpenFile& file) { release(file, true); };
   row.sync = [this](OpenFile& file) { return flush(file); };
-  row.poll = [this](OpenFile& file, const PollRequest& request) { return poll(file, request); };
+  row.poll = [this](const Caller& caller, OpenFile& file, const PollRequest& request) { return poll(caller, file, request); };
   row.check_rename = [this](const InodePtr& from, const InodePtr& to, const InodePtr& moved) {
     return parts_.places.check_rename(from, to, moved);
   };
@@ -219,15 +219,15 @@ Result<ReadAnswer> SecretFiles::read(const Caller& caller, OpenFile& file, const
   return answer;
 }
 
-// POLLIN once it can be read, POLLERR after a denial; the first poll files the request.
-Result<unsigned> SecretFiles::poll(OpenFile& file, const PollRequest& request) {
+// POLLIN once it can be read, POLLERR after a denial; the first poll files the request, of the program that polls.
+Result<unsigned> SecretFiles::poll(const Caller& caller, OpenFile& file, const PollRequest& request) {
   const auto own = std::static_pointer_cast<OpenSecret>(file.own);
   if (own->draft) return POLLOUT;
   {
     const std::lock_guard lock(own->mutex);
     if (own->grant) return POLLIN;
   }
-  auto obtained = obtain({.uid = file.uid, .gid = 0, .pid = 0}, file.inode, Ask::kAsPolicySays, "");
+  auto obtained = obtain({.uid = file.uid, .gid = caller.gid, .pid = caller.pid}, file.inode, Ask::kAsPolicySays, "");
   if (!obtained) {
     if (obtained.error().code != Errc::kPending) return POLLERR;
     if (request.wake) parts_.book.on_change({file.uid, file.inode->id}, request.wake);

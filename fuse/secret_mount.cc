@@ -22,9 +22,11 @@ void SecretMount::add_to(FsClasses& classes, StatusFiles& status) {
   status.add("login", ControlSink([this](const Caller& caller, std::string_view m) { return files_.take_login(caller, m); }));
   status.add("logout", ControlSink([this](const Caller& caller, std::string_view m) { return files_.take_logout(caller, m); }));
   status.add("request", ControlSink([this](const Caller& caller, std::string_view m) { return files_.take_request(caller, m); }));
-  status.add("requests", StatusSource{[this](const Caller& caller) { return files_.requests(caller); }, {}, {}});
-  status.add("audit", StatusSource{{}, [this](const Caller&) { return audit_paths(); },
-                                   [this](const Caller&, const std::string& path) { return client_.log_file(path); }});
+  status.add("requests", StatusSource{.render = [this](const Caller& caller) { return files_.requests(caller); }});
+  const auto page = [](const Caller&) { return std::string(kGuardTestBytes - 1, '-') + "\n"; };
+  status.add("page-cache-test", StatusSource{.render = page, .size_bytes = kGuardTestBytes});
+  status.add("audit", StatusSource{.list = [this](const Caller&) { return audit_paths(); },
+                                   .render_one = [this](const Caller&, const std::string& path) { return client_.log_file(path); }});
 }
 
 // The checkpoint, and the tiles and bundles that it covers at their present width.
@@ -36,7 +38,7 @@ Result<std::vector<std::string>> SecretMount::audit_paths() {
 }
 
 void SecretMount::test_guard(const std::string& mount) {
-  const Status held = test_page_cache_guard_apart(mount + "/.conclave/stats");
+  const Status held = test_page_cache_guard_apart(mount + "/.conclave/page-cache-test");
   files_.guard_tested(held.has_value());
   if (held) return;
   log_.error("secrets are not served here", {{"why", held.error()}});

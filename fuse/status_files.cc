@@ -86,6 +86,7 @@ dir::v1::Attr StatusFiles::attr_of(InodeId inode, const Node& node) const {
   attr.set_inode(raw(inode));
   attr.set_nlink(node.is_folder() ? 2 : 1);
   attr.set_mode(node.is_folder() ? S_IFDIR | 0555 : node.sink ? S_IFREG | 0666 : S_IFREG | 0444);
+  attr.set_size_bytes(node.source.size_bytes);
   attr.set_atime_ns(started_.ns);
   attr.set_ctime_ns(started_.ns);
   attr.set_mtime_ns(node.is_folder() || node.sink ? started_.ns : clock_.wall().ns);
@@ -141,7 +142,7 @@ Result<OpenAnswer> StatusFiles::open(const Caller& caller, InodeId inode, OpenFi
   return out;
 }
 
-// As a secret is read: the self-test of the page-cache guard (page_cache_guard.h) reads one of these.
+// As a secret is read, for the self-test of the page-cache guard (page_cache_guard.h).
 Result<std::string> StatusFiles::read(OpenFile& file, const ReadRequest& request) {
   if (request.lock_owner == 0) return Error(Errc::kInvalid, "status files are read with read(2) only");
   const auto* const rendered = static_cast<const Rendered*>(file.own.get());

@@ -25,6 +25,8 @@ struct StatusSource {
   // A folder instead: the files in it now, by path below it ("checkpoint", "tile/entries/000"), and one file's content.
   std::function<Result<std::vector<std::string>>(const Caller&)> list;
   std::function<Result<std::string>(const Caller&, const std::string& path)> render_one;
+  // What stat(2) says of it. As in /proc, 0 for what is not known before it is rendered.
+  std::uint64_t size_bytes = 0;
 };
 // Acts on a message of at most kMaxMessage bytes; its error is write(2)'s.
 using ControlSink = std::function<Status(const Caller&, std::string_view message)>;

@@ -43,7 +43,7 @@ def refused(code, call, *args):
         raise SystemExit(f"{call.__name__} {args} was not refused")
     assert os.pread(f, len(kept) + 1, 0) == kept, f"{call.__name__} {args} changed the log"
 for flags in (os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_TRUNC, os.O_RDWR | os.O_TRUNC,
-              os.O_WRONLY | os.O_CREAT | os.O_TRUNC, os.O_WRONLY | os.O_APPEND | os.O_TRUNC):
+              os.O_WRONLY | os.O_CREAT | os.O_TRUNC, os.O_RDONLY | os.O_TRUNC, os.O_WRONLY | os.O_APPEND | os.O_TRUNC):
     refused(errno.EPERM, os.open, log, flags)
 for at in (0, 4, len(kept) - 1, len(kept) + 1, 1 << 40):
     refused(errno.EPERM, os.pwrite, old, b"X", at)

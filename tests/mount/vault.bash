@@ -106,6 +106,8 @@ for way in "private", "shared", "readahead", "splice", "send_to_pipe", "send_to_
     assert outcome(getattr(open_to_all, way)) == len(text), f"{way} of a log: {outcome(getattr(open_to_all, way))}"
     assert open_to_all.in_page_cache(), f"the page that {way} left is not found: this test shows nothing"
 PYTHON
+refused 'mmap leaves pages|splice leaves pages' conclave page-cache-test "$M/sensors/log"
+conclave page-cache-test "$M/.conclave/page-cache-test"
 rm "$M/sensors/log"
 
 step "a secret stays under its policy, and among secrets there are no links"
@@ -216,6 +218,7 @@ for how in poll epoll; do
   eventually 10 said waits
   id=$(pending)
   [ -n "$id" ] || fail "$how filed no request"
+  conclave show "$id" --as bob | grep -q "program *python3" || fail "the request of $how does not tell its program"
   conclave approve "$id" --as bob
   [ "$(cat "$ROOT/polled")" = waits ] || fail "$how wakes before the quorum: $(cat "$ROOT/polled")"
   conclave approve "$id" --as carol
