@@ -37,4 +37,5 @@ cmp "$ROOT/data" "$M/after"
 [ "$(cat "$M/before")" = before ]
 kill $joined; wait $joined || true
 trap 'conclave down --force > /dev/null 2>&1 || true' EXIT
+! grep -aE 'Sanitizer|runtime error:|CHECK|terminate called' "$ROOT"/joined.log "$ROOT"/copy.log || fail "a file server failed"
 finish_own_cluster warnings
