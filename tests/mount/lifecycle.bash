@@ -38,14 +38,37 @@ conclave up --fileservers 3
 conclave status | grep -q fileserver-5
 
 step "every command has help with an example, and knows usage mistakes"
-conclave --help | awk 'NR > 5 && /^[a-z]/ {print}' | while read -r first second _; do
-  words=$first
-  "$CONCLAVE" "$first" "$second" --help > /dev/null 2>&1 && words="$first $second"
+conclave --help > "$ROOT/help"
+# The table's first column: one word or two, then at least two spaces.
+sed -n '/^COMMAND /,/^$/p' "$ROOT/help" | grep '^[a-z]' > "$ROOT/table"
+sed -nE 's/^([a-z-]+( [a-z-]+)?)  +[^ ].*/\1/p' "$ROOT/table" > "$ROOT/commands"
+[ "$(wc -l < "$ROOT/commands")" -eq "$(wc -l < "$ROOT/table")" ] || fail "a line of the table has no command"
+for one in up status "account create" "audit verify" "token fileserver" dirserver; do
+  grep -qx "$one" "$ROOT/commands" || fail "--help does not list $one: $(cat "$ROOT/commands")"
+done
+ends_with() {  # CODE WORD…: prints what it says
+  local code=0
+  timeout 20 "$CONCLAVE" "${@:2}" < /dev/null 2>&1 || code=$?
+  [ $code -eq "$1" ] || fail "\`${*:2}\` ended with $code instead of $1"
+}
+while read -r -a words; do
+  for help in --help -h; do
+    ends_with 0 "${words[@]}" $help > "$ROOT/help"
+    grep -A 1 '^Example:$' "$ROOT/help" | grep -qE "^  conclave ${words[*]}( |$)" ||
+      fail "${words[*]} $help shows no example of itself"
+  done
+  ends_with 2 "${words[@]}" --no-such-option > "$ROOT/help"
+  grep -qE "usage: conclave ${words[*]}|See conclave ${words[*]} --help" "$ROOT/help" ||
+    fail "${words[*]} --no-such-option says: $(cat "$ROOT/help")"
+done < "$ROOT/commands"
+for wrong in account "account destroy" nonsense --no-such-option; do
   # shellcheck disable=SC2086
-  "$CONCLAVE" $words --help | grep -q '^  conclave' || fail "$words --help shows no example"
-  code=0
-  # shellcheck disable=SC2086
-  "$CONCLAVE" $words --no-such-option > /dev/null 2>&1 || code=$?
-  [ $code -eq 2 ] || fail "$words --no-such-option ended with $code instead of 2"
+  ends_with 2 $wrong > "$ROOT/help"
+  grep -q 'conclave --help' "$ROOT/help" || fail "\`conclave $wrong\` does not name the help: $(cat "$ROOT/help")"
+done
+cut -d' ' -f1 "$ROOT/commands" | uniq -d | while read -r group; do
+  listed=$(ends_with 2 "$group" | grep -o "there is .conclave $group [a-z]*" | wc -l)
+  [ "$listed" -eq "$(grep -c "^$group " "$ROOT/commands")" ] ||
+    fail "\`conclave $group\` does not list its commands"
 done
 finish_own_cluster
