@@ -1,7 +1,8 @@
 # Folders that cannot serve: a mount point in use, not empty, no folder; a read-only data folder; a foreign folder.
 . "$(dirname "$0")/harness.bash"
 own_cluster
-clean_mounts() { umount "$ROOT/used" "$M2" "$CONCLAVE_DIR/dirserver/data" "$CONCLAVE_DIR/fileserver-1/data" 2> /dev/null || true; }
+kinds=(lockserver dirserver fileserver-1 vault)
+clean_mounts() { umount "$ROOT/used" "$M2" $(printf "$CONCLAVE_DIR/%s/data " "${kinds[@]}") 2> /dev/null || true; }
 trap 'code=$?; clean_mounts; conclave down --force > /dev/null 2>&1 || true; exit $code' EXIT
 
 mkdir "$ROOT/foreign" "$ROOT/used" "$ROOT/full" && touch "$ROOT/foreign/thesis" "$ROOT/full/thesis" "$ROOT/afile"
@@ -20,18 +21,29 @@ refused 'not a folder' conclave mount "$ROOT/afile"
 refused 'not empty|no cluster' conclave mount "$M2" --dir "$ROOT/foreign"
 conclave down
 
-step "read-only data folders"
-for server in dirserver fileserver-1; do
+step "data folders that are read-only, of another kind, or a file: of each server"
+for server in "${kinds[@]}"; do
   data=$CONCLAVE_DIR/$server/data
   mount --bind "$data" "$data" && mount -o remount,bind,ro "$data"
-  refused '[Rr]ead-only' conclave up --mount "$M"
+  refused "$data.*[Rr]ead-only" conclave up --mount "$M"
   umount "$data"
+  [ -z "$(processes)" ] || fail "with $server refused, there runs: $(processes)"
+  mv "$data" "$data.away"
+  echo thesis > "$data"
+  refused "$data.*Not a directory|$data.*not a folder" conclave up --mount "$M"
+  [ "$(cat "$data")" = thesis ] || fail "$server wrote to a file that was in its place"
+  rm "$data" && mv "$data.away" "$data"
+  [ -z "$(processes)" ] || fail "with $server refused, there runs: $(processes)"
 done
 
-step "a server's folder that another process uses"
+step "a server's folder that another process uses: of each server"
 conclave up --mount "$M"
-refused 'lock|in use|busy' conclave dirserver --config "$CONCLAVE_DIR/dirserver/dirserver.toml"
+for server in "${kinds[@]}"; do
+  refused "${server%-1}.*($CONCLAVE_DIR/$server/data.*is locked: another process)" \
+    timeout 20 "$CONCLAVE" "${server%-1}" --config "$CONCLAVE_DIR/$server/${server%-1}.toml"
+done
 [ "$(cat "$M/file")" = kept ]
+conclave status > /dev/null || fail "a refused server harmed the one that runs"
 
 step "a mount whose daemon was killed: it is said, and up takes it away"
 kill -9 "$(mount_pid "$M")"
