@@ -268,4 +268,5 @@ conclave logout
 step "no byte of it on any disk: neither the servers' files nor the logs"
 sync
 ! grep -raF "$secret" "$ROOT/cluster" "$ROOT/home" || fail "the secret lies in a server's file"
+memory_within_limit
 finish_own_cluster warnings
