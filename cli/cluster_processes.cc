@@ -77,7 +77,18 @@ Status ClusterProcesses::start(const std::string& server) {
   what.arguments = {command_of(server), "--config", folder_.config(server)};
   what.log_path = folder_.log(server);
   const ProcessMark mark = TRY(launch(what));
-  return files_.write_all(folder_.process(server), mark.text());
+  return note(server, mark, "");
+}
+
+// One that is not noted would run on unknown.
+Status ClusterProcesses::note(const std::string& name, const ProcessMark& mark, const std::string& more) {
+  Status noted = files_.write_all(folder_.process(name), mark.text() + more);
+  if (noted) return {};
+  if (auto process = Process::open(mark)) {
+    static_cast<void>(process->signal(SIGTERM));
+    static_cast<void>(process->wait(kStopLimit));
+  }
+  return in_context("cannot note that " + name + " runs, so it was stopped", std::move(noted).error());
 }
 
 Result<bool> ClusterProcesses::stop(const std::string& server) {
@@ -148,7 +159,7 @@ Status ClusterProcesses::mount(const std::string& path) {
     remove_stale(path);  // one that was killed because it was not ready in time
     return mark.error();
   }
-  TRY(files_.write_all(folder_.process(name), mark->text() + path));
+  TRY(note(name, *mark, path));
   struct statfs found {};
   if (statfs(path.c_str(), &found) != 0) {
     return Error(errc_of_errno(errno), path + " was mounted and does not answer: " + strerrordesc_np(errno) + "; see " + folder_.log(name));

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <iterator>
+#include <sstream>
 
 #include "cli/tls_files.h"
 #include "vault/fields.h"
@@ -99,9 +100,11 @@ Result<ClusterFile> Context::cluster() {
 }
 
 Result<std::string> Context::token_text(const std::string& given) {
-  if (given == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
-  if (given.starts_with('@')) return files_.read_all(given.substr(1), 64 << 10);
-  return given;
+  std::string text = given;
+  if (given == "-") text.assign(std::istreambuf_iterator<char>(std::cin), {});
+  if (given.starts_with('@')) text = TRY(files_.read_all(given.substr(1), 64 << 10));
+  text.erase(text.find_last_not_of(" \n") + 1);
+  return text;
 }
 
 Result<std::unique_ptr<Transport>> Context::transport_as_host(const ClusterFolder& folder) {
@@ -121,8 +124,10 @@ int Context::finish(const std::string& command, const Status& status) {
   if (status) return kDone;
   const Error& error = status.error();
   std::cout.flush();
-  // Part of it may be a server's: nothing in it moves the cursor.
-  const std::string why = error.message.empty() ? std::string(name_of(error.code)) : vault::plain_text(error.message, kMaxMessageBytes);
+  // Part of it may be a server's: nothing in it moves the cursor, and a line more is indented.
+  std::string why;
+  std::istringstream lines(error.message.empty() ? std::string(name_of(error.code)) : error.message);
+  for (std::string line; std::getline(lines, line);) why += (why.empty() ? "" : "\n  ") + vault::plain_text(line, kMaxMessageBytes);
   std::cerr << "conclave " << command << ": " << why << "\n";
   return kFailed;
 }

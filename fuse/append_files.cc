@@ -11,8 +11,6 @@ namespace {
 constexpr int kAttempts = 4;        // a seal or a failover moves the tail once or twice
 constexpr int kPlacesAtOnce = 256;  // D's limit
 
-bool writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
-
 // Records that were answered and not committed.
 Error restarted() { return {Errc::kIo, "a file server restarted since the last records were appended"}; }
 

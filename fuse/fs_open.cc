@@ -13,8 +13,6 @@ namespace {
 constexpr std::uint32_t kPageEntries = 1000;     // of a listing: D's largest
 constexpr std::uint64_t kFirstCookie = 16;       // D's entries begin here; 1 and 2 are . and ..
 
-bool writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
-
 }  // namespace
 
 // --- Files -------------------------------------------------------------------------------------------------------
@@ -68,6 +66,8 @@ Result<CreateAnswer> Fs::create(const Caller& caller, InodeId parent_number, con
   if (StatusFiles::owns(parent_number)) return Errc::kNotPermitted;
   if (parent_number == kRootInode && node.name == StatusFiles::kFolder) return Errc::kExists;
   const InodePtr parent = TRY(known(parent_number));
+  const FileClass& kind = class_of(*parent);
+  if (kind.check_create && writes(flags)) TRY(kind.check_create(caller));
   const bool made_before = made != nullptr;
   Made found{made, false, {}};
   if (!made_before) found = TRY(make_at_dir(caller, parent, node, (flags & O_EXCL) != 0));

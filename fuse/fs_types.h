@@ -1,6 +1,8 @@
 // What operations of the file system take and give, in words that know no kernel.
 #pragma once
 
+#include <fcntl.h>
+
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -21,6 +23,9 @@ struct Caller {
   std::uint32_t gid = 0;
   std::uint32_t pid = 0;
 };
+
+// Of open(2)'s flags.
+inline bool writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
 
 inline dir::v1::Caller wire_of(const Caller& caller) {
   dir::v1::Caller out;

@@ -4,9 +4,13 @@
 
 namespace conclave::fuse_fs {
 
-Result<OpenDraftPtr> SecretAuthor::open(const Caller& caller, const InodePtr& inode, bool truncated) {
+Status SecretAuthor::check_author(const Caller& caller) {
   const LoginPtr login = TRY(logins_.find(caller.uid, clock_.wall()));
-  TRY(vault_.check_login(login->cert, vault::kAuthor));
+  return vault_.check_login(login->cert, vault::kAuthor);
+}
+
+Result<OpenDraftPtr> SecretAuthor::open(const Caller& caller, const InodePtr& inode, bool truncated) {
+  TRY(check_author(caller));
   TRY(places_.of(inode->id));
   const std::lock_guard lock(mutex_);
   std::erase_if(drafts_, [](const auto& entry) { return entry.second.expired(); });

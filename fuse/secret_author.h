@@ -27,6 +27,8 @@ class SecretAuthor {
   SecretAuthor(Fs& fs, SecretVault& vault, const SecretPlaces& places, LoginTable& logins, Clock& clock, Waiter& waiter)
       : fs_(fs), vault_(vault), places_(places), logins_(logins), clock_(clock), waiter_(waiter) {}
 
+  // Login and role: kNoKey, kKeyExpired, kAccess.
+  Status check_author(const Caller& caller);
   // Checked here, so that only a crash can fail the close: login and role (kNoKey, kKeyExpired, kAccess), a policy
   // (kAccess), the vault (kUnavailable). `truncated`: O_TRUNC, or the inode has no version.
   Result<OpenDraftPtr> open(const Caller& caller, const InodePtr& inode, bool truncated);

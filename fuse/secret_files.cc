@@ -34,8 +34,6 @@ SessionId session_of(const Fs& fs) {
   return session ? session->id() : SessionId{};
 }
 
-bool writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
-
 Error verdict(Errc code) {
   return {code, code == Errc::kTimedOut ? "nobody decided the request in time" : "the request was denied"};
 }
@@ -61,6 +59,10 @@ FileClass SecretFiles::row() {
   FileClass row;
   row.attributes = [this](const Caller& caller, const InodePtr& inode) { return attributes(caller, inode); };
   row.open = [this](const Caller& caller, OpenFile& file) { return open(caller, file); };
+  row.check_create = [this](const Caller& caller) -> Status {
+    TRY(check_guard());
+    return parts_.author.check_author(caller);
+  };
   row.unopened = [this](OpenFile& file) { release(file, false); };
   row.read = [this](const Caller& caller, OpenFile& file, const ReadRequest& request) { return read(caller, file, request); };
   row.write = [this](const Caller&, OpenFile& file, const WriteRequest& request) -> Result<std::size_t> {
@@ -104,9 +106,14 @@ Result<AttrAnswer> SecretFiles::attributes(const Caller& caller, const InodePtr&
   return out;
 }
 
-Result<OpenAnswer> SecretFiles::open(const Caller& caller, OpenFile& file) {
+Status SecretFiles::check_guard() const {
   if (guard_ == Guard::kUntested) return Error(Errc::kPending, "the page-cache guard is being tested", tested_);
   if (guard_ == Guard::kFails) return Error(Errc::kNotSupported, "this kernel keeps pages of secrets: none is served here");
+  return {};
+}
+
+Result<OpenAnswer> SecretFiles::open(const Caller& caller, OpenFile& file) {
+  TRY(check_guard());
   OpenAnswer answer;
   answer.direct_io = true;
   auto own = std::make_shared<OpenSecret>();

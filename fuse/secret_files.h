@@ -58,6 +58,7 @@ class SecretFiles final : public Duty {
   Status file_request(const SecretKey& key, const Caller& caller, SecretOnFile secret, bool explicitly, const std::string& reason);
   Result<GrantPtr> claim(const SecretKey& key, const InodePtr& inode, const FiledRequest& request);
   Result<ReadAnswer> read(const Caller& caller, OpenFile& file, const ReadRequest& request);
+  [[nodiscard]] Status check_guard() const;
   Result<unsigned> poll(const Caller& caller, OpenFile& file, const PollRequest& request);
   Status flush(OpenFile& file);
   void release(OpenFile& file, bool taken);

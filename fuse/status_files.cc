@@ -128,9 +128,8 @@ Result<OpenAnswer> StatusFiles::open(const Caller& caller, InodeId inode, OpenFi
   OpenAnswer out;
   out.direct_io = true;
   out.no_flush = true;
-  const bool writes = (file.flags & O_ACCMODE) != O_RDONLY;
-  if (found->sink) return writes ? Result<OpenAnswer>(out) : Error(Errc::kAccess, "this file takes messages");
-  if (writes) return Error(Errc::kAccess, "this file is read");
+  if (found->sink) return writes(file.flags) ? Result<OpenAnswer>(out) : Error(Errc::kAccess, "this file takes messages");
+  if (writes(file.flags)) return Error(Errc::kAccess, "this file is read");
   auto rendered = std::make_shared<Rendered>();
   const Node* const tree = node(found->tree);
   if (tree != nullptr && tree->source.render_one) {
