@@ -4,7 +4,6 @@ namespace conclave {
 
 std::string client_of(const Peer& peer) { return std::string(name_of(peer.role)) + " " + peer.name; }
 
-// With mutex_.
 bool ClientShares::take(const std::string& client, std::size_t Use::*what, std::size_t amount, std::size_t most) {
   const auto found = clients_.find(client);
   const std::size_t used = found == clients_.end() ? 0 : found->second.*what;
@@ -13,7 +12,6 @@ bool ClientShares::take(const std::string& client, std::size_t Use::*what, std::
   return true;
 }
 
-// With mutex_.
 void ClientShares::give(const std::string& client, std::size_t Use::*what, std::size_t amount) {
   const auto found = clients_.find(client);
   if (amount == 0 || found == clients_.end()) return;

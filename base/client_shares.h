@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/certificate.h"
+#include "base/guarded.h"
 #include "base/limits.h"
 
 namespace conclave {
@@ -36,13 +37,13 @@ class ClientShares {
     std::size_t connections = 0, streams = 0, body_bytes = 0;
     [[nodiscard]] bool none() const { return connections == 0 && streams == 0 && body_bytes == 0; }
   };
-  bool take(const std::string& client, std::size_t Use::*what, std::size_t amount, std::size_t most);
-  void give(const std::string& client, std::size_t Use::*what, std::size_t amount);
+  bool take(const std::string& client, std::size_t Use::*what, std::size_t amount, std::size_t most) REQUIRES(mutex_);
+  void give(const std::string& client, std::size_t Use::*what, std::size_t amount) REQUIRES(mutex_);
 
   const Limits limits_{};
   std::mutex mutex_;
-  std::map<std::string, Use> clients_;   // guarded by mutex_, as the next
-  std::size_t all_body_bytes_ = 0;
+  std::map<std::string, Use> clients_ GUARDED_BY(mutex_);
+  std::size_t all_body_bytes_ GUARDED_BY(mutex_) = 0;
 };
 
 std::string client_of(const Peer& peer);   // "host desk"

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/guarded.h"
 #include "base/ids.h"
 #include "base/limits.h"
 #include "base/transport.h"
@@ -47,8 +48,8 @@ class SlotPool {
   std::uint32_t generation_;
   Waiter& waiter_;
   std::mutex mutex_;
-  std::vector<std::uint64_t> next_;    // by slot; guarded by mutex_
-  std::vector<std::uint32_t> free_;    // guarded by mutex_
+  std::vector<std::uint64_t> next_ GUARDED_BY(mutex_);  // by slot
+  std::vector<std::uint32_t> free_ GUARDED_BY(mutex_);
 };
 
 struct CallOptions {

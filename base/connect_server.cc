@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/connection.h"
+#include "base/guarded.h"
 #include "base/limits.h"
 
 namespace conclave {
@@ -73,9 +74,9 @@ struct ConnectServer::Inside {
   std::atomic<MonoTime> stop_by{kNever};
   std::atomic<bool> accept_again{false};    // no descriptor was left: the sweep tries again
   std::mutex mutex;
-  ReadyLoop::Id next_id = kFirstConnection;                                  // guarded by mutex
-  std::unordered_map<ReadyLoop::Id, std::shared_ptr<Connection>> connections;  // guarded by mutex, as the next
-  std::set<ReadyLoop::Id> strangers;        // by age; some have become known since
+  ReadyLoop::Id next_id GUARDED_BY(mutex) = kFirstConnection;
+  std::unordered_map<ReadyLoop::Id, std::shared_ptr<Connection>> connections GUARDED_BY(mutex);
+  std::set<ReadyLoop::Id> strangers GUARDED_BY(mutex);  // by age; some have become known since
 
   void begin() {
     CHECK(timer.number() >= 0);
@@ -85,7 +86,7 @@ struct ConnectServer::Inside {
   void ready(ReadyLoop::Id id);
   void accept();
   void admit(Descriptor socket);
-  void make_room_for_a_stranger();
+  void make_room_for_a_stranger() REQUIRES(mutex);
   void proceed(ReadyLoop::Id id);
   void sweep();
   void sweep_in(Duration time);
@@ -125,10 +126,10 @@ void ConnectServer::Inside::admit(Descriptor socket) {
   parts.loop.wait(number, id, ReadyLoop::kToRead);
 }
 
-// With mutex. Who does say who they are does so within a round trip: of too many who do not, the oldest goes.
+// Who does say who they are does so within a round trip: of too many who do not, the oldest goes.
 void ConnectServer::Inside::make_room_for_a_stranger() {
   if (strangers.size() < kMaxStrangers) return;
-  std::erase_if(strangers, [&](ReadyLoop::Id id) {
+  std::erase_if(strangers, [&](ReadyLoop::Id id) REQUIRES(mutex) {
     const auto found = connections.find(id);
     return found == connections.end() || !found->second->is_stranger();
   });

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/client_shares.h"
+#include "base/guarded.h"
 #include "base/log.h"
 #include "base/ready_loop.h"
 #include "base/request_reader.h"
@@ -75,7 +76,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   bool begin_stream(const HttpRequest& request);
   bool continue_stream();
-  void flush();  // with mutex_
+  void flush() REQUIRES(mutex_);
 
   ServerParts& parts_;
   const ReadyLoop::Id id_;
@@ -96,14 +97,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string head_, body_;             // of the reply being written
   std::string_view unwritten_;          // in head_, then in body_
 
-  // Event streams. Guarded by mutex_, as is tls_ then.
+  // Event streams. The mutex guards tls_ too then.
   std::mutex mutex_;
-  std::string outbox_;                  // HTTP chunks to be written
-  std::size_t outbox_written_ = 0;
-  bool open_ = false;
-  bool waits_to_write_ = false;
-  std::optional<Status> end_;           // why the stream ends
-  MonoTime last_sent_{};
+  std::string outbox_ GUARDED_BY(mutex_);              // HTTP chunks to be written
+  std::size_t outbox_written_ GUARDED_BY(mutex_) = 0;
+  bool open_ GUARDED_BY(mutex_) = false;
+  bool waits_to_write_ GUARDED_BY(mutex_) = false;
+  std::optional<Status> end_ GUARDED_BY(mutex_);       // why the stream ends
+  MonoTime last_sent_ GUARDED_BY(mutex_){};
 };
 
 }  // namespace conclave

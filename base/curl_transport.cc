@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "base/connect_wire.h"
+#include "base/guarded.h"
 #include "base/limits.h"
 
 namespace conclave {
@@ -255,8 +256,8 @@ List set_request(Handle& handle, const Endpoint& to, const HttpRequest& request,
 struct CurlTransport::Inside {
   Clock& clock;
   std::mutex mutex;
-  std::shared_ptr<const Identity> identity;                          // guarded by mutex
-  std::map<Endpoint, std::deque<std::unique_ptr<Handle>>> idle;      // guarded by mutex; the newest at the back
+  std::shared_ptr<const Identity> identity GUARDED_BY(mutex);
+  std::map<Endpoint, std::deque<std::unique_ptr<Handle>>> idle GUARDED_BY(mutex);  // the newest at the back
 
   std::unique_ptr<Handle> take(const Endpoint& to) {
     std::shared_ptr<const Identity> with;

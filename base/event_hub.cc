@@ -19,7 +19,7 @@ struct EventHub::Channel {
 };
 
 Result<std::uint64_t> EventHub::publish(SessionId session, std::string event) {
-  std::unique_lock lock(mutex_);
+  UniqueLock lock(mutex_);
   auto& place = channels_[session];
   if (!place) place = std::make_shared<Channel>();
   const auto channel = place;
@@ -32,7 +32,7 @@ Result<std::uint64_t> EventHub::publish(SessionId session, std::string event) {
 
 Status EventHub::attach(SessionId session, std::uint64_t after, Sink sink) {
   auto next = std::make_shared<const Sink>(std::move(sink));
-  std::unique_lock lock(mutex_);
+  UniqueLock lock(mutex_);
   auto& place = channels_[session];
   if (!place) place = std::make_shared<Channel>();
   const auto channel = place;

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string>
 
+#include "base/guarded.h"
 #include "base/ids.h"
 #include "base/result.h"
 
@@ -38,7 +39,7 @@ class EventHub {
   void deliver(Channel& channel, std::unique_lock<std::mutex>& lock);
 
   mutable std::mutex mutex_;
-  std::map<SessionId, std::shared_ptr<Channel>> channels_;  // guarded by mutex_, with what they hold
+  std::map<SessionId, std::shared_ptr<Channel>> channels_ GUARDED_BY(mutex_);  // with what they hold
 };
 
 }  // namespace conclave

@@ -3,6 +3,7 @@
 // One process owns a database (a lock file beside it says so); its connections share their locks in memory.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -56,9 +57,7 @@ class Statement {
  private:
   friend class Database;
   void bind_one(int position, std::int64_t value);
-  void bind_one(int position, std::uint64_t value) { bind_one(position, static_cast<std::int64_t>(value)); }
-  void bind_one(int position, int value) { bind_one(position, static_cast<std::int64_t>(value)); }
-  void bind_one(int position, std::uint32_t value) { bind_one(position, static_cast<std::int64_t>(value)); }
+  void bind_one(int position, std::integral auto value) { bind_one(position, static_cast<std::int64_t>(value)); }
   void bind_one(int position, std::string_view value);
   void bind_one(int position, const std::string& value) { bind_one(position, std::string_view(value)); }
   void bind_one(int position, const char* value) { bind_one(position, std::string_view(value)); }

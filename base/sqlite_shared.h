@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/guarded.h"
 
 namespace conclave {
 
@@ -60,16 +61,15 @@ class SqliteShared {
 
   const std::unique_ptr<File> process_lock_;
   mutable std::mutex mutex_;
-  // Guarded by mutex_ from here.
-  unsigned readers_ = 0;  // connections at kSharedLock or above
-  const void* reserved_by_ = nullptr;
-  const void* pending_by_ = nullptr;
-  const void* exclusive_by_ = nullptr;
-  std::vector<std::unique_ptr<std::uint64_t[]>> regions_;
-  std::array<ShmLock, kShmLocks> shm_locks_;
-  std::unordered_map<std::uint64_t, std::uint32_t> wal_pages_;
-  bool sync_failed_ = false;
-  std::optional<Error> failure_;
+  unsigned readers_ GUARDED_BY(mutex_) = 0;  // connections at kSharedLock or above
+  const void* reserved_by_ GUARDED_BY(mutex_) = nullptr;
+  const void* pending_by_ GUARDED_BY(mutex_) = nullptr;
+  const void* exclusive_by_ GUARDED_BY(mutex_) = nullptr;
+  std::vector<std::unique_ptr<std::uint64_t[]>> regions_ GUARDED_BY(mutex_);
+  std::array<ShmLock, kShmLocks> shm_locks_ GUARDED_BY(mutex_);
+  std::unordered_map<std::uint64_t, std::uint32_t> wal_pages_ GUARDED_BY(mutex_);
+  bool sync_failed_ GUARDED_BY(mutex_) = false;
+  std::optional<Error> failure_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave

@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/guarded.h"
 #include "base/random.h"
 #include "base/sqlite.h"
 #include "base/sqlite_page.h"
@@ -40,7 +41,7 @@ struct SqliteVfs::Inside {
   sqlite3_vfs vfs{};
   Files& files;
   std::mutex mutex;
-  std::map<std::string, Taken> taken;  // by path; guarded by mutex
+  std::map<std::string, Taken> taken GUARDED_BY(mutex);  // by path
 };
 
 namespace {

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/waiter.h"
 
 namespace conclave {
@@ -49,7 +50,7 @@ class Turn {
 
   Waiter& waiter_;
   std::mutex mutex_;
-  bool taken_ = false;  // guarded by mutex_
+  bool taken_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace conclave

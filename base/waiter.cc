@@ -17,7 +17,7 @@ Waiter::Seen SystemWaiter::observe(const void* key) {
 
 void SystemWaiter::wait(const void* key, Seen seen, MonoTime deadline) {
   Bucket& bucket = bucket_of(key);
-  std::unique_lock lock(bucket.mutex);
+  UniqueLock lock(bucket.mutex);
   if (bucket.wakes != seen) return;
   ++bucket.waiting;
   if (deadline == kNever) {

@@ -13,6 +13,7 @@
 #include <mutex>
 
 #include "base/clock.h"
+#include "base/guarded.h"
 
 namespace conclave {
 
@@ -38,8 +39,8 @@ class SystemWaiter final : public Waiter {
   struct Bucket {
     std::mutex mutex;
     std::condition_variable changed;
-    Seen wakes = 0;        // guarded by mutex
-    unsigned waiting = 0;  // guarded by mutex
+    Seen wakes GUARDED_BY(mutex) = 0;
+    unsigned waiting GUARDED_BY(mutex) = 0;
   };
   Bucket& bucket_of(const void* key);
   std::array<Bucket, 64> buckets_;

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "base/guarded.h"
 #include "base/waiter.h"
 
 namespace conclave::dir {
@@ -38,8 +39,8 @@ class CommitQueue {
   Waiter& waiter_;
   const CommitGroup commit_;
   std::mutex mutex_;
-  std::deque<std::shared_ptr<Item>> waiting_;           // guarded by mutex_, as is
-  bool led_ = false;                    // somebody commits
+  std::deque<std::shared_ptr<Item>> waiting_ GUARDED_BY(mutex_);
+  bool led_ GUARDED_BY(mutex_) = false;                           // somebody commits
 };
 
 }  // namespace conclave::dir

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "base/connect_client.h"
+#include "base/guarded.h"
 #include "conclave/dir/v1/dir.pb.h"
 
 namespace conclave::dir {
@@ -74,7 +75,7 @@ class DirClient {
   ConnectClient client_;
   std::unique_ptr<SlotPool> slots_;   // null without a session
   mutable std::mutex mutex_;
-  std::string pass_;                  // guarded by mutex_
+  std::string pass_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::dir

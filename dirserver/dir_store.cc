@@ -131,7 +131,7 @@ Result<std::unique_ptr<DirStore>> DirStore::open(const SqliteVfs& vfs, const std
     auto reader = std::make_unique<Reader>();
     reader->database = TRY(Database::open(vfs, path, Database::Access::kReadOnly));
     reader->view = TRY(View::over(*reader->database, store->change_->change_floor()));
-    store->readers_.push_back(std::move(reader));
+    store->give_back(std::move(reader));
   }
   return store;
 }

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/guarded.h"
 #include "base/log.h"
 #include "base/waiter.h"
 #include "dirserver/commit_queue.h"
@@ -97,8 +98,8 @@ class DirStore {
   std::atomic<bool> failing_{false};               // a failure of the machine was logged, and no commit succeeded since
   std::atomic<std::uint64_t> synced_commit_{0};
   mutable std::mutex mutex_;
-  Figures figures_;                                // guarded by mutex_, as is
-  std::vector<std::unique_ptr<Reader>> readers_;   // those that are free
+  Figures figures_ GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Reader>> readers_ GUARDED_BY(mutex_);  // those that are free
 };
 
 struct DirStore::Reader {

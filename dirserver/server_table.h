@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/guarded.h"
 #include "dirserver/dir_rows.h"
 
 namespace conclave::dir {
@@ -47,8 +48,8 @@ class ServerTable {
   static bool is_up(const Server& server, MonoTime now);
 
   mutable std::mutex mutex_;
-  std::map<ServerId, Server> servers_;   // guarded by mutex_, as is
-  std::uint64_t dice_;
+  std::map<ServerId, Server> servers_ GUARDED_BY(mutex_);
+  std::uint64_t dice_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::dir

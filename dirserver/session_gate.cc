@@ -66,7 +66,7 @@ Result<SessionGate::News> SessionGate::take(const lock::v1::SyncResponse& sync, 
     it = ended ? seen_.erase(it) : std::next(it);
   }
   // Passes of older epochs are refused by their MAC.
-  std::erase_if(ended_, [&](const auto& one) { return one.second < forget_ended_before_; });
+  std::erase_if(ended_, [&](const auto& one) REQUIRES(mutex_) { return one.second < forget_ended_before_; });
   return news;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/certificate.h"
 #include "base/clock.h"
+#include "base/guarded.h"
 #include "base/token.h"
 #include "conclave/lock/v1/lock.pb.h"
 #include "dirserver/permissions.h"
@@ -58,13 +59,12 @@ class SessionGate {
 
   const ClusterId cluster_;
   mutable std::mutex mutex_;
-  // Guarded by mutex_ from here.
-  std::shared_ptr<const EpochKeys> keys_;
-  std::map<SessionId, MonoTime> seen_;     // last admitted here
-  std::map<SessionId, std::uint32_t> ended_;  // while their passes could still be shown: the epoch then
-  std::uint32_t forget_ended_before_ = 0;
-  std::map<SessionId, std::uint64_t> fenced_;
-  std::uint64_t newest_fence_ = 0;
+  std::shared_ptr<const EpochKeys> keys_ GUARDED_BY(mutex_);
+  std::map<SessionId, MonoTime> seen_ GUARDED_BY(mutex_);         // last admitted here
+  std::map<SessionId, std::uint32_t> ended_ GUARDED_BY(mutex_);   // while their passes could still be shown: the epoch then
+  std::uint32_t forget_ended_before_ GUARDED_BY(mutex_) = 0;
+  std::map<SessionId, std::uint64_t> fenced_ GUARDED_BY(mutex_);
+  std::uint64_t newest_fence_ GUARDED_BY(mutex_) = 0;
 };
 
 // The caller that a host names, or the user that the certificate is. kInvalid: too many groups.

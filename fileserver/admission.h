@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 
+#include "base/guarded.h"
 #include "base/router.h"
 #include "fileserver/floor_table.h"
 #include "fileserver/membership.h"
@@ -37,7 +38,7 @@ class Admission {
  private:
   Membership& membership_;
   std::mutex mutex_;
-  FloorTable floors_;   // guarded by mutex_
+  FloorTable floors_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::file

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/guarded.h"
 #include "base/random.h"
 #include "base/waiter.h"
 
@@ -48,8 +49,9 @@ class ChunkJournal {
   static Result<std::unique_ptr<ChunkJournal>> open(Files& files, Waiter& waiter, Random& random, std::string folder,
                                                     Options options);
 
-  // Gives every record since the last checkpoint to `take`, in order; then the journal can be appended to. Once.
-  Status replay(const std::function<Status(const Record&)>& take);
+  // Gives every record since the last checkpoint to `take`, in order; then the journal can be appended to. Once, and
+  // before anybody else has the journal.
+  Status replay(const std::function<Status(const Record&)>& take) NO_ANALYSIS;
 
   // Where replay began: everything before is durable elsewhere.
   [[nodiscard]] Lsn replayed_from() const { return replayed_from_; }
@@ -79,33 +81,33 @@ class ChunkJournal {
     std::uint64_t used = 0;
   };
   ChunkJournal(Files& files, Waiter& waiter, Random& random, std::string folder, Options options);
-  Status find_segments();
+  Status find_segments() NO_ANALYSIS;                   // while nobody else has the journal, as the next, but for
+                                                        // make_segment
   Result<Segment> make_segment(std::uint64_t number);
-  Result<Lsn> last_checkpoint();
+  Result<Lsn> last_checkpoint() NO_ANALYSIS;
   Status replay_segment(Segment& segment, Lsn from, std::optional<std::uint64_t>& run,
-                        const std::function<Status(const Record&)>& take);
-  void free_first();
+                        const std::function<Status(const Record&)>& take) NO_ANALYSIS;
+  void free_first() REQUIRES(mutex_);
   Status begin_segment(Segment& segment, Lsn first);
-  [[nodiscard]] std::uint64_t room_bytes() const;
+  [[nodiscard]] std::uint64_t room_bytes() const REQUIRES(mutex_);
 
   Files& files_;
   Waiter& waiter_;
   const std::string folder_;
   const Options options_;
   const std::uint64_t run_;
+  Lsn replayed_from_ = 1;              // set by replay()
 
   mutable std::mutex mutex_;
-  // Guarded by mutex_ from here.
-  std::deque<Segment> live_;           // the last one is written to
-  std::deque<Segment> free_;
-  std::vector<std::shared_ptr<File>> unsynced_;   // full segments, not synced since
-  Bytes record_;
-  Lsn next_ = 1;
-  Lsn synced_ = 1;
-  bool syncing_ = false;
-  bool failed_ = false;
-  bool replayed_ = false;
-  Lsn replayed_from_ = 1;
+  std::deque<Segment> live_ GUARDED_BY(mutex_);                     // the last one is written to
+  std::deque<Segment> free_ GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<File>> unsynced_ GUARDED_BY(mutex_);  // full segments, not synced since
+  Bytes record_ GUARDED_BY(mutex_);
+  Lsn next_ GUARDED_BY(mutex_) = 1;
+  Lsn synced_ GUARDED_BY(mutex_) = 1;
+  bool syncing_ GUARDED_BY(mutex_) = false;
+  bool failed_ GUARDED_BY(mutex_) = false;
+  bool replayed_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace conclave::file

@@ -79,7 +79,7 @@ ChunkStore::ChunkPtr ChunkStore::cached(ChunkId id) {
   return chunks_.emplace(id, Cached{std::make_shared<Chunk>(id), used_.begin()}).first->second.chunk;
 }
 
-// With mutex_ held. Chunks with changes in the journal, or in somebody's hands, stay.
+// Chunks with changes in the journal, or in somebody's hands, stay.
 void ChunkStore::evict() {
   auto at = used_.end();
   for (int looks = 0; looks < kEvictLooks && at != used_.begin(); ++looks) {

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/guarded.h"
 #include "base/log.h"
 #include "fileserver/chunk.h"
 #include "fileserver/turns.h"
@@ -115,7 +116,7 @@ class ChunkStore {
 
   Result<ChunkPtr> find(ChunkId id);
   ChunkPtr cached(ChunkId id);
-  void evict();
+  void evict() REQUIRES(mutex_);
   Status make_room();
   Status check_space(const Chunk& chunk, const OpRecord& record);
   Result<std::optional<Applied>> judge(const Chunk& chunk, ChunkOp& op, ByteView body) const;
@@ -157,12 +158,11 @@ class ChunkStore {
   std::unordered_map<ChunkId, SectorSet> direct_;    // during recovery: these are
 
   std::mutex mutex_;
-  // Guarded by mutex_ from here.
-  std::unordered_map<ChunkId, Cached> chunks_;
-  std::list<ChunkId> used_;                          // the latest first
-  std::set<ChunkId> changed_;                        // with first_lsn != 0
-  std::size_t cached_bytes_ = 0;
-  MonoTime last_checkpoint_{};
+  std::unordered_map<ChunkId, Cached> chunks_ GUARDED_BY(mutex_);
+  std::list<ChunkId> used_ GUARDED_BY(mutex_);                     // the latest first
+  std::set<ChunkId> changed_ GUARDED_BY(mutex_);                   // with first_lsn != 0
+  std::size_t cached_bytes_ GUARDED_BY(mutex_) = 0;
+  MonoTime last_checkpoint_ GUARDED_BY(mutex_){};
 };
 
 }  // namespace conclave::file

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/connect_client.h"
+#include "base/guarded.h"
 #include "conclave/dir/v1/dir.pb.h"
 #include "conclave/file/v1/file.pb.h"
 
@@ -108,7 +109,7 @@ class FileClient {
   Duration patience_ = std::chrono::seconds(30);
   SlotPool slots_;
   mutable std::mutex mutex_;
-  std::map<ServerId, Known> servers_;   // guarded by mutex_
+  std::map<ServerId, Known> servers_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::file

@@ -1,6 +1,7 @@
 // The front port: what clients ask (file.proto). Each handler admits, calls the core, encodes.
 #pragma once
 
+#include "base/guarded.h"
 #include "base/slot_table.h"
 #include "conclave/file/v1/file.pb.h"
 #include "fileserver/admission.h"
@@ -48,7 +49,7 @@ class FileOps {
 
   const Parts parts_;
   std::mutex mutex_;
-  SlotTable slots_;   // guarded by mutex_
+  SlotTable slots_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::file

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/daemon.h"
+#include "base/guarded.h"
 #include "base/limits.h"
 #include "dirserver/dir_client.h"
 #include "fileserver/chunk_store.h"
@@ -80,8 +81,8 @@ class Membership final : public Duty {
   std::vector<std::uint64_t> deleted_;     // for the next heartbeat
 
   mutable std::mutex mutex_;
-  std::shared_ptr<const Standing> standing_;   // guarded by mutex_
-  std::set<ChunkId> bad_;                      // guarded by mutex_
+  std::shared_ptr<const Standing> standing_ GUARDED_BY(mutex_);
+  std::set<ChunkId> bad_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::file

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "base/guarded.h"
 #include "base/waiter.h"
 
 namespace conclave::file {
@@ -33,8 +34,8 @@ class ParallelCalls {
 
   Waiter& waiter_;
   std::mutex mutex_;
-  std::deque<std::shared_ptr<Batch>> batches_;   // with calls that nobody has taken; guarded by mutex_
-  bool stopped_ = false;                         // guarded by mutex_
+  std::deque<std::shared_ptr<Batch>> batches_ GUARDED_BY(mutex_);  // with calls that nobody has taken
+  bool stopped_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace conclave::file

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <span>
 
+#include "base/guarded.h"
 #include "dirserver/dir_client.h"
 #include "fileserver/membership.h"
 #include "fileserver/parallel_calls.h"
@@ -85,7 +86,7 @@ class Replicator {
   Turns applying_;
   Turns sending_;
   std::mutex mutex_;
-  std::map<ChunkId, Chain> chains_;   // guarded by mutex_
+  std::map<ChunkId, Chain> chains_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::file

@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/waiter.h"
 
 namespace conclave::file {
@@ -39,7 +40,7 @@ class Turns {
 
   Waiter& waiter_;
   std::mutex mutex_;
-  std::unordered_set<std::uint64_t> taken_;   // guarded by mutex_
+  std::unordered_set<std::uint64_t> taken_ GUARDED_BY(mutex_);
   std::array<std::uint64_t, 64> places_{};    // whose addresses are waited at
 };
 

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <vector>
 
+#include "base/guarded.h"
 #include "fuse/fs.h"
 
 namespace conclave::fuse_fs {
@@ -43,7 +44,7 @@ class AppendFiles {
 
   Fs& fs_;
   std::mutex mutex_;
-  std::map<InodeId, Known> known_;            // guarded by mutex_
+  std::map<InodeId, Known> known_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::fuse_fs

@@ -16,6 +16,7 @@
 
 #include "base/connect_client.h"
 #include "base/daemon.h"
+#include "base/guarded.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "fuse/lease_cache.h"
@@ -42,7 +43,7 @@ class OpenedSession {
   const std::string pass_;
   Waiter& waiter_;
   std::mutex mutex_;
-  std::map<std::string, std::unique_ptr<SlotPool>> pools_;  // guarded by mutex_
+  std::map<std::string, std::unique_ptr<SlotPool>> pools_ GUARDED_BY(mutex_);
 };
 
 class ClientSession final : public Duty {
@@ -97,19 +98,18 @@ class ClientSession final : public Duty {
   const Hooks hooks_;
 
   mutable std::mutex mutex_;
-  // Guarded by mutex_ from here.
-  std::shared_ptr<OpenedSession> current_;
-  MonoTime ends_{};                 // of the session lease, as seen here
-  MonoTime next_renewal_{};
-  MonoTime next_tick_{};
-  std::uint64_t events_seen_ = 0;
-  std::uint64_t events_acknowledged_ = 0;
-  std::uint64_t newest_event_ = 0;  // as the last renewal told
-  bool reopen_stream_ = false;
-  bool renewing_ = false;
-  bool replacing_ = false;          // somebody is opening a new session
-  bool suspect_ = false;
-  bool stopping_ = false;
+  std::shared_ptr<OpenedSession> current_ GUARDED_BY(mutex_);
+  MonoTime ends_ GUARDED_BY(mutex_){};                         // of the session lease, as seen here
+  MonoTime next_renewal_ GUARDED_BY(mutex_){};
+  MonoTime next_tick_ GUARDED_BY(mutex_){};
+  std::uint64_t events_seen_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t events_acknowledged_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t newest_event_ GUARDED_BY(mutex_) = 0;          // as the last renewal told
+  bool reopen_stream_ GUARDED_BY(mutex_) = false;
+  bool renewing_ GUARDED_BY(mutex_) = false;
+  bool replacing_ GUARDED_BY(mutex_) = false;                  // somebody is opening a new session
+  bool suspect_ GUARDED_BY(mutex_) = false;
+  bool stopping_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace conclave::fuse_fs

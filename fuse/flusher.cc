@@ -11,7 +11,7 @@ std::int64_t grown(std::size_t before, std::size_t after) {
   return static_cast<std::int64_t>(after) - static_cast<std::int64_t>(before);
 }
 
-Held held_of(const Inode& inode) { return {inode.token, inode.token_since}; }
+Held held_of(const Inode& inode) REQUIRES(inode.mutex) { return {inode.token, inode.token_since}; }
 
 }  // namespace
 
@@ -246,7 +246,7 @@ Status Flusher::landed(const InodePtr& inode, const WriteBuffer::Flying& flight,
   return status;
 }
 
-// With the inode's mutex. Each descriptor reports it once, at its next fsync or close.
+// Each descriptor reports it once, at its next fsync or close.
 void Flusher::lose(Inode& inode, const Error& why) {
   inode.lose(why.code);
   log_.error("written bytes were lost", {{"inode", raw(inode.id)}, {"why", why}});
@@ -272,7 +272,7 @@ void Flusher::discard(const InodePtr& inode, ByteRange range) {
   for (;;) {
     const auto seen = waiter_.observe(inode.get());
     {
-      std::unique_lock lock(inode->mutex);
+      UniqueLock lock(inode->mutex);
       if (!inode->buffer.flying_in(range)) {
         const std::size_t before = inode->buffer.held_bytes();
         inode->buffer.discard(range);
@@ -409,8 +409,7 @@ void Flusher::settle(const InodePtr& inode) {
   {
     const std::lock_guard lock(mutex_);
     const std::lock_guard inner(inode->mutex);
-    const WriteBuffer& buffer = inode->buffer;
-    if (inode->attr_dirty || buffer.holds()) return;
+    if (inode->attr_dirty || inode->buffer.holds()) return;
     inode->touched_at = kNever;
     active_.erase(inode->id);
   }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/daemon.h"
+#include "base/guarded.h"
 #include "base/waiter.h"
 #include "fuse/chunk_io.h"
 #include "fuse/parking.h"
@@ -101,7 +102,7 @@ class Flusher final : public Duty {
   Status send_all(const InodePtr& inode);
   Status make_durable(const InodePtr& inode);
   Status tell_size(const InodePtr& inode, bool durable);
-  void lose(Inode& inode, const Error& why);
+  void lose(Inode& inode, const Error& why) REQUIRES(inode.mutex);
   void add_held(std::int64_t bytes);
   void settle(const InodePtr& inode);
 
@@ -114,12 +115,12 @@ class Flusher final : public Duty {
   Log& log_;
   const Hooks hooks_;
   MonoTime next_tick_{};
-  mutable std::mutex mutex_;                      // before an Inode's
-  std::deque<InodePtr> queue_;                    // guarded by mutex_, as all below
-  std::unordered_map<InodeId, InodePtr> active_;  // with something that D or the disks do not have
-  std::vector<ParkKey> waiting_;                  // writers
-  Counters counters_;
-  bool stopping_ = false;
+  mutable std::mutex mutex_;                                         // before an Inode's
+  std::deque<InodePtr> queue_ GUARDED_BY(mutex_);
+  std::unordered_map<InodeId, InodePtr> active_ GUARDED_BY(mutex_);  // with something that D or the disks do not have
+  std::vector<ParkKey> waiting_ GUARDED_BY(mutex_);                  // writers
+  Counters counters_ GUARDED_BY(mutex_);
+  bool stopping_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace conclave::fuse_fs

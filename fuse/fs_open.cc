@@ -24,7 +24,8 @@ Result<OpenAnswer> Fs::opened(const Caller& caller, const InodePtr& inode, int f
   file->uid = caller.uid;
   file->append = writes(flags) && (flags & O_APPEND) != 0;
   {
-    const std::lock_guard lock(inode->mutex);
+    const std::lock_guard lock(file->mutex);
+    const std::lock_guard inner(inode->mutex);
     file->failures_seen = inode->failures;
     ++inode->opens;  // before the lease could be recalled: D must know that it is open
   }
@@ -172,7 +173,10 @@ Result<OpenAnswer> Fs::open_directory(const Caller& caller, InodeId number) {
 void Fs::release_directory(std::uint64_t handle) {
   const OpenFilePtr file = parts_.opens.remove(handle);
   if (!file || StatusFiles::owns(file->inode->id)) return;
-  if (file->page) forget_page(*file->page);
+  {
+    const std::lock_guard lock(file->mutex);
+    if (file->page) forget_page(*file->page);
+  }
   close_file(file);
 }
 

@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::uint64_t kCopyAtOnce = 8 << 20;   // copy_file_range: then the program may be interrupted
 
-// With the inode's mutex: its bytes changed now.
-void stamp(Inode& inode, WallTime now) {
+// Its bytes changed now.
+void stamp(Inode& inode, WallTime now) REQUIRES(inode.mutex) {
   inode.attr.set_mtime_ns(now.ns);
   inode.attr.set_ctime_ns(std::max(inode.attr.ctime_ns(), now.ns));
   inode.attr_dirty = true;

@@ -21,7 +21,7 @@ void FuseServing::wait(fuse_req_t req, std::function<Status()> run, std::functio
 }
 
 void FuseServing::park(const CallPtr& call, ParkKey key) {
-  std::unique_lock lock(call->mutex);
+  UniqueLock lock(call->mutex);
   if (!call->interrupted) {
     call->handle = parking_.park(key, [this, call] { run_again(call); });
     return;

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/log.h"
 #include "fuse/fuse_channel.h"
 #include "fuse/fuse_convert.h"
@@ -66,10 +67,10 @@ class FuseServing {
     std::uint64_t id = 0;
     std::function<Status()> run;
     std::function<int()> cancelled;
-    std::mutex mutex;           // guards all below
-    std::uint64_t handle = 0;   // in the parking; 0: not there
-    bool interrupted = false;
-    bool answered = false;      // or somebody is about to
+    std::mutex mutex;
+    std::uint64_t handle GUARDED_BY(mutex) = 0;  // in the parking; 0: not there
+    bool interrupted GUARDED_BY(mutex) = false;
+    bool answered GUARDED_BY(mutex) = false;     // or somebody is about to
   };
   using CallPtr = std::shared_ptr<Call>;
 
@@ -85,7 +86,7 @@ class FuseServing {
   void park(const CallPtr& call, ParkKey key);
   void run_again(const CallPtr& call);
   void answer_interrupt(Call& call);
-  void abandon(Call& call);
+  void abandon(Call& call) NO_ANALYSIS;  // it may be called with the call locked or not, and is alone with it
   void forget(std::uint64_t id);
   static void on_interrupt(fuse_req_t req, void* id);
   void reply_error(fuse_req_t req, const Error& error);
@@ -99,8 +100,8 @@ class FuseServing {
   std::atomic<bool> keep_names_{true};
   std::atomic<std::uint64_t> served_{0};
   std::mutex mutex_;
-  std::unordered_map<std::uint64_t, std::weak_ptr<Call>> waiting_;   // guarded by mutex_, as the next
-  std::uint64_t next_id_ = 1;
+  std::unordered_map<std::uint64_t, std::weak_ptr<Call>> waiting_ GUARDED_BY(mutex_);
+  std::uint64_t next_id_ GUARDED_BY(mutex_) = 1;
 };
 
 }  // namespace conclave::fuse_fs

@@ -92,7 +92,7 @@ void InodeTable::suspect(InodeId inode) {
 std::vector<InodeId> InodeTable::sweep() {
   const std::lock_guard lock(mutex_);
   std::vector<InodeId> dropped;
-  std::erase_if(suspects_, [&](InodeId inode) {
+  std::erase_if(suspects_, [&](InodeId inode) REQUIRES(mutex_) {
     const auto at = inodes_.find(inode);
     if (at == inodes_.end()) return true;
     const Fate fate = decide(at);

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/guarded.h"
 #include "base/ids.h"
 #include "conclave/dir/v1/dir.pb.h"
 #include "fuse/write_buffer.h"
@@ -28,57 +29,58 @@ struct Inode {
   explicit Inode(InodeId number) : id(number) {}
   const InodeId id;
 
-  std::mutex mutex;  // guards all below; held across no call
+  std::mutex mutex;  // held across no call
 
-  dir::v1::Attr attr;            // under W with our own size and times
-  std::uint64_t attr_since = 0;  // the lease that attr is valid under; 0: a hint
-  std::string ticket;            // D's, for L
-  std::string target;            // of a symbolic link; it never changes
-  std::uint32_t opens = 0;
-  std::uint64_t lookups = 0;     // as the kernel counts them
+  dir::v1::Attr attr GUARDED_BY(mutex);            // under W with our own size and times
+  std::uint64_t attr_since GUARDED_BY(mutex) = 0;  // the lease that attr is valid under; 0: a hint
+  std::string ticket GUARDED_BY(mutex);            // D's, for L
+  std::string target GUARDED_BY(mutex);            // of a symbolic link; it never changes
+  std::uint32_t opens GUARDED_BY(mutex) = 0;
+  std::uint64_t lookups GUARDED_BY(mutex) = 0;     // as the kernel counts them
 
   // Bytes, under W or R.
-  std::string token;             // sealed, of the newest lease used here, with its numbers
-  std::uint64_t token_seq = 0;
-  std::uint64_t token_since = 0;
-  std::map<std::uint64_t, dir::v1::Layout> layouts;  // by chunk number
-  std::uint64_t layouts_since = 0;
-  WriteBuffer buffer;
-  std::uint64_t size_at_dir = 0;     // what D knows
-  bool attr_dirty = false;           // size or times are newer than D's
-  bool kill_privileges = false;      // set-id bits ended here; D is told with its next commit, and until then not believed
-  bool turn_taken = false;           // see Turn in flusher.h
-  bool queued = false;               // for the flusher
-  MonoTime touched_at = kNever;      // the oldest change here that D does not have
-  MonoTime sent_at = kNever;         // the oldest bytes at F that no commit covers
-  MonoTime retry_at{};               // after a server was away
-  std::uint32_t failures = 0;        // rises when bytes were lost; each descriptor reports it once
-  Errc failure = Errc::kIo;          // what it reports, see lose()
+  std::string token GUARDED_BY(mutex);  // sealed, of the newest lease used here, with its numbers
+  std::uint64_t token_seq GUARDED_BY(mutex) = 0;
+  std::uint64_t token_since GUARDED_BY(mutex) = 0;
+  std::map<std::uint64_t, dir::v1::Layout> layouts GUARDED_BY(mutex);  // by chunk number
+  std::uint64_t layouts_since GUARDED_BY(mutex) = 0;
+  WriteBuffer buffer GUARDED_BY(mutex);
+  std::uint64_t size_at_dir GUARDED_BY(mutex) = 0;                     // what D knows
+  bool attr_dirty GUARDED_BY(mutex) = false;                           // size or times are newer than D's
+  // Set-id bits ended here; D is told with its next commit, and until then not believed.
+  bool kill_privileges GUARDED_BY(mutex) = false;
+  bool turn_taken GUARDED_BY(mutex) = false;                           // see Turn in flusher.h
+  bool queued GUARDED_BY(mutex) = false;                               // for the flusher
+  MonoTime touched_at GUARDED_BY(mutex) = kNever;                      // the oldest change here that D does not have
+  MonoTime sent_at GUARDED_BY(mutex) = kNever;                         // the oldest bytes at F that no commit covers
+  MonoTime retry_at GUARDED_BY(mutex){};                               // after a server was away
+  std::uint32_t failures GUARDED_BY(mutex) = 0;  // rises when bytes were lost; each descriptor reports it once
+  Errc failure GUARDED_BY(mutex) = Errc::kIo;                          // what it reports, see lose()
 
   // What close must drop at L.
-  std::set<std::uint64_t> posix_owners;
-  std::set<std::uint64_t> flock_owners;
+  std::set<std::uint64_t> posix_owners GUARDED_BY(mutex);
+  std::set<std::uint64_t> flock_owners GUARDED_BY(mutex);
 
   // Bytes are lost for `why`. Of a lost session it is kIo: the session is replaced, its bytes are not.
-  void lose(Errc why) {
+  void lose(Errc why) REQUIRES(mutex) {
     ++failures;
     failure = why == Errc::kFenced ? Errc::kIo : why;
   }
 
-  [[nodiscard]] bool is_dir() const;   // of attr.mode, as the next two
-  [[nodiscard]] bool is_regular() const;
-  [[nodiscard]] bool removed() const { return attr.inode() != 0 && attr.nlink() == 0; }
+  [[nodiscard]] bool is_dir() const REQUIRES(mutex);   // of attr.mode, as the next two
+  [[nodiscard]] bool is_regular() const REQUIRES(mutex);
+  [[nodiscard]] bool removed() const REQUIRES(mutex) { return attr.inode() != 0 && attr.nlink() == 0; }
 
   // D's word on the attributes, merged: our own size and times win while attr_dirty, and set-id bits that a write ended
   // here stay ended (kill_privileges); an older answer that was overtaken (change) is ignored. Type and class never
   // change: what class_rule.h let pass stays, whatever D says later.
-  void learn(const dir::v1::Attr& from_dir);
+  void learn(const dir::v1::Attr& from_dir) REQUIRES(mutex);
   // The same, valid under the lease `since` from now on; ignored if such attributes are here already.
-  void learn_under(const dir::v1::Attr& from_dir, std::uint64_t since);
+  void learn_under(const dir::v1::Attr& from_dir, std::uint64_t since) REQUIRES(mutex);
   // Set-id bits that a write or a truncation by `uid` ends: any but the superuser's.
-  [[nodiscard]] bool loses_privileges(std::uint32_t uid) const;
+  [[nodiscard]] bool loses_privileges(std::uint32_t uid) const REQUIRES(mutex);
   // Ends them here, and at D with the commit that the change itself asks for (attr_dirty).
-  void end_privileges(std::uint32_t uid);
+  void end_privileges(std::uint32_t uid) REQUIRES(mutex);
 };
 using InodePtr = std::shared_ptr<Inode>;
 
@@ -140,13 +142,13 @@ class InodeTable {
     std::optional<NameKey> name;
   };
   enum class Fate : std::uint8_t { kDropped, kWanted, kUndecided };
-  Fate decide(std::unordered_map<InodeId, Slot>::iterator at);
+  Fate decide(std::unordered_map<InodeId, Slot>::iterator at) REQUIRES(mutex_);
 
-  mutable std::mutex mutex_;                                // before an Inode's mutex
-  std::unordered_map<InodeId, Slot> inodes_;                // guarded by mutex_
-  std::unordered_map<NameKey, Known, NameHash> names_;      // guarded by mutex_
-  std::vector<InodeId> suspects_;                           // guarded by mutex_: new, forgotten or closed ones
-  std::size_t hand_ = 0;                                    // guarded by mutex_: the bucket of inodes_ where spare() goes on
+  mutable std::mutex mutex_;                                               // before an Inode's mutex
+  std::unordered_map<InodeId, Slot> inodes_ GUARDED_BY(mutex_);
+  std::unordered_map<NameKey, Known, NameHash> names_ GUARDED_BY(mutex_);
+  std::vector<InodeId> suspects_ GUARDED_BY(mutex_);                       // new, forgotten or closed ones
+  std::size_t hand_ GUARDED_BY(mutex_) = 0;                                // the bucket of inodes_ where spare() goes on
 };
 
 // A page of D's listing of a directory: the entries after the cookie `after`.
@@ -168,10 +170,10 @@ struct OpenFile {
   std::uint32_t uid = 0;
   bool append = false;
   std::shared_ptr<void> own;             // a class's own, set when it is opened
-  std::mutex mutex;                      // guards all below; before the Inode's
-  std::uint32_t failures_seen = 0;
-  std::set<std::uint64_t> posix_owners;  // that locked through it
-  std::shared_ptr<ListPage> page;        // directories: where the last listing was
+  std::mutex mutex;                                        // before the Inode's
+  std::uint32_t failures_seen GUARDED_BY(mutex) = 0;
+  std::set<std::uint64_t> posix_owners GUARDED_BY(mutex);  // that locked through it
+  std::shared_ptr<ListPage> page GUARDED_BY(mutex);        // directories: where the last listing was
 };
 using OpenFilePtr = std::shared_ptr<OpenFile>;
 
@@ -185,8 +187,8 @@ class OpenTable {
 
  private:
   mutable std::mutex mutex_;
-  std::uint64_t next_ = 1;
-  std::unordered_map<std::uint64_t, OpenFilePtr> files_;
+  std::uint64_t next_ GUARDED_BY(mutex_) = 1;
+  std::unordered_map<std::uint64_t, OpenFilePtr> files_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::fuse_fs

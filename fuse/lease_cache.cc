@@ -120,7 +120,7 @@ std::optional<Result<LeaseCache::Use>> LeaseCache::ask(InodeId inode, LeaseMode 
   std::int64_t ends_ns = ends_ns_.load();
   lock::v1::AcquireRequest request;
   request.set_session(session_.load());
-  Lock lock(shard.mutex);
+  UniqueLock lock(shard.mutex);
   LeaseEntry& entry = shard.make(inode);
   if (entry.admits(mode)) return use_of(entry);
   if (entry.closed || entry.asked_at_least(mode)) return wait_for(entry);
@@ -288,7 +288,7 @@ void LeaseCache::on_grant(InodeId inode, LeaseMode mode, std::uint64_t seq, std:
 }
 
 // Second chance: goes round the shard's buckets, a few at a time, and releases what was not used since the last round.
-void LeaseCache::make_room(Shard& shard) {
+void LeaseCache::make_room(Shard& shard) REQUIRES(shard.mutex) {
   constexpr int kBuckets = 4;
   if (held_.load() <= kMaxLeasesHeld) return;
   for (int i = 0; i < kBuckets; ++i) {
@@ -312,7 +312,7 @@ void LeaseCache::call_ended(LeaseEntry& entry) {
   }
 }
 
-void LeaseCache::erase_if_idle(Shard& shard, InodeId inode) {
+void LeaseCache::erase_if_idle(Shard& shard, InodeId inode) REQUIRES(shard.mutex) {
   const auto found = shard.entries.find(inode);
   if (found == shard.entries.end() || !found->second.idle()) return;
   shard.erased_seq = std::max(shard.erased_seq, found->second.last_seq);

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/guarded.h"
 #include "base/result.h"
 #include "base/token.h"
 #include "base/waiter.h"
@@ -202,11 +203,10 @@ class LeaseCache {
   std::atomic<std::size_t> held_{0};
 
   mutable std::mutex mutex_;
-  // Guarded by mutex_ from here.
-  std::deque<Job> jobs_;
-  std::deque<Job> releases_;
-  unsigned working_ = 0;                     // workers that carry something out
-  ParkKey session_key_ = 0;                  // who waits for a usable session; 0: nobody
+  std::deque<Job> jobs_ GUARDED_BY(mutex_);
+  std::deque<Job> releases_ GUARDED_BY(mutex_);
+  unsigned working_ GUARDED_BY(mutex_) = 0;      // workers that carry something out
+  ParkKey session_key_ GUARDED_BY(mutex_) = 0;   // who waits for a usable session; 0: nobody
 };
 
 }  // namespace conclave::fuse_fs

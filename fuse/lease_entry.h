@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "base/clock.h"
+#include "base/guarded.h"
 #include "base/token.h"
 #include "fuse/lease_cache.h"
 #include "fuse/parking.h"
@@ -81,15 +82,15 @@ struct LeaseEntry {
 
 struct LeaseCache::Shard {
   mutable std::mutex mutex;
-  std::unordered_map<InodeId, LeaseEntry> entries;  // guarded by mutex, as the next
-  std::uint64_t erased_seq = 0;                     // the highest last_seq of what was erased
-  std::size_t hand = 0;                             // the bucket where make_room goes on
+  std::unordered_map<InodeId, LeaseEntry> entries GUARDED_BY(mutex);
+  std::uint64_t erased_seq GUARDED_BY(mutex) = 0;                     // the highest last_seq of what was erased
+  std::size_t hand GUARDED_BY(mutex) = 0;                             // the bucket where make_room goes on
 
-  LeaseEntry* find(InodeId inode) {
+  LeaseEntry* find(InodeId inode) REQUIRES(mutex) {
     const auto found = entries.find(inode);
     return found == entries.end() ? nullptr : &found->second;
   }
-  LeaseEntry& make(InodeId inode) { return entries.try_emplace(inode, inode, erased_seq).first->second; }
+  LeaseEntry& make(InodeId inode) REQUIRES(mutex) { return entries.try_emplace(inode, inode, erased_seq).first->second; }
 };
 
 }  // namespace conclave::fuse_fs

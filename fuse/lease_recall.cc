@@ -129,7 +129,7 @@ void LeaseCache::start_recall(LeaseEntry& entry, LeaseMode keep) {
 
 void LeaseCache::carry_out_recall(InodeId inode) {
   Shard& shard = shard_of(inode);
-  Lock lock(shard.mutex);
+  UniqueLock lock(shard.mutex);
   LeaseEntry& entry = *shard.find(inode);
   // An operation that waited for this lease comes first, or two mounts would pass it to and fro and get nothing done.
   await(entry, lock, entry.owed_until, [&] { return entry.owed_until == MonoTime{}; });
@@ -277,7 +277,7 @@ void LeaseCache::release(const std::vector<InodeId>& inodes) {
   std::vector<GiveBack> returns;
   for (const InodeId inode : inodes) {
     Shard& shard = shard_of(inode);
-    Lock lock(shard.mutex);
+    UniqueLock lock(shard.mutex);
     LeaseEntry& entry = *shard.find(inode);
     const std::uint64_t seq = entry.recall_seq;
     if (!entry.wanted_here && close(entry, seq, LeaseMode::kNone, lock)) {
@@ -373,7 +373,7 @@ Status LeaseCache::return_all() {
   std::vector<GiveBack> returns;
   for (const InodeId inode : inodes) {
     Shard& shard = shard_of(inode);
-    Lock lock(shard.mutex);
+    UniqueLock lock(shard.mutex);
     LeaseEntry* const entry = shard.find(inode);
     if (entry == nullptr || !begin_return(*entry, lock)) continue;
     const std::uint64_t seq = entry->recall_seq;

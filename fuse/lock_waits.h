@@ -7,6 +7,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "base/guarded.h"
 #include "base/result.h"
 #include "fuse/parking.h"
 
@@ -39,8 +40,8 @@ class LockWaits {
   };
   Parking& parking_;
   std::mutex mutex_;
-  std::uint64_t next_ = 1;                              // guarded by mutex_, as below
-  std::unordered_map<std::uint64_t, Waiting> waiting_;
+  std::uint64_t next_ GUARDED_BY(mutex_) = 1;
+  std::unordered_map<std::uint64_t, Waiting> waiting_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::fuse_fs

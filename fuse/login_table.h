@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 
+#include "base/guarded.h"
 #include "vault/identity.h"
 
 namespace conclave::fuse_fs {
@@ -23,7 +24,7 @@ class LoginTable {
 
  private:
   mutable std::mutex mutex_;
-  std::map<std::uint32_t, LoginPtr> logins_;  // guarded by mutex_
+  std::map<std::uint32_t, LoginPtr> logins_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::fuse_fs

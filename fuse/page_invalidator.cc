@@ -51,7 +51,7 @@ void PageInvalidator::end_wait(InodeId inode, const std::vector<std::uint64_t>& 
 // Cuts the file where runs of held pages begin and end.
 std::shared_ptr<PageInvalidator::Task> PageInvalidator::start(InodeId inode) {
   auto task = std::make_shared<Task>();
-  const auto add = [&](std::uint64_t first, std::uint64_t count, bool held) {
+  const auto add = [&](std::uint64_t first, std::uint64_t count, bool held) REQUIRES(mutex_) {
     parts_.push_back({task, inode, first, count, held});
     ++(held ? task->held_left : task->free_left);
     if (held) ++task->held_to_begin;

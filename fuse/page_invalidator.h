@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/guarded.h"
 #include "base/ids.h"
 #include "base/waiter.h"
 
@@ -81,9 +82,9 @@ class PageInvalidator {
   Clock& clock_;
   Waiter& waiter_;
   std::mutex mutex_;
-  std::map<InodeId, Pages> pages_;   // guarded by mutex_, as the rest
-  std::deque<Part> parts_;
-  bool stopping_ = false;
+  std::map<InodeId, Pages> pages_ GUARDED_BY(mutex_);
+  std::deque<Part> parts_ GUARDED_BY(mutex_);
+  bool stopping_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace conclave::fuse_fs

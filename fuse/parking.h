@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/guarded.h"
 #include "base/waiter.h"
 
 namespace conclave::fuse_fs {
@@ -48,12 +49,12 @@ class Parking {
   };
   Waiter& waiter_;
   mutable std::mutex mutex_;
-  ParkKey next_key_ = 1;                                       // guarded by mutex_, as all below
-  std::uint64_t next_handle_ = 1;
-  std::unordered_map<ParkKey, std::vector<Parked>> expected_;  // keys given out and not delivered
-  std::unordered_map<std::uint64_t, ParkKey> handles_;         // of what is parked
-  std::deque<std::function<void()>> ready_;
-  bool stopping_ = false;
+  ParkKey next_key_ GUARDED_BY(mutex_) = 1;
+  std::uint64_t next_handle_ GUARDED_BY(mutex_) = 1;
+  std::unordered_map<ParkKey, std::vector<Parked>> expected_ GUARDED_BY(mutex_);  // keys given out and not delivered
+  std::unordered_map<std::uint64_t, ParkKey> handles_ GUARDED_BY(mutex_);         // of what is parked
+  std::deque<std::function<void()>> ready_ GUARDED_BY(mutex_);
+  bool stopping_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace conclave::fuse_fs

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 
+#include "base/guarded.h"
 #include "fuse/fs.h"
 #include "fuse/login_table.h"
 #include "fuse/secret_draft.h"
@@ -17,8 +18,8 @@ namespace conclave::fuse_fs {
 struct OpenDraft {
   explicit OpenDraft(bool begun) : draft(begun) {}
   std::mutex mutex;
-  SecretDraft draft;       // guarded by mutex, as all below
-  bool sealing = false;
+  SecretDraft draft GUARDED_BY(mutex);
+  bool sealing GUARDED_BY(mutex) = false;
 };
 using OpenDraftPtr = std::shared_ptr<OpenDraft>;
 
@@ -53,7 +54,7 @@ class SecretAuthor {
   Clock& clock_;
   Waiter& waiter_;
   mutable std::mutex mutex_;
-  std::map<InodeId, std::weak_ptr<OpenDraft>> drafts_;  // guarded by mutex_
+  std::map<InodeId, std::weak_ptr<OpenDraft>> drafts_ GUARDED_BY(mutex_);
 };
 
 // Where version v of a secret lies in its inode: the whole chunk v.

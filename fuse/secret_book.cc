@@ -85,13 +85,16 @@ GrantPtr SecretBook::granted(const SecretKey& key, SecretBytes plaintext, MonoTi
     const std::lock_guard lock(mutex_);
     Asked& asked = asked_[key];
     const vault::Request& request = asked.request->request;
-    grant->plaintext = std::move(plaintext);
     grant->expires = now + request.grant;
-    grant->openings_left = request.openings - 1;
-    grant->open_now = 1;
     grant->version = asked.version;
     grant->request = asked.request;
     grant->login = asked.login;
+    {
+      const std::lock_guard inner(grant->mutex);
+      grant->plaintext = std::move(plaintext);
+      grant->openings_left = request.openings - 1;
+      grant->open_now = 1;
+    }
     if (const auto old = grants_.find(key); old != grants_.end()) {
       const std::lock_guard inner(old->second->mutex);
       end(*old->second);
@@ -223,7 +226,7 @@ std::vector<SecretBook::Listed> SecretBook::list() const {
   return out;
 }
 
-// With the grant's mutex. True if it was live.
+// True if it was live.
 bool SecretBook::end(Grant& grant) {
   grant.plaintext.clear();
   return !std::exchange(grant.over, true);

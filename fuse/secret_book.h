@@ -9,6 +9,7 @@
 #include <mutex>
 #include <vector>
 
+#include "base/guarded.h"
 #include "fuse/login_table.h"
 #include "fuse/parking.h"
 #include "fuse/secret_vault.h"
@@ -23,15 +24,15 @@ struct SecretKey {
 
 // An opened secret. The plaintext is wiped when the grant ends, whoever still holds the pointer.
 struct Grant {
-  std::mutex mutex;
-  SecretBytes plaintext;              // guarded by mutex, as all below
-  bool over = false;
-  MonoTime expires;
-  std::uint32_t openings_left = 0;
-  std::uint32_t open_now = 0;
+  MonoTime expires;                    // as the next three: set before others see it
   std::uint64_t version = 0;
   std::shared_ptr<const FiledRequest> request;
   LoginPtr login;
+  std::mutex mutex;
+  SecretBytes plaintext GUARDED_BY(mutex);
+  bool over GUARDED_BY(mutex) = false;
+  std::uint32_t openings_left GUARDED_BY(mutex) = 0;
+  std::uint32_t open_now GUARDED_BY(mutex) = 0;
 };
 using GrantPtr = std::shared_ptr<Grant>;
 
@@ -109,12 +110,12 @@ class SecretBook {
   using Wakes = std::pair<std::vector<ParkKey>, std::vector<std::function<void()>>>;
   static Wakes take_wakes(Asked& asked);
   void wake(const Wakes& wakes);
-  static bool end(Grant& grant);
+  static bool end(Grant& grant) REQUIRES(grant.mutex);
 
   Parking& parking_;
   mutable std::mutex mutex_;
-  std::map<SecretKey, Asked> asked_;      // guarded by mutex_
-  std::map<SecretKey, GrantPtr> grants_;  // guarded by mutex_; before a Grant's mutex
+  std::map<SecretKey, Asked> asked_ GUARDED_BY(mutex_);
+  std::map<SecretKey, GrantPtr> grants_ GUARDED_BY(mutex_);  // before a Grant's mutex
 };
 
 }  // namespace conclave::fuse_fs

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/guarded.h"
 #include "fuse/program_info.h"
 #include "vault/fields.h"
 #include "vault/login_handover.h"
@@ -42,9 +43,10 @@ Error verdict(Errc code) {
 
 // What a descriptor of a secret is: a grant, or (O_NONBLOCK) none yet, or a draft.
 struct SecretFiles::OpenSecret {
+  OpenSecret(GrantPtr g, OpenDraftPtr d) : draft(std::move(d)), grant(std::move(g)) {}
+  const OpenDraftPtr draft;
   std::mutex mutex;
-  GrantPtr grant;        // guarded by mutex
-  OpenDraftPtr draft;    // constant
+  GrantPtr grant GUARDED_BY(mutex);
 };
 
 SecretFiles::SecretFiles(Parts parts)
@@ -116,18 +118,19 @@ Result<OpenAnswer> SecretFiles::open(const Caller& caller, OpenFile& file) {
   TRY(check_guard());
   OpenAnswer answer;
   answer.direct_io = true;
-  auto own = std::make_shared<OpenSecret>();
+  GrantPtr grant;
+  OpenDraftPtr draft;
   if (writes(file.flags)) {
     const bool truncated = (file.flags & O_TRUNC) != 0;
     const auto newest = parts_.vault.newest(file.inode->id);
     if (!newest && newest.error().code != Errc::kNotFound) return newest.error();
-    own->draft = TRY(parts_.author.open(caller, file.inode, truncated || !newest));
+    draft = TRY(parts_.author.open(caller, file.inode, truncated || !newest));
   } else if ((file.flags & O_NONBLOCK) == 0) {
-    own->grant = TRY(obtain(caller, file.inode, Ask::kAsPolicySays, ""));
+    grant = TRY(obtain(caller, file.inode, Ask::kAsPolicySays, ""));
   } else {
     TRY(parts_.logins.find(caller.uid, parts_.clock.wall()));
   }
-  file.own = std::move(own);
+  file.own = std::make_shared<OpenSecret>(std::move(grant), std::move(draft));
   return answer;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/cluster_file.h"
+#include "base/guarded.h"
 #include "vault/release_proof.h"
 #include "vault/roster_client.h"
 #include "vault/secret_seal.h"
@@ -85,8 +86,8 @@ class SecretVault {
   Clock& clock_;
   Random& random_;
   std::mutex mutex_;
-  std::optional<vault::RosterChain> roster_;   // guarded by mutex_
-  vault::Checkpoint seen_;                     // of the log, the newest verified; guarded by mutex_
+  std::optional<vault::RosterChain> roster_ GUARDED_BY(mutex_);
+  vault::Checkpoint seen_ GUARDED_BY(mutex_);                    // of the log, the newest verified
 };
 
 }  // namespace conclave::fuse_fs

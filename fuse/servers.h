@@ -6,6 +6,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/guarded.h"
 #include "dirserver/dir_client.h"
 #include "fileserver/file_client.h"
 
@@ -33,8 +34,8 @@ class Servers {
 
  private:
   mutable std::mutex mutex_;
-  Dir dir_;    // guarded by mutex_, as the next
-  File file_;
+  Dir dir_ GUARDED_BY(mutex_);
+  File file_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::fuse_fs

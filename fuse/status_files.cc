@@ -34,7 +34,7 @@ InodeId StatusFiles::intern(InodeId parent, const std::string& name) {
   return inode;
 }
 
-// With the mutex. A number stands for one path, which is a file or a folder for ever.
+// A number stands for one path, which is a file or a folder for ever.
 InodeId StatusFiles::intern_listed(InodeId parent, const Child& child) {
   const InodeId inode = intern(parent, child.name);
   const Node& above = nodes_.at(parent);

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/guarded.h"
 #include "fuse/fs_types.h"
 
 namespace conclave::fuse_fs {
@@ -70,8 +71,8 @@ class StatusFiles {
     bool folder = false;
   };
   [[nodiscard]] const Node* node(InodeId inode) const;
-  InodeId intern(InodeId parent, const std::string& name);
-  InodeId intern_listed(InodeId parent, const Child& child);
+  InodeId intern(InodeId parent, const std::string& name) REQUIRES(mutex_);
+  InodeId intern_listed(InodeId parent, const Child& child) REQUIRES(mutex_);
   Result<std::vector<Child>> listed(const Caller& caller, InodeId folder, const Node& node) const;
   dir::v1::Attr attr_of(InodeId inode, const Node& node) const;
 
@@ -79,8 +80,8 @@ class StatusFiles {
   const Caller owner_;
   const WallTime started_;
   mutable std::mutex mutex_;
-  std::map<InodeId, Node> nodes_;                                  // guarded by mutex_; grows only
-  std::map<std::pair<InodeId, std::string>, InodeId> by_name_;     // guarded by mutex_
+  std::map<InodeId, Node> nodes_ GUARDED_BY(mutex_);                               // grows only
+  std::map<std::pair<InodeId, std::string>, InodeId> by_name_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::fuse_fs

@@ -317,7 +317,7 @@ Result<v1::ReturnResponse> LockOps::give_back(const CallContext& call, const v1:
 Result<v1::ClosedResponse> LockOps::closed(const CallContext& call, const v1::ClosedRequest& request) {
   TRY(at_most(request.inodes_size(), kMaxLeasesPerCall, "inodes"));
   const auto* session = TRY(session_of(call, request.session()));
-  return once<v1::ClosedResponse>(call, session->id, [&]() -> Result<v1::ClosedResponse> {
+  return once<v1::ClosedResponse>(call, session->id, [&]() REQUIRES(mutex_) -> Result<v1::ClosedResponse> {
     for (const std::uint64_t inode : request.inodes()) leases_.note_closed(session->id, InodeId{inode});
     return v1::ClosedResponse();
   });
@@ -360,7 +360,7 @@ Result<bool> LockOps::set_one_lock(const SessionTable::Session& session, const v
 Result<v1::SetLockResponse> LockOps::set_lock(const CallContext& call, const v1::SetLockRequest& request) {
   const auto* session = TRY(session_of(call, request.session()));
   TRY(take_grants(clock_.now()));
-  return once<v1::SetLockResponse>(call, session->id, [&]() -> Result<v1::SetLockResponse> {
+  return once<v1::SetLockResponse>(call, session->id, [&]() REQUIRES(mutex_) -> Result<v1::SetLockResponse> {
     v1::SetLockResponse response;
     response.set_pending(!TRY(set_one_lock(*session, request)));
     return response;

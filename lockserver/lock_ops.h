@@ -11,6 +11,7 @@
 
 #include "base/daemon.h"
 #include "base/event_hub.h"
+#include "base/guarded.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -48,53 +49,52 @@ class LockOps final : public Duty {
   template <class Request, class Response>
   void add(Router& router, const char* name, Roles roles, Method<Request, Response> method);
 
-  // Each is called with mutex_ held.
-  Result<v1::OpenSessionResponse> open_session(const CallContext& call, const v1::OpenSessionRequest& request);
-  Result<v1::RenewResponse> renew(const CallContext& call, const v1::RenewRequest& request);
-  Result<v1::CloseSessionResponse> close_session(const CallContext& call, const v1::CloseSessionRequest& request);
-  Status events(const CallContext& call, std::string_view request_proto, EventHub::Sink sink);
-  Result<v1::AcquireResponse> acquire(const CallContext& call, const v1::AcquireRequest& request);
-  Result<v1::ReturnResponse> give_back(const CallContext& call, const v1::ReturnRequest& request);
-  Result<v1::ClosedResponse> closed(const CallContext& call, const v1::ClosedRequest& request);
-  Result<v1::SetLockResponse> set_lock(const CallContext& call, const v1::SetLockRequest& request);
-  Result<v1::GetLockResponse> get_lock(const CallContext& call, const v1::GetLockRequest& request);
-  Result<v1::CancelLockResponse> cancel_lock(const CallContext& call, const v1::CancelLockRequest& request);
-  Result<v1::SyncResponse> sync(const CallContext& call, const v1::SyncRequest& request);
-  Result<v1::OpensResponse> opens(const CallContext& call, const v1::OpensRequest& request);
-  Result<v1::HealthResponse> health(const CallContext& call, const v1::HealthRequest& request);
+  Result<v1::OpenSessionResponse> open_session(const CallContext& call, const v1::OpenSessionRequest& request) REQUIRES(mutex_);
+  Result<v1::RenewResponse> renew(const CallContext& call, const v1::RenewRequest& request) REQUIRES(mutex_);
+  Result<v1::CloseSessionResponse> close_session(const CallContext& call, const v1::CloseSessionRequest& request)
+      REQUIRES(mutex_);
+  Status events(const CallContext& call, std::string_view request_proto, EventHub::Sink sink) REQUIRES(mutex_);
+  Result<v1::AcquireResponse> acquire(const CallContext& call, const v1::AcquireRequest& request) REQUIRES(mutex_);
+  Result<v1::ReturnResponse> give_back(const CallContext& call, const v1::ReturnRequest& request) REQUIRES(mutex_);
+  Result<v1::ClosedResponse> closed(const CallContext& call, const v1::ClosedRequest& request) REQUIRES(mutex_);
+  Result<v1::SetLockResponse> set_lock(const CallContext& call, const v1::SetLockRequest& request) REQUIRES(mutex_);
+  Result<v1::GetLockResponse> get_lock(const CallContext& call, const v1::GetLockRequest& request) REQUIRES(mutex_);
+  Result<v1::CancelLockResponse> cancel_lock(const CallContext& call, const v1::CancelLockRequest& request) REQUIRES(mutex_);
+  Result<v1::SyncResponse> sync(const CallContext& call, const v1::SyncRequest& request) REQUIRES(mutex_);
+  Result<v1::OpensResponse> opens(const CallContext& call, const v1::OpensRequest& request) REQUIRES(mutex_);
+  Result<v1::HealthResponse> health(const CallContext& call, const v1::HealthRequest& request) REQUIRES(mutex_);
 
-  Result<const SessionTable::Session*> session_of(const CallContext& call, std::uint64_t id) const;
+  Result<const SessionTable::Session*> session_of(const CallContext& call, std::uint64_t id) const REQUIRES(mutex_);
   Status check_ticket(const std::string& sealed, SessionId session, InodeId inode, std::uint8_t rights) const;
   Status take_grants(MonoTime now) const;   // kUnavailable while quiet
-  v1::Grant acquire_one(const SessionTable::Session& session, const v1::Want& want, MonoTime now);
-  v1::Grant message_of(const GrantedLease& granted) const;
-  Result<bool> set_one_lock(const SessionTable::Session& session, const v1::SetLockRequest& request);
+  v1::Grant acquire_one(const SessionTable::Session& session, const v1::Want& want, MonoTime now) REQUIRES(mutex_);
+  v1::Grant message_of(const GrantedLease& granted) const REQUIRES(mutex_);
+  Result<bool> set_one_lock(const SessionTable::Session& session, const v1::SetLockRequest& request) REQUIRES(mutex_);
   template <class Response, class Run>
-  Result<Response> once(const CallContext& call, SessionId session, Run run);
+  Result<Response> once(const CallContext& call, SessionId session, Run run) REQUIRES(mutex_);
 
-  void push(SessionId session, const v1::Event& event);
-  void send(const LeaseEffects& effects);
-  void send(const std::vector<LockAnswered>& answers);
-  void silence(SessionId session);          // it is fenced now
-  void free_all(SessionId session);         // it is gone
+  void push(SessionId session, const v1::Event& event) REQUIRES(mutex_);
+  void send(const LeaseEffects& effects) REQUIRES(mutex_);
+  void send(const std::vector<LockAnswered>& answers) REQUIRES(mutex_);
+  void silence(SessionId session) REQUIRES(mutex_);   // it is fenced now
+  void free_all(SessionId session) REQUIRES(mutex_);  // it is gone
 
   const Options options_;
   Clock& clock_;
   Random& random_;
   Log& log_;
   EventHub hub_;
-  mutable std::mutex mutex_;
-  // Guarded by mutex_ from here.
   const EpochKeys keys_;
-  SessionTable sessions_;
-  LeaseTable leases_;
-  LockQueue locks_;
-  SlotTable slots_;
-  std::vector<SessionId> overflowed_;       // to be fenced by the next tick
-  MonoTime next_tick_{};
-  MonoTime last_sync_{};
-  std::uint64_t grants_ = 0;
-  std::uint64_t recalls_ = 0;
+  mutable std::mutex mutex_;
+  SessionTable sessions_ GUARDED_BY(mutex_);
+  LeaseTable leases_ GUARDED_BY(mutex_);
+  LockQueue locks_ GUARDED_BY(mutex_);
+  SlotTable slots_ GUARDED_BY(mutex_);
+  std::vector<SessionId> overflowed_ GUARDED_BY(mutex_);  // to be fenced by the next tick
+  MonoTime next_tick_ GUARDED_BY(mutex_){};
+  MonoTime last_sync_ GUARDED_BY(mutex_){};
+  std::uint64_t grants_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t recalls_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace conclave::lock

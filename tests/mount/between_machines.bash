@@ -85,14 +85,13 @@ token=$(invite erin)
 second=$(invite erin)
 [ "$token" != "$second" ] || fail "two invitations are one"
 refused 'no such invitation; ask an admin for a new token' as 4212 "$CONCLAVE" account join "$token"
-if as 4212 "$CONCLAVE" account join --help | grep -q '@FILE'; then
-  (umask 077; printf %s "$second" > "$home/4212/token"; chown 4212 "$home/4212/token")
-  refused 'No such file' as 4212 "$CONCLAVE" account join "@$home/4212/nowhere"
-  as 4212 "$CONCLAVE" account join "@$home/4212/token"
-else
-  as 4212 "$CONCLAVE" account join "$second"
-fi
+(umask 077; echo "$second" > "$home/4212/token"; chown 4212 "$home/4212/token")
+refused 'No such file' as 4212 "$CONCLAVE" account join "@$home/4212/nowhere"
+as 4212 "$CONCLAVE" account join "@$home/4212/token"
 conclave account admit erin
+conclave account invite gina > "$home/gina"
+CONCLAVE_HOME=$home/gina-home conclave account join - < "$home/gina"
+conclave account admit gina
 
 step "he votes from there"
 conclave policy set /secrets/team --approvers alice,bob,dave --quorum 2
@@ -141,6 +140,7 @@ conclave login reader
 code=0; (echo -n x > "$M/secrets/team/of-reader") 2> "$ROOT/why" || code=$?
 [ $code -eq 1 ] && grep -q 'Permission denied' "$ROOT/why" || fail "without the role author: $code, $(cat "$ROOT/why")"
 conclave status --json | grep -q '"secrets": 1,' || fail "a secret was stored without the role author"
+[ "$(ls "$M/secrets/team")" = db ] || fail "a refused secret left a name: $(ls "$M/secrets/team")"
 refused 'writer lacks the role approver' conclave policy set /secrets/other --approvers alice,writer --quorum 2
 conclave login writer
 echo -n of-writer > "$M/secrets/team/of-writer"

@@ -35,6 +35,8 @@ dd if=/dev/zero of="$M/filler" bs=1M count=800 conv=fsync 2> "$ROOT/said" || cod
 grep -q 'No space left' "$ROOT/said" || fail "a full disk says: $(cat "$ROOT/said")"
 cmp "$ROOT/kept" "$M/kept"
 all_up || fail "a full disk ended a server"
+refused 'No space left' conclave mount "$M2"
+! grep -F " $M2 " /proc/self/mountinfo || fail "a refused mount is mounted"
 
 step "filled to its last block: each is told, with the reason"
 dd if=/dev/zero of="$ROOT/cluster/ballast" bs=4k 2> /dev/null || true

@@ -10,7 +10,7 @@ void SimClock::sleep_until(MonoTime when) {
 }
 
 void SimClock::advance_to(MonoTime when) {
-  now_ns_.store(std::max(now_ns_.load(), when.time_since_epoch().count()));
+  now_ns_.store(std::max<std::int64_t>(now_ns_.load(), when.time_since_epoch().count()));
 }
 
 }  // namespace conclave::sim

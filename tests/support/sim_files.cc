@@ -156,17 +156,16 @@ class SimFile final : public File {
   }
 
  private:
-  // All of these with the disk's mutex held.
-  [[nodiscard]] bool alive() const { return files_.power_ && generation_ == files_.generation_; }
-  Status alive_or_error() const {
+  [[nodiscard]] bool alive() const REQUIRES(files_.mutex_) { return files_.power_ && generation_ == files_.generation_; }
+  Status alive_or_error() const REQUIRES(files_.mutex_) {
     if (alive()) return {};
     return Error(Errc::kIo, path_ + ": the process that opened it is gone");
   }
-  Status begin(SimFiles::Call call) {
+  Status begin(SimFiles::Call call) REQUIRES(files_.mutex_) {
     TRY(alive_or_error());
     return files_.begin(call, path_);
   }
-  Status begin_change(SimFiles::Call call, std::uint64_t more_bytes) {
+  Status begin_change(SimFiles::Call call, std::uint64_t more_bytes) REQUIRES(files_.mutex_) {
     TRY(begin(call));
     if (!writable_) return Error(Errc::kBadDescriptor, path_ + " is open for reading only");
     return files_.room_for(more_bytes);
@@ -316,7 +315,7 @@ Status SimFiles::sync_folder(const std::string& folder) {
   TRY(begin_sync(Call::kSyncFolder, folder));
   const std::string within = without_final_slash(folder);
   if (!folders_.contains(within)) return no_such(folder);
-  std::erase_if(unsynced_names_, [&](const NameChange& change) {
+  std::erase_if(unsynced_names_, [&](const NameChange& change) REQUIRES(mutex_) {
     const bool touched = (!change.made.empty() && folder_of(change.made) == within) ||
                          (!change.gone.empty() && folder_of(change.gone) == within);
     if (touched) apply(change, durable_names_);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/guarded.h"
 #include "tests/support/sim_random.h"
 
 namespace conclave::sim {
@@ -92,29 +93,28 @@ class SimFiles final : public Files {
   };
 
   static void apply(const NameChange& change, Names& names);
-  Status begin(Call call, const std::string& what);  // counts; fails without power or by a fault
-  Status begin_sync(Call call, const std::string& what);
-  Result<InodePtr> find(const std::string& path) const;
-  void change_names(NameChange change);
-  std::uint64_t used_bytes() const;
-  Status room_for(std::uint64_t bytes) const;
-  Result<InodePtr> open_inode(const std::string& path, OpenMode mode);
+  Status begin(Call call, const std::string& what) REQUIRES(mutex_);  // counts; fails without power or by a fault
+  Status begin_sync(Call call, const std::string& what) REQUIRES(mutex_);
+  Result<InodePtr> find(const std::string& path) const REQUIRES(mutex_);
+  void change_names(NameChange change) REQUIRES(mutex_);
+  std::uint64_t used_bytes() const REQUIRES(mutex_);
+  Status room_for(std::uint64_t bytes) const REQUIRES(mutex_);
+  Result<InodePtr> open_inode(const std::string& path, OpenMode mode) REQUIRES(mutex_);
 
   mutable std::mutex mutex_;
   std::function<void()> before_sync_;
-  // Guarded by mutex_ from here.
-  SimRandom random_;
-  std::set<std::string> folders_ = {"/", "."};
-  Names names_;
-  Names durable_names_;
-  std::vector<NameChange> unsynced_names_;
-  std::map<std::string, const void*> locks_;  // path, the File that holds it
-  std::uint64_t generation_ = 1;              // of open files
-  bool power_ = true;
-  std::uint64_t power_cut_in_ = 0;  // syncs; 0: none planned
-  std::uint64_t capacity_bytes_ = std::uint64_t{1} << 50;
-  std::array<std::uint64_t, kCalls> counts_{};
-  std::array<std::optional<Fault>, kCalls> faults_;
+  SimRandom random_ GUARDED_BY(mutex_);
+  std::set<std::string> folders_ GUARDED_BY(mutex_) = {"/", "."};
+  Names names_ GUARDED_BY(mutex_);
+  Names durable_names_ GUARDED_BY(mutex_);
+  std::vector<NameChange> unsynced_names_ GUARDED_BY(mutex_);
+  std::map<std::string, const void*> locks_ GUARDED_BY(mutex_);               // path, the File that holds it
+  std::uint64_t generation_ GUARDED_BY(mutex_) = 1;                           // of open files
+  bool power_ GUARDED_BY(mutex_) = true;
+  std::uint64_t power_cut_in_ GUARDED_BY(mutex_) = 0;                         // syncs; 0: none planned
+  std::uint64_t capacity_bytes_ GUARDED_BY(mutex_) = std::uint64_t{1} << 50;
+  std::array<std::uint64_t, kCalls> counts_ GUARDED_BY(mutex_){};
+  std::array<std::optional<Fault>, kCalls> faults_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::sim

@@ -3,6 +3,7 @@
 
 #include <mutex>
 
+#include "base/guarded.h"
 #include "base/random.h"
 
 namespace conclave::sim {
@@ -17,7 +18,7 @@ class SimRandom final : public Random {
  private:
   std::uint64_t next();
   std::mutex mutex_;
-  std::uint64_t state_;  // guarded by mutex_
+  std::uint64_t state_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::sim

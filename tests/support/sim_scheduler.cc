@@ -50,7 +50,7 @@ SimScheduler::SimScheduler(SimClock& clock, std::uint64_t seed) : clock_(clock),
 
 SimScheduler::~SimScheduler() {
   {
-    Lock lock(mutex_);
+    UniqueLock lock(mutex_);
     Task& root = *tasks_.front();
     CHECK(running_ == &root);
     paused_.clear();
@@ -73,12 +73,12 @@ SimScheduler::~SimScheduler() {
 }
 
 SimScheduler::Group SimScheduler::new_group() {
-  const Lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   return Group{next_group_++};
 }
 
 SimScheduler::TaskId SimScheduler::spawn(std::string name, std::function<void()> body, Group group) {
-  const Lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   auto task = std::make_unique<Task>();
   task->id = TaskId{next_task_++};
   task->name = std::move(name);
@@ -98,7 +98,7 @@ SimScheduler::TaskId SimScheduler::spawn(std::string name, std::function<void()>
 }
 
 void SimScheduler::join(TaskId task) {
-  Lock lock(mutex_);
+  UniqueLock lock(mutex_);
   while (const Task* found = find(task)) {
     const std::string why = "joins " + found->name;
     lock.unlock();
@@ -108,7 +108,7 @@ void SimScheduler::join(TaskId task) {
 }
 
 void SimScheduler::kill(Group group) {
-  Lock lock(mutex_);
+  UniqueLock lock(mutex_);
   CHECK(current().group != group);
   paused_.erase(group);
   for (const auto& task : tasks_) {
@@ -122,17 +122,17 @@ void SimScheduler::kill(Group group) {
 }
 
 void SimScheduler::pause(Group group) {
-  const Lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   paused_.insert(group);
 }
 
 void SimScheduler::resume(Group group) {
-  const Lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   paused_.erase(group);
 }
 
 void SimScheduler::yield() {
-  Lock lock(mutex_);
+  UniqueLock lock(mutex_);
   Task& task = current();
   rethrow(task);
   task.state = State::kRunnable;
@@ -141,7 +141,7 @@ void SimScheduler::yield() {
 }
 
 void SimScheduler::yield_through_c() {
-  Lock lock(mutex_);
+  UniqueLock lock(mutex_);
   Task& task = current();
   if (task.killed) return;
   task.state = State::kRunnable;
@@ -149,7 +149,7 @@ void SimScheduler::yield_through_c() {
 }
 
 bool SimScheduler::block(const void* key, MonoTime deadline, const std::string& why) {
-  Lock lock(mutex_);
+  UniqueLock lock(mutex_);
   Task& task = current();
   rethrow(task);
   if (task.killed) return false;
@@ -164,7 +164,7 @@ bool SimScheduler::block(const void* key, MonoTime deadline, const std::string& 
 }
 
 void SimScheduler::wake(const void* key) {
-  const Lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   for (const auto& task : tasks_) {
     if (task->state != State::kBlocked || task->key != key || key == nullptr) continue;
     task->state = State::kRunnable;
@@ -173,17 +173,17 @@ void SimScheduler::wake(const void* key) {
 }
 
 void SimScheduler::note(const std::string& event) {
-  const Lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   note_locked(event);
 }
 
 std::uint64_t SimScheduler::trace_hash() const {
-  const Lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   return hash_;
 }
 
 std::string SimScheduler::last_events() const {
-  const Lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   std::string out;
   for (const std::string& event : events_) out += event + "\n";
   return out;
@@ -226,7 +226,7 @@ bool SimScheduler::can_run(const Task& task) const {
 // The root waits in a destructor or a join while others run: it takes its turn like everybody.
 SimScheduler::Task* SimScheduler::choose() {
   std::vector<Task*> ready;
-  const auto collect = [&] {
+  const auto collect = [&]() REQUIRES(mutex_) {
     for (const auto& task : tasks_) {
       if (can_run(*task)) ready.push_back(task.get());
     }
@@ -250,7 +250,7 @@ SimScheduler::Task* SimScheduler::choose() {
 }
 
 void SimScheduler::await_turn(Lock& lock, Seat& seat) {
-  const auto mine = [&] { return quit_ || (seat.task != nullptr && running_ == seat.task); };
+  const auto mine = [&]() REQUIRES(mutex_) { return quit_ || (seat.task != nullptr && running_ == seat.task); };
   while (!mine()) {
     const std::uint64_t before = switches_;
     if (seat.turn.wait_for(lock, kStuck, mine) || switches_ != before) continue;
@@ -265,7 +265,7 @@ void SimScheduler::await_turn(Lock& lock, Seat& seat) {
 
 void SimScheduler::run_seat(Seat& seat) {
   this_threads_scheduler = this;
-  Lock lock(mutex_);
+  UniqueLock lock(mutex_);
   for (;;) {
     await_turn(lock, seat);
     if (quit_) return;
@@ -283,7 +283,7 @@ void SimScheduler::run_body(Task& task) {
     if (!task.killed) task.body();
   } catch (const TaskKilled&) {
   } catch (const std::exception& thrown) {
-    const Lock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     failures_.push_back(task.name + " threw: " + thrown.what());
   }
   task.body = nullptr;  // what it captured goes now, in its turn

@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/guarded.h"
 #include "tests/support/sim_clock.h"
 #include "tests/support/sim_random.h"
 
@@ -77,42 +78,40 @@ class SimScheduler {
   };
   using Lock = std::unique_lock<std::mutex>;
 
-  // All with mutex_ held.
-  Task& current();
-  void switch_away(Lock& lock, Task& task);  // until it is `task`'s turn again
-  void pass_baton(Lock& lock);               // to somebody, or to the root with a deadlock
-  Task* choose();
-  void await_turn(Lock& lock, Seat& seat);
-  void finish(Task& task);
-  Task* find(TaskId id);
-  bool can_run(const Task& task) const;
-  std::string who_waits_for_what() const;
-  void note_locked(const std::string& event);
-  void mark_killed(Task& task);
-  [[nodiscard]] bool any_left(Group group) const;
+  Task& current() REQUIRES(mutex_);
+  void switch_away(Lock& lock, Task& task) REQUIRES(mutex_);  // until it is `task`'s turn again
+  void pass_baton(Lock& lock) REQUIRES(mutex_);               // to somebody, or to the root with a deadlock
+  Task* choose() REQUIRES(mutex_);
+  void await_turn(Lock& lock, Seat& seat) REQUIRES(mutex_);
+  void finish(Task& task) REQUIRES(mutex_);
+  Task* find(TaskId id) REQUIRES(mutex_);
+  bool can_run(const Task& task) const REQUIRES(mutex_);
+  std::string who_waits_for_what() const REQUIRES(mutex_);
+  void note_locked(const std::string& event) REQUIRES(mutex_);
+  void mark_killed(Task& task) REQUIRES(mutex_);
+  [[nodiscard]] bool any_left(Group group) const REQUIRES(mutex_);
   // Thrown into the current task if it has to end, unless it already unwinds.
-  void rethrow(Task& task);
+  void rethrow(Task& task) REQUIRES(mutex_);
 
   void run_seat(Seat& seat);
   void run_body(Task& task);
 
   SimClock& clock_;
   mutable std::mutex mutex_;
-  // Guarded by mutex_ from here.
-  SimRandom random_;
-  std::vector<std::unique_ptr<Seat>> seats_;
-  std::vector<Seat*> free_seats_;
-  std::vector<std::unique_ptr<Task>> tasks_;  // the root first, then in the order they were made
-  Task* running_ = nullptr;
-  std::uint64_t next_task_ = 1;
-  std::uint32_t next_group_ = 1;
-  std::set<Group> paused_;
-  bool quit_ = false;
-  std::string deadlock_;               // the report, for the root to throw
-  std::vector<std::string> failures_;  // exceptions that left tasks
-  std::uint64_t switches_ = 0;
-  std::uint64_t hash_ = 14695981039346656037u;
-  std::deque<std::string> events_;
+  SimRandom random_ GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Seat>> seats_ GUARDED_BY(mutex_);
+  std::vector<Seat*> free_seats_ GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Task>> tasks_ GUARDED_BY(mutex_);    // the root first, then in the order they were made
+  Task* running_ GUARDED_BY(mutex_) = nullptr;
+  std::uint64_t next_task_ GUARDED_BY(mutex_) = 1;
+  std::uint32_t next_group_ GUARDED_BY(mutex_) = 1;
+  std::set<Group> paused_ GUARDED_BY(mutex_);
+  bool quit_ GUARDED_BY(mutex_) = false;
+  std::string deadlock_ GUARDED_BY(mutex_);                        // the report, for the root to throw
+  std::vector<std::string> failures_ GUARDED_BY(mutex_);           // exceptions that left tasks
+  std::uint64_t switches_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t hash_ GUARDED_BY(mutex_) = 14695981039346656037u;
+  std::deque<std::string> events_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::sim

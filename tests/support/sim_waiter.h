@@ -4,6 +4,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "base/guarded.h"
 #include "base/waiter.h"
 #include "tests/support/sim_scheduler.h"
 
@@ -19,7 +20,7 @@ class SimWaiter final : public Waiter {
  private:
   SimScheduler& scheduler_;
   std::mutex mutex_;
-  std::unordered_map<const void*, Seen> wakes_;  // guarded by mutex_
+  std::unordered_map<const void*, Seen> wakes_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::sim
