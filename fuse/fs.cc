@@ -46,6 +46,11 @@ const FileClass& Fs::class_of(Inode& inode) const {
   return parts_.classes.of(inode.is_regular() ? inode.attr.class_() : dir::v1::PLAIN);
 }
 
+const FileClass& Fs::class_inside(Inode& directory) const {
+  const std::lock_guard lock(directory.mutex);
+  return parts_.classes.of(directory.attr.class_());
+}
+
 // Attributes and ticket from D; valid under the lease `since`, or a hint only (0).
 Status Fs::refresh(Inode& inode, std::uint64_t since) {
   dir::v1::GetAttrRequest request;

@@ -132,6 +132,7 @@ class Fs {
   Result<InodePtr> known(InodeId inode);                    // with its attributes, at least as a hint
   Result<OpenFilePtr> open_file(std::uint64_t handle) const;
   [[nodiscard]] const FileClass& class_of(Inode& inode) const;
+  [[nodiscard]] const FileClass& class_inside(Inode& directory) const;
   Status refresh(Inode& inode, std::uint64_t since);
   static LeaseMode cache_mode(Inode& inode);                // R, or DR of a directory
   static LeaseMode change_mode(Inode& inode);               // W, or DW

@@ -67,7 +67,7 @@ Result<CreateAnswer> Fs::create(const Caller& caller, InodeId parent_number, con
   if (StatusFiles::owns(parent_number)) return Errc::kNotPermitted;
   if (parent_number == kRootInode && node.name == StatusFiles::kFolder) return Errc::kExists;
   const InodePtr parent = TRY(known(parent_number));
-  const FileClass& kind = class_of(*parent);
+  const FileClass& kind = class_inside(*parent);
   if (kind.check_create && writes(flags)) TRY(kind.check_create(caller));
   const bool made_before = made != nullptr;
   Made found{made, false, {}};

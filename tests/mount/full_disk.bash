@@ -35,6 +35,7 @@ dd if=/dev/zero of="$M/filler" bs=1M count=800 conv=fsync 2> "$ROOT/said" || cod
 grep -q 'No space left' "$ROOT/said" || fail "a full disk says: $(cat "$ROOT/said")"
 cmp "$ROOT/kept" "$M/kept"
 all_up || fail "a full disk ended a server"
+dd if=/dev/zero of="$ROOT/cluster/ballast2" bs=512 2> /dev/null || true   # what was removed meanwhile
 refused 'No space left' conclave mount "$M2"
 ! grep -F " $M2 " /proc/self/mountinfo || fail "a refused mount is mounted"
 
@@ -90,7 +91,7 @@ all_up || fail "a full disk ended a server"
 conclave account list | grep -c -E '^(alice|bob|carol) ' | grep -qx 2
 
 step "with room again, it goes on"
-rm "$ROOT/cluster/ballast"
+rm "$ROOT/cluster/ballast" "$ROOT/cluster/ballast2"
 removed() { rm -f "$M/filler"; }
 eventually 20 removed
 # Removing needs no room of the user's, and the space comes back without a restart.

@@ -216,9 +216,9 @@ for how in poll epoll; do
   echo -n "$secret-$how" > "$M/secrets/prod/db"
   python3 "$ROOT/poll.py" "$M/secrets/prod/db" $how > "$ROOT/polled" & poller=$!
   eventually 10 said waits
+  eventually 10 one_pending
   id=$(pending)
-  [ -n "$id" ] || fail "$how filed no request"
-  conclave show "$id" --as bob | grep -q "program *python3" || fail "the request of $how does not tell its program"
+  conclave show "$id" --as bob | grep -q "program .*poll.py" || fail "the request of $how does not tell its program"
   conclave approve "$id" --as bob
   [ "$(cat "$ROOT/polled")" = waits ] || fail "$how wakes before the quorum: $(cat "$ROOT/polled")"
   conclave approve "$id" --as carol
@@ -229,6 +229,7 @@ for how in poll epoll; do
   echo -n "$secret-denied" > "$M/secrets/prod/db"
   python3 "$ROOT/poll.py" "$M/secrets/prod/db" $how > "$ROOT/polled" & poller=$!
   eventually 10 said waits
+  eventually 10 one_pending
   conclave deny "$(pending)" --as bob --reason "not by poll"
   eventually 20 wrote_more
   wait $poller
