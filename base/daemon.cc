@@ -89,7 +89,7 @@ void Daemon::request_stop() {
   (void)!write(stop_fd_, &one, sizeof one);  // fails only if it is readable already
 }
 
-void Daemon::run_duty(const NamedDuty& named, std::stop_token stop) {
+void Daemon::run_duty(const NamedDuty& named, const std::stop_token& stop) {
   std::mutex mutex;
   std::condition_variable_any wake;
   while (!stop.stop_requested()) {

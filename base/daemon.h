@@ -47,7 +47,7 @@ class Daemon {
     std::string name;
     Duty* duty;
   };
-  void run_duty(const NamedDuty& named, std::stop_token stop);
+  void run_duty(const NamedDuty& named, const std::stop_token& stop);
   void wait_for_stop(int signals_fd);
   Clock& clock_;
   Log& log_;

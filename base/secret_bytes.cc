@@ -33,7 +33,7 @@ SecretBytes::SecretBytes(std::size_t size) : size_(size) {
 
 SecretBytes SecretBytes::copy_of(ByteView bytes) {
   SecretBytes out(bytes.size());
-  if (!bytes.empty()) std::memcpy(out.data_, bytes.data(), bytes.size());
+  if (out.data_ != nullptr) std::memcpy(out.data_, bytes.data(), bytes.size());
   return out;
 }
 

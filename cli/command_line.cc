@@ -12,7 +12,7 @@ struct CommandLine::Inside {
   CLI::App app;
 };
 
-CommandLine::CommandLine(std::string command, std::string about)
+CommandLine::CommandLine(const std::string& command, const std::string& about)
     : inside_(std::make_unique<Inside>(about, command)) {
   inside_->app.get_formatter()->column_width(34);
   inside_->app.set_help_flag("--help,-h", "show this");

@@ -25,7 +25,7 @@ inline constexpr int kUsage = 2;
 
 class CommandLine {
  public:
-  CommandLine(std::string command, std::string about);
+  CommandLine(const std::string& command, const std::string& about);
   ~CommandLine();
 
   // Each option or argument is bound to a variable that must outlive parse(); its value before is the default.

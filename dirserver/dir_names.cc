@@ -29,7 +29,7 @@ Result<Found> find_entry(View& view, InodeId parent, std::string_view name) {
   auto node = view.node(found->inode);
   if (!node && node.error().code == Errc::kStale) return Error(Errc::kCorrupt, "a name without its inode");
   if (!node) return std::move(node).error();
-  return Found{*found, std::move(*node)};
+  return Found{*found, *node};
 }
 
 Status drop_link(Change& change, Node& node) {
@@ -79,9 +79,12 @@ Result<v1::ReadDirResponse> read_dir(View& view, const Call& call, const v1::Rea
     one.set_type(entry.type);
     if (node == nullptr) return true;
     auto full = entry_of(view, call, *node);
-    if (full) *one.mutable_entry() = std::move(full).value();
-    if (!full) failed = std::move(full).error();
-    return failed.has_value();
+    if (!full) {
+      failed = std::move(full).error();
+      return false;
+    }
+    *one.mutable_entry() = *std::move(full);
+    return true;
   };
   TRY(view.list(directory->inode, request.after(), limit + 1, plus, take));
   TRY(std::move(failed));

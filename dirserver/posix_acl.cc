@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "dirserver/permissions.h"
 
 namespace conclave::dir {
@@ -96,8 +97,10 @@ PosixAcl::Entry* PosixAcl::find(std::uint16_t tag) {
 }
 
 PosixAcl::Entry& PosixAcl::group_class() {
-  Entry* mask = find(kMask);
-  return mask != nullptr ? *mask : *find(kGroupObj);
+  Entry* entry = find(kMask);
+  if (entry == nullptr) entry = find(kGroupObj);
+  CHECK(entry != nullptr);  // is_valid
+  return *entry;
 }
 
 // The first class that the subject belongs to decides; of the groups, any one that allows it.

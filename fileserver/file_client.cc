@@ -151,7 +151,7 @@ Result<FileClient::Written> FileClient::write(const ChunkPlace& place, std::stri
   return Written{TRY(number_of(reply.headers, kBootHeader)), TRY(number_of(reply.headers, kMovedHeader, 0)) != 0};
 }
 
-Result<FileClient::Appended> FileClient::append(const ChunkPlace& tail, std::string_view token, std::string body,
+Result<FileClient::Appended> FileClient::append(const ChunkPlace& tail, std::string_view token, const std::string& body,
                                                 const Cursor* cursor,
                                                 const std::function<Result<ChunkPlace>()>& relocate) {
   const auto lease = slots_.acquire();

@@ -69,7 +69,7 @@ class FileClient {
   // At the end of the file; whole, once, or not at all. kRange: the cursor is not at `from`. `relocate` asks D for
   // the tail: called when `tail` turns out full or moved, and the same operation goes on there. Without it that is
   // kStale, or kUnknown if it may have happened.
-  Result<Appended> append(const ChunkPlace& tail, std::string_view token, std::string body,
+  Result<Appended> append(const ChunkPlace& tail, std::string_view token, const std::string& body,
                           const Cursor* cursor = nullptr, const std::function<Result<ChunkPlace>()>& relocate = {});
 
   struct Dirty {

@@ -80,7 +80,8 @@ LockRequest lock_request_of(fuse_ino_t ino, const fuse_file_info& info, const st
 
 struct flock flock_of(const LockRequest& lock) {
   struct flock out {};
-  out.l_type = lock.type == LockRequest::Type::kShared ? F_RDLCK : lock.type == LockRequest::Type::kExclusive ? F_WRLCK : F_UNLCK;
+  using Type = LockRequest::Type;
+  out.l_type = static_cast<short>(lock.type == Type::kShared ? F_RDLCK : lock.type == Type::kExclusive ? F_WRLCK : F_UNLCK);
   out.l_whence = SEEK_SET;
   out.l_start = static_cast<off_t>(lock.start);
   out.l_len = lock.end >= kMaxFileBytes ? 0 : static_cast<off_t>(lock.end - lock.start + 1);

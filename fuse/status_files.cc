@@ -62,12 +62,12 @@ Result<std::vector<StatusFiles::Child>> StatusFiles::listed(const Caller& caller
   return out;
 }
 
-void StatusFiles::add(std::string name, StatusSource source) {
+void StatusFiles::add(const std::string& name, StatusSource source) {
   const std::lock_guard lock(mutex_);
   nodes_[intern(kFolderInode, name)].source = std::move(source);
 }
 
-void StatusFiles::add(std::string name, ControlSink sink) {
+void StatusFiles::add(const std::string& name, ControlSink sink) {
   const std::lock_guard lock(mutex_);
   nodes_[intern(kFolderInode, name)].sink = std::move(sink);
 }

@@ -41,8 +41,8 @@ class StatusFiles {
   // The files belong to `owner`, the daemon's user: mincore(2) tells nobody else the truth (page_cache_guard.h).
   StatusFiles(Clock& clock, const Caller& owner);
   // While wiring, before the first operation.
-  void add(std::string name, StatusSource source);
-  void add(std::string name, ControlSink sink);
+  void add(const std::string& name, StatusSource source);
+  void add(const std::string& name, ControlSink sink);
 
   [[nodiscard]] static bool owns(InodeId inode) { return raw(inode) >= kFirst; }
   // kNotFound. `parent` is the root (for kFolder) or one of ours.

@@ -25,7 +25,7 @@ Result<std::unique_ptr<LogSession>> LogSession::open(Seams seams, const ClusterF
   return session;
 }
 
-LogSession::LogSession(Seams seams, const ClusterFile& cluster, dir::DirClient::Session session, std::uint32_t uid,
+LogSession::LogSession(Seams seams, const ClusterFile& cluster, const dir::DirClient::Session& session, std::uint32_t uid,
                        std::uint32_t gid)
     : seams_(seams),
       lock_(seams.transport, seams.clock, cluster.lock),

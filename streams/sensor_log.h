@@ -60,7 +60,8 @@ class LogSession {
 
  private:
   static constexpr const char* kCursorName = "ingest";
-  LogSession(Seams seams, const ClusterFile& cluster, dir::DirClient::Session session, std::uint32_t uid, std::uint32_t gid);
+  LogSession(Seams seams, const ClusterFile& cluster, const dir::DirClient::Session& session, std::uint32_t uid,
+             std::uint32_t gid);
   Result<dir::v1::Entry> find_or_make(const dir::v1::Entry& parent, const std::string& name, std::uint32_t mode);
   Result<dir::v1::Entry> folder_of(const std::string& path);
   Result<lock::BriefLease> lease(InodeId inode, LeaseMode mode, const std::string& ticket);
