@@ -25,7 +25,7 @@ struct Methods {
 
   // Who knocks is judged by what is in the request.
   template <class Request, class Response>
-  void add_door(const char* name, Roles allowed, Call<Request, Response> call) {
+  void add_door(const char* name, Roles allowed, const Call<Request, Response>& call) {
     router.unary<Request, Response>(path_of_method(name), allowed,
                                     [&state = state, call](const CallContext& context, const Request& request) {
                                       const auto turn = state.take_turn();
@@ -34,7 +34,7 @@ struct Methods {
   }
   // A person who comes in must be in the roster still.
   template <class Request, class Response>
-  void add(const char* name, Roles allowed, Call<Request, Response> call) {
+  void add(const char* name, Roles allowed, const Call<Request, Response>& call) {
     add_door<Request, Response>(name, allowed,
                                 [&state = state, call](const CallContext& context, const Request& request) -> Result<Response> {
                                   TRY(state.check_peer(context.peer));

@@ -71,10 +71,12 @@ void stats(const Job& job) {
 void list_and_stat(const Job& job) {
   DIR* dir = opendir(job.folder.c_str());
   must(dir != nullptr, "opendir");
+  const int folder = dirfd(dir);
+  must(folder >= 0, "dirfd");
   int seen = 0;
   while (const dirent* entry = readdir(dir)) {
     struct stat st {};
-    must(fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0, "fstatat");
+    must(fstatat(folder, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0, "fstatat");
     ++seen;
   }
   closedir(dir);
