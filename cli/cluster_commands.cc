@@ -28,8 +28,9 @@ Status init(Context& context, const NewCluster& wanted) {
   const FolderLock lock = TRY(FolderLock::take(context.files(), folder));
   TRY(init_cluster(context, folder, wanted.init));
   std::cout << "A new cluster is in " << folder.path << ". Start its servers with\n\n  conclave up --dir " << folder.path
-            << "\n\nand a file server, here or on another machine, with one of these tokens (each is good once; keep it "
-               "secret until then):\n\n";
+            << "\n\nand a file server, here or on another machine, with "
+            << (wanted.file_servers == 0 ? "a token of `conclave token fileserver`.\n"
+                                         : "one of these tokens (each is good once; keep it secret until then):\n\n");
   for (unsigned i = 0; i < wanted.file_servers; ++i) {
     const JoinToken token = TRY(make_join_token(context, folder));
     std::cout << "  conclave fileserver --data DATA --join " << token.text() << "\n\n";

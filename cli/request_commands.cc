@@ -39,7 +39,9 @@ Status request(Context& context, const std::string& given, const std::string& re
                                   "that the answer is sealed to; `conclave mount DIR` mounts it");
   }
   const std::string path = cluster_path(given, mounts);
-  TRY(write_control(mounts.front(), "request", view_of(path + '\0' + reason)));
+  const Status asked = write_control(mounts.front(), "request", view_of(path + '\0' + reason));
+  if (!asked && asked.error().code == Errc::kNotFound) return Error(Errc::kNotFound, path + " is no secret of this cluster");
+  TRY(asked);
   for (;;) {
     const std::string line = TRY(request_line(context, mounts.front(), path));
     const bool pending = line.find(" pending ") != std::string::npos;
