@@ -2,20 +2,9 @@
 # user here, with a folder of his own, without CONCLAVE_DIR, and unable to read the cluster's folder.
 . "$(dirname "$0")/harness.bash"
 
-# All of it lies where every user can go, as build/ may not.
-home=$(mktemp -d)
-chmod 755 "$home"
-cp "$CONCLAVE" "$home/conclave"
-CONCLAVE=$home/conclave ROOT=$home/root
-CONCLAVE_DIR=$ROOT/cluster CONCLAVE_HOME=$ROOT/home CONCLAVE_PASSPHRASE_FILE=$ROOT/passphrase M=$ROOT/mnt
-own_cluster
+own_cluster_for_all
 others=()
-end_all() {
-  [ ${#others[@]} -eq 0 ] || kill "${others[@]}" 2> /dev/null || true
-  conclave down --force > /dev/null 2>&1 || true
-  rm -rf --one-file-system "$home"
-}
-trap 'code=$?; [ $code -eq 0 ] || dump_logs; end_all; exit $code' EXIT
+end_others() { [ ${#others[@]} -eq 0 ] || kill "${others[@]}" 2> /dev/null || true; }
 
 for uid in 4211 4212 4213 4214; do
   mkdir -m 700 "$home/$uid"
@@ -43,10 +32,6 @@ refused 'not a file server.s token' as 4213 "$CONCLAVE" fileserver --join - --da
 become 4213 "$CONCLAVE" fileserver --join "@$home/4213/token" --data "$home/4213/data" 2> "$ROOT/joined-1.log" & others+=($!)
 conclave token fileserver > "$ROOT/token"
 become 4214 "$CONCLAVE" fileserver --join - --data "$home/4214/data" < "$ROOT/token" 2> "$ROOT/joined-2.log" & others+=($!)
-file_servers_up() {
-  conclave status --json | python3 -c "import json, sys; s = json.load(sys.stdin)
-sys.exit(0 if sum(x['answers'] for x in s['servers'] if x['name'].startswith('fileserver')) == $1 else 1)"
-}
 eventually 20 file_servers_up 3
 head -c 3000000 /dev/urandom > "$ROOT/data"
 cp "$ROOT/data" "$M/data" && sync "$M/data" && cmp "$ROOT/data" "$M/data"

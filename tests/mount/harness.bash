@@ -95,6 +95,22 @@ own_cluster() {
   trap 'code=$?; [ $code -eq 0 ] || dump_logs; conclave down --force > /dev/null 2>&1 || true; exit $code' EXIT
   new_cluster
 }
+# The same in $home, where every user can go, as build/ may not; gone at the end, after what end_others (if there is one) ends.
+own_cluster_for_all() {
+  home=$(mktemp -d)
+  chmod 755 "$home"
+  cp "$CONCLAVE" "$home/conclave"
+  CONCLAVE=$home/conclave ROOT=$home/root
+  CONCLAVE_DIR=$ROOT/cluster CONCLAVE_HOME=$ROOT/home CONCLAVE_PASSPHRASE_FILE=$ROOT/passphrase M=$ROOT/mnt
+  own_cluster
+  trap 'code=$?; [ $code -eq 0 ] || dump_logs
+    if declare -F end_others > /dev/null; then end_others; fi
+    conclave down --force > /dev/null 2>&1 || true; rm -rf --one-file-system "$home"; exit $code' EXIT
+}
+file_servers_up() {  # NUMBER: so many answer
+  conclave status --json | python3 -c "import json, sys; s = json.load(sys.stdin)
+sys.exit(0 if sum(x['answers'] for x in s['servers'] if x['name'].startswith('fileserver')) == $1 else 1)"
+}
 finish_own_cluster() {
   conclave down
   nothing_left "${1:-}"

@@ -11,11 +11,7 @@ refused 'needs --join' conclave fileserver --data "$ROOT/none"
 
 "$CONCLAVE" fileserver --join "$token" --data "$ROOT/joined" 2> "$ROOT/joined.log" & joined=$!
 trap 'kill $joined 2> /dev/null; conclave down --force > /dev/null 2>&1 || true' EXIT
-members_up() {
-  conclave status --json | python3 -c "import json, sys; s = json.load(sys.stdin)
-sys.exit(0 if sum(x['answers'] for x in s['servers'] if x['name'].startswith('fileserver')) == $1 else 1)"
-}
-eventually 20 members_up 2
+eventually 20 file_servers_up 2
 head -c 3000000 /dev/urandom > "$ROOT/data"
 cp "$ROOT/data" "$M/after" && sync "$M/after" && cmp "$ROOT/data" "$M/after"
 eventually 20 bash -c "[ \$(du -sk '$ROOT/joined' | cut -f1) -gt 2900 ]"
@@ -32,7 +28,7 @@ kill $joined; code=0; wait $joined || code=$?
 [ $code -eq 0 ] || fail "a file server that was stopped ended with $code"
 cmp "$ROOT/data" "$M/after" || fail "with one of two copies gone, a file cannot be read"
 "$CONCLAVE" fileserver --data "$ROOT/joined" 2>> "$ROOT/joined.log" & joined=$!
-eventually 20 members_up 2
+eventually 20 file_servers_up 2
 cmp "$ROOT/data" "$M/after"
 [ "$(cat "$M/before")" = before ]
 kill $joined; wait $joined || true

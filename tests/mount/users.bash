@@ -2,14 +2,7 @@
 # for himself only. They cannot enter the folder of the cluster, which root made.
 . "$(dirname "$0")/harness.bash"
 
-# All of it lies where every user can go, as build/ may not.
-home=$(mktemp -d)
-chmod 755 "$home"
-cp "$CONCLAVE" "$home/conclave"
-CONCLAVE=$home/conclave ROOT=$home/root
-CONCLAVE_DIR=$ROOT/cluster CONCLAVE_HOME=$ROOT/home CONCLAVE_PASSPHRASE_FILE=$ROOT/passphrase M=$ROOT/mnt
-own_cluster
-trap 'code=$?; [ $code -eq 0 ] || dump_logs; conclave down --force > /dev/null 2>&1 || true; rm -rf --one-file-system "$home"; exit $code' EXIT
+own_cluster_for_all
 
 conclave up --mount "$M"
 for person in alice bob carol; do conclave account create $person; done
