@@ -65,14 +65,16 @@ mount_pid() {  # of the mount at PATH
 servers() { (cd "$CONCLAVE_DIR/run" && ls | grep -v '^mount-' | sed -n 's/\.pid$//p'); }
 processes() { ps -eo pid,args | awk -v dir="$CONCLAVE_DIR" 'index($0, dir) && $2 ~ /conclave$/'; }
 
-# Nothing of the cluster is left: no mount, no process. The logs hold no warning, unless "warnings" are expected.
+# Nothing of the cluster is left: no mount, no process. The logs hold no warning, unless "warnings" are expected; that a
+# server was slow is none here: a crowded machine alone makes it so.
 nothing_left() {
   ! grep -F " $ROOT/" /proc/self/mountinfo || fail "a mount is left"
   local left
   left=$(processes)
   [ -z "$left" ] || fail "processes are left: $left"
   if grep -aE 'Sanitizer|runtime error:|CHECK|terminate called|assert' "$CONCLAVE_DIR"/log/*.log; then fail "a process failed"; fi
-  if [ "${1:-}" != warnings ] && grep -aE '"level":"(warning|error|critical)"' "$CONCLAVE_DIR"/log/*.log; then
+  if [ "${1:-}" != warnings ] &&
+     grep -aE '"level":"(warning|error|critical)"' "$CONCLAVE_DIR"/log/*.log | grep -av 'did not answer in time'; then
     fail "the logs hold warnings"
   fi
 }
