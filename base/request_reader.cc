@@ -50,7 +50,11 @@ Result<RequestReader::Progress> RequestReader::parse() {
   while (!parser.is_done() && buffer.size() > 0) {
     boost::system::error_code ec;
     buffer.consume(parser.put(buffer.data(), ec));
-    if (ec == http::error::need_more) break;
+    if (ec == http::error::need_more) {
+      // Body bytes never stay here; what does is a line (of the header, of a chunk) without an end.
+      if (buffer.size() <= kMaxHeaderBytes) break;
+      return Error(Errc::kMessageTooBig, "a line of more than " + std::to_string(kMaxHeaderBytes) + " bytes");
+    }
     if (ec) {
       const bool too_big = ec == http::error::body_limit || ec == http::error::header_limit;
       return Error(too_big ? Errc::kMessageTooBig : Errc::kInvalid, "not a request that is taken: " + ec.message());

@@ -24,8 +24,8 @@ SecretBytes::SecretBytes(std::size_t size) : size_(size) {
   void* at = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   CHECK(at != MAP_FAILED);
   data_ = static_cast<std::uint8_t*>(at);
-  // A memory-lock limit that is used up must not stop a program in mid-operation: daemons raise it when
-  // they start. The other two do not fail for anonymous memory.
+  // A memory-lock limit that is used up must not stop a program in mid-operation: a mount's daemon raises it as far as it
+  // may when it starts. The other two do not fail for anonymous memory.
   (void)mlock(at, mapped_);
   CHECK(madvise(at, mapped_, MADV_DONTDUMP) == 0);
   CHECK(madvise(at, mapped_, MADV_WIPEONFORK) == 0);

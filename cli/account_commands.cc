@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/invitation.h"
 #include "cli/json.h"
+#include "vault/fields.h"
 
 namespace conclave::cli {
 namespace {
@@ -17,7 +18,7 @@ struct NewAccount {
   bool admin = false;
 
   void accept(CommandLine& line) {
-    line.argument("NAME", invitee.name, "1 to 64 of a-z, 0-9, '.', '_', '-'");
+    line.argument("NAME", invitee.name, std::string(vault::kPersonNameRule));
     line.option("--roles", roles, "of author, approver, requester, admin, witness; separated by commas");
     line.option("--uid", uid, 0, 0xfffffffe, "the user id this person acts as; yours if not given");
     line.option("--gid", gid, 0, 0xfffffffe, "the group id");
@@ -35,6 +36,7 @@ Status create(Context& context, NewAccount& account) {
   TRY(account.check());
   const auto admin = TRY(PersonClient::open(context));
   const PersonToken token = TRY(invite(context, *admin, account.invitee));
+  TRY(set_aside_unadmitted(context, *admin, token));  // an earlier create was cut short
   const auto folder = context.cluster_folder();
   TRY(join(context, token, folder ? folder->path : ""));
   TRY(admit(context, *admin, account.invitee.name));

@@ -26,6 +26,9 @@ class Descriptor {
 };
 
 Error control_error(const std::string& path) {
+  if (errno == ENOTCONN) {
+    return {Errc::kUnavailable, path + " does not answer: the mount's daemon has ended; `conclave up` mounts it again"};
+  }
   return {errc_of_errno(errno), path + ": " + std::strerror(errno)};
 }
 
@@ -51,15 +54,24 @@ Status write_control(const std::string& mount, const std::string& name, ByteView
   return {};
 }
 
-std::string cluster_path(const std::string& path, const std::vector<std::string>& mounts) {
-  const std::string as_given = absolute_path(path);
-  for (const std::string& whole : {as_given, fuse_fs::mount_point_of(path)}) {
+Status write_control_to_all(const std::vector<std::string>& mounts, const std::string& name, ByteView message) {
+  Status all;
+  for (const std::string& mount : mounts) {
+    Status one = write_control(mount, name, message);
+    if (!one && all) all = std::move(one);
+  }
+  return all;
+}
+
+PathOnMount path_on_mount(const std::string& given, const std::vector<std::string>& mounts) {
+  const std::string as_given = absolute_path(given);
+  for (const std::string& whole : {as_given, fuse_fs::mount_point_of(given)}) {
     for (const std::string& mount : mounts) {
-      if (whole == mount) return "/";
-      if (whole.starts_with(mount + "/")) return whole.substr(mount.size());
+      if (whole == mount) return {mount, "/"};
+      if (whole.starts_with(mount + "/")) return {mount, whole.substr(mount.size())};
     }
   }
-  return as_given;
+  return {mounts.empty() ? "" : mounts.front(), as_given};
 }
 
 }  // namespace conclave::cli

@@ -16,7 +16,14 @@ std::vector<std::string> mounts_of(const ClusterId& cluster);
 // One write(2) of `message` to MOUNT/.conclave/NAME; the daemon acts for our uid and refuses with an errno's error.
 Status write_control(const std::string& mount, const std::string& name, ByteView message);
 
-// A path of the cluster ("/secrets/prod/db") from what a person gives: that, or a path below one of `mounts`.
-std::string cluster_path(const std::string& path, const std::vector<std::string>& mounts);
+// The same to each of `mounts`, whatever another answers; the first error of one that did not take it.
+Status write_control_to_all(const std::vector<std::string>& mounts, const std::string& name, ByteView message);
+
+// Where what a person gives lies: a path of the cluster ("/secrets/prod/db"), or one below one of `mounts`.
+struct PathOnMount {
+  std::string mount;  // the one it is below, else the first; empty if there is none
+  std::string path;   // of the cluster
+};
+PathOnMount path_on_mount(const std::string& given, const std::vector<std::string>& mounts);
 
 }  // namespace conclave::cli

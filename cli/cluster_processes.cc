@@ -73,22 +73,18 @@ std::optional<Process> ClusterProcesses::running(const std::string& server) {
 
 Status ClusterProcesses::start(const std::string& server) {
   if (running(server)) return {};
-  Launch what;
-  what.arguments = {command_of(server), "--config", folder_.config(server)};
-  what.log_path = folder_.log(server);
-  const ProcessMark mark = TRY(launch(what));
-  return note(server, mark, "");
+  return start_noted(server, {command_of(server), "--config", folder_.config(server)}, "");
 }
 
-// One that is not noted would run on unknown.
-Status ClusterProcesses::note(const std::string& name, const ProcessMark& mark, const std::string& more) {
-  Status noted = files_.write_all(folder_.process(name), mark.text() + more);
-  if (noted) return {};
-  if (auto process = Process::open(mark)) {
-    static_cast<void>(process->signal(SIGTERM));
-    static_cast<void>(process->wait(kStopLimit));
-  }
-  return in_context("cannot note that " + name + " runs, so it was stopped", std::move(noted).error());
+// One that is not noted would run on unknown; one that did not start needs no note.
+Status ClusterProcesses::start_noted(const std::string& name, const std::vector<std::string>& arguments, const std::string& more) {
+  Launch what;
+  what.arguments = arguments;
+  what.log_path = folder_.log(name);
+  what.note = [&](const ProcessMark& mark) { return files_.write_all(folder_.process(name), mark.text() + more); };
+  Status started = launch(what);
+  if (!started) static_cast<void>(files_.remove(folder_.process(name)));
+  return started;
 }
 
 Result<bool> ClusterProcesses::stop(const std::string& server) {
@@ -148,18 +144,19 @@ Status ClusterProcesses::mount(const std::string& path) {
   for (const MountRecord& record : TRY(mounts())) {
     if (record.path != path) continue;
     const auto top = fuse_fs::mounted_at(fuse_fs::current_mounts(), path);
-    if (running(record) && top && is_ours(*top)) return {};
+    auto process = running(record);
+    if (process && top && is_ours(*top)) return {};
+    if (process && !top) {  // whoever started it was killed meanwhile
+      TRY(process->signal(SIGTERM));
+      if (!process->wait(kUnmountLimit)) return Error(Errc::kTimedOut, "the daemon of " + path + " does not end; see " + folder_.log(name));
+    }
   }
   TRY(clear_mount_point(path));
-  Launch what;
-  what.arguments = {"mount-daemon", "--config", folder_.config("mount"), path};
-  what.log_path = folder_.log(name);
-  const auto mark = launch(what);
-  if (!mark) {
+  Status started = start_noted(name, {"mount-daemon", "--config", folder_.config("mount"), path}, path);
+  if (!started) {
     remove_stale(path);  // one that was killed because it was not ready in time
-    return mark.error();
+    return started;
   }
-  TRY(note(name, *mark, path));
   struct statfs found {};
   if (statfs(path.c_str(), &found) != 0) {
     return Error(errc_of_errno(errno), path + " was mounted and does not answer: " + strerrordesc_np(errno) + "; see " + folder_.log(name));

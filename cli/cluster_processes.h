@@ -51,7 +51,7 @@ class ClusterProcesses {
   Status unmount(const MountRecord& mount, bool lazy);
 
  private:
-  Status note(const std::string& name, const ProcessMark& mark, const std::string& more);
+  Status start_noted(const std::string& name, const std::vector<std::string>& arguments, const std::string& more);
   Status clear_mount_point(const std::string& path);
 
   Files& files_;

@@ -48,7 +48,7 @@ vault::RosterVersion first_roster(Context& context, const vault::Identity& admin
 Result<Bytes> init_first_admin(Context& context, const ClusterFolder& folder, const ClusterId& cluster,
                                const std::string& name) {
   if (!vault::is_person_name(name)) {
-    return Error(Errc::kInvalid, "'" + name + "' cannot be a person's name: use 1 to 64 of a-z, 0-9, '.', '_' and '-'");
+    return Error(Errc::kInvalid, "'" + name + "' cannot be a person's name: use " + std::string(vault::kPersonNameRule));
   }
   const IdentityFolder identity_folder{context.home() + "/" + name};
   TRY(make_room(context, identity_folder));

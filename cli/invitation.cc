@@ -4,12 +4,14 @@
 #include "cli/kept_invitation.h"
 #include "cli/passphrase.h"
 #include "cli/tls_files.h"
+#include "vault/fields.h"
 
 namespace conclave::cli {
 namespace {
 
 constexpr std::string_view kPrefix = "conclave-person-1.";
 constexpr std::size_t kMaxFieldBytes = 16 << 10;
+constexpr std::size_t kMaxIdentityBytes = 64 << 10;
 constexpr int kAdmitAttempts = 5;   // another admin may be quicker; then it is made again on top
 
 std::string invitations(const PersonClient& admin) { return admin.folder().path + "/invitations"; }
@@ -24,6 +26,41 @@ vault::RosterVersion next_roster(Context& context, PersonClient& admin, const va
   next.people.push_back(person);
   vault::sign_roster(next, admin.identity().device);
   return next;
+}
+
+// An identity that this token made here, whose keys may not have been sent.
+Result<bool> was_joined_by(Files& files, const IdentityFolder& folder, const PersonToken& token) {
+  if (!TRY(files.exists(folder.path + "/guest.pem"))) return false;
+  return TRY(read_certified_key(files, folder.path + "/guest")).chain_pem == token.guest.chain_pem;
+}
+
+// The identity's own file comes last: with it, everything is there.
+Result<vault::Identity> make_identity(Context& context, const IdentityFolder& folder, const PersonToken& token,
+                                      const std::string& cluster_folder) {
+  Files& files = context.files();
+  TRY(files.make_folders(folder.path));
+  TRY(files.write_all(folder.cluster_file(), token.cluster_toml));
+  TRY(files.write_all(folder.ca_certificate(), token.ca_pem));
+  const ClusterFile cluster = TRY(ClusterFile::load(files, folder.cluster_file()));
+  const SecretBytes passphrase = TRY(ask_new_passphrase(files, "New passphrase of " + token.name));
+  vault::Identity identity{cluster.id, token.name, vault::make_device(context.random())};
+  const std::string sealed = TRY(vault::seal_identity(identity, passphrase, vault::kPassphraseCostLog2, context.random()));
+  TRY(write_certified_key(files, folder.path + "/guest", token.guest));
+  TRY((IdentityConfig{cluster_folder, token.roster_1}.save(files, folder)));
+  TRY(files.write_all(folder.identity(), sealed));
+  return identity;
+}
+
+// The same again is done already.
+Status send_keys(Context& context, const PersonToken& token, const ClusterFile& cluster, const vault::Identity& identity) {
+  vault::v1::JoinRequest request;
+  const vault::DevicePublic device = identity.device.public_half();
+  request.set_id(string_of(token.id));
+  request.set_device(string_of(encode(device)));
+  request.set_mac(string_of(vault::join_mac(token.secret, token.id, token.name, device)));
+  const auto transport = context.transport_as(cluster, {token.guest.chain_pem, token.guest.key_pem.clone()});
+  TRY(vault::VaultClient(*transport, context.clock(), cluster.vault).join(request));
+  return {};
 }
 
 }  // namespace
@@ -56,6 +93,7 @@ Result<PersonToken> PersonToken::parse(std::string_view text) {
   token.guest.chain_pem = in.text(kMaxFieldBytes);
   token.guest.key_pem = SecretBytes::copy_of(in.lv(kMaxFieldBytes));
   if (!in.finish("join token") || token.secret.size() != kInvitationSecretBytes) return bad;
+  if (!vault::is_person_name(token.name)) return bad;  // it will name a folder
   return token;
 }
 
@@ -82,31 +120,31 @@ Result<PersonToken> invite(Context& context, PersonClient& admin, const Invitee&
   return token;
 }
 
+Status set_aside_unadmitted(Context& context, const PersonClient& admin, const PersonToken& token) {
+  Files& files = context.files();
+  const IdentityFolder folder{context.home() + "/" + token.name};
+  if (!TRY(files.exists(folder.identity()))) return {};
+  const std::string sealed = TRY(files.read_all(folder.identity(), kMaxIdentityBytes));
+  if (TRY(vault::read_identity_label(sealed)).cluster != admin.cluster().id) return {};
+  return files.rename(folder.path, folder.path + ".was-" + to_hex(token.id).substr(0, 8));
+}
+
+// The keys are kept before they are sent: whoever is admitted has them.
 Status join(Context& context, const PersonToken& token, const std::string& cluster_folder) {
   Files& files = context.files();
   const IdentityFolder folder{context.home() + "/" + token.name};
-  if (TRY(files.exists(folder.identity()))) {
+  const bool again = TRY(files.exists(folder.identity()));
+  if (again && !TRY(was_joined_by(files, folder, token))) {
     return Error(Errc::kExists, folder.path + " holds an identity already; set CONCLAVE_HOME to another folder");
   }
-  TRY(files.make_folders(folder.path));
-  TRY(files.write_all(folder.cluster_file(), token.cluster_toml));
-  TRY(files.write_all(folder.ca_certificate(), token.ca_pem));
+  const auto identity = again ? unlock_identity(context, folder) : make_identity(context, folder, token, cluster_folder);
+  if (!identity) return identity.error();
   const ClusterFile cluster = TRY(ClusterFile::load(files, folder.cluster_file()));
-  const SecretBytes passphrase = TRY(ask_new_passphrase(files, "New passphrase of " + token.name));
-  const vault::Identity identity{cluster.id, token.name, vault::make_device(context.random())};
-  const std::string sealed = TRY(vault::seal_identity(identity, passphrase, vault::kPassphraseCostLog2, context.random()));
-
-  vault::v1::JoinRequest request;
-  const vault::DevicePublic device = identity.device.public_half();
-  request.set_id(string_of(token.id));
-  request.set_device(string_of(encode(device)));
-  request.set_mac(string_of(vault::join_mac(token.secret, token.id, token.name, device)));
-  const auto transport = context.transport_as(cluster, {token.guest.chain_pem, token.guest.key_pem.clone()});
-  TRY(vault::VaultClient(*transport, context.clock(), cluster.vault).join(request));
-
-  TRY(write_certified_key(files, folder.path + "/guest", token.guest));
-  TRY((IdentityConfig{cluster_folder, token.roster_1}.save(files, folder)));
-  return files.write_all(folder.identity(), sealed);
+  const Status sent = send_keys(context, token, cluster, *identity);
+  if (sent) return {};
+  if (may_pass(sent.error().code)) return in_context("run the same again; the keys wait in " + folder.path, sent.error());
+  if (!again) TRY(files.remove(folder.identity()));  // of no use: nobody will admit them
+  return sent;
 }
 
 Status admit(Context& context, PersonClient& admin, const std::string& name) {

@@ -33,8 +33,11 @@ struct Invitee {
 // Asks the vault for an invitation; its secret is kept in the admin's folder until admit().
 Result<PersonToken> invite(Context& context, PersonClient& admin, const Invitee& invitee);
 // Makes the identity below Context::home() (its passphrase is asked for) and sends its device's keys. `cluster_folder`
-// may be empty. kExists if there is such an identity, kKeyExpired, kNotFound.
+// may be empty. Cut short, it is repeated with the same token. kExists if another token made such an identity, or
+// another device used the token; kKeyExpired, kNotFound.
 Status join(Context& context, const PersonToken& token, const std::string& cluster_folder);
+// An identity of the invited name that is kept here was never admitted, or invite() had been refused: out of the way of join().
+Status set_aside_unadmitted(Context& context, const PersonClient& admin, const PersonToken& token);
 // Checks the MAC of who joined as `name` and signs its device into the next roster. kNotFound (nobody has joined, or
 // the invitation was not made here), kKeyRejected (keys that the invitation's secret does not vouch for).
 Status admit(Context& context, PersonClient& admin, const std::string& name);

@@ -23,14 +23,15 @@ Status login(Context& context, Duration lifetime) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(lifetime);
   const vault::Login login = vault::make_login(person->identity(), context.clock().wall(), seconds, context.random());
   const SecretBytes message = vault::encode_handover(login);
-  for (const std::string& mount : mounts) TRY(write_control(mount, "login", message.view()));
+  TRY(write_control_to_all(mounts, "login", message.view()));
   std::cout << "Opens by your user id now speak for " << person->name() << " on " << mounts.size()
             << (mounts.size() == 1 ? " mount" : " mounts") << ", for " << to_text(lifetime) << " or until `conclave logout`.\n";
   return {};
 }
 
 Status logout(Context& context) {
-  for (const std::string& mount : TRY(mounts_here(context))) TRY(write_control(mount, "logout", view_of("logout\n")));
+  const auto mounts = TRY(mounts_here(context));
+  TRY(write_control_to_all(mounts, "logout", view_of("logout\n")));
   std::cout << "Logged out.\n";
   return {};
 }

@@ -83,7 +83,7 @@ Result<vault::Policy> next_policy(Context& context, PersonClient& admin, const R
 Status set(Context& context, const Rules& rules) {
   TRY(groups_of(rules));
   const auto admin = TRY(PersonClient::open(context));
-  const std::string path = cluster_path(rules.path, mounts_of(admin->cluster().id));
+  const std::string path = path_on_mount(rules.path, mounts_of(admin->cluster().id)).path;
   const auto session = TRY(NameSession::open(context, admin->transport(), admin->cluster(), "conclave policy set"));
   const auto folder = TRY(session->find_or_make_folder(path, kSecretFolderMode));
   if (folder.attr().class_() != dir::v1::SECRET) {

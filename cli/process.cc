@@ -172,6 +172,11 @@ bool ends_soon(pid_t child) {
   return !process || process->wait(kEndLimit);
 }
 
+Status noted_by(const Launch& launch, pid_t child) {
+  const ProcessMark mark = TRY(ProcessMark::of(child));
+  return launch.note(mark);
+}
+
 void keep_log_small(const std::string& path) {
   std::ifstream log(path, std::ios::binary | std::ios::ate);
   if (log && static_cast<std::uintmax_t>(log.tellg()) > kMaxLogBytes) {
@@ -181,21 +186,23 @@ void keep_log_small(const std::string& path) {
 
 }  // namespace
 
-Result<ProcessMark> launch(const Launch& launch) {
+Status launch(const Launch& launch) {
   int ends[2];
   keep_log_small(launch.log_path);
   if (pipe2(ends, O_CLOEXEC) != 0) return system_error("make a pipe", errno);
   auto pid = spawn(launch, ends[1]);
   close(ends[1]);
-  const bool ready = pid && read_ready(ends[0], launch.limit);
+  const Status noted = pid ? noted_by(launch, *pid) : Status();
+  const bool ready = pid && noted && read_ready(ends[0], launch.limit);
   close(ends[0]);
   if (!pid) return std::move(pid).error();
-  if (ready) return ProcessMark::of(*pid);
-  const bool ended = ends_soon(*pid);
+  if (ready) return {};
+  const bool ended = noted && ends_soon(*pid);
   if (!ended) {
     kill(*pid, SIGKILL);  // our child and not waited for yet: the number is still its own
   }
   waitpid(*pid, nullptr, 0);
+  if (!noted) return in_context("cannot note that conclave " + launch.arguments.front() + " runs, so it was stopped", noted.error());
   return Error(Errc::kUnavailable, "conclave " + launch.arguments.front() + (ended ? " did not start" : " was not ready in time") +
                                        "; " + launch.log_path + " ends with:\n" + last_lines(launch.log_path, 5));
 }

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -49,12 +50,14 @@ struct Launch {
   std::vector<std::string> arguments;  // of this same program: {"dirserver", "--config", "…"}
   std::string log_path;                // appended to; standard error and output
   Duration limit = std::chrono::seconds(30);
+  // Called as soon as there is a process, before it is ready: it lives on if we are killed. An error: it is killed.
+  std::function<Status(const ProcessMark&)> note;
 };
 
 // Starts this program again in a session of its own, and returns when it wrote "ready" to the descriptor that
 // CONCLAVE_READY_FD names. kUnavailable with the last lines of its log when it ended or was not ready in time (it is
 // then killed). Not thread-safe.
-Result<ProcessMark> launch(const Launch& launch);
+Status launch(const Launch& launch);
 
 // The end of a log file as a person wants to read it: at most `lines` lines.
 std::string last_lines(const std::string& path, std::size_t lines);

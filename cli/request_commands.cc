@@ -38,12 +38,15 @@ Status request(Context& context, const std::string& given, const std::string& re
     return Error(Errc::kNotFound, "the cluster is mounted nowhere on this machine: only a mount can ask, since it keeps the key "
                                   "that the answer is sealed to; `conclave mount DIR` mounts it");
   }
-  const std::string path = cluster_path(given, mounts);
-  const Status asked = write_control(mounts.front(), "request", view_of(path + '\0' + reason));
+  const auto [mount, path] = path_on_mount(given, mounts);
+  const Status asked = write_control(mount, "request", view_of(path + '\0' + reason));
   if (!asked && asked.error().code == Errc::kNotFound) return Error(Errc::kNotFound, path + " is no secret of this cluster");
   TRY(asked);
-  for (;;) {
-    const std::string line = TRY(request_line(context, mounts.front(), path));
+  for (bool waited = false;; waited = true) {
+    const std::string line = TRY(request_line(context, mount, path));
+    if (waited && line.empty()) {
+      return Error(Errc::kNotFound, "the request is over: a program of yours has opened " + path + ", or you have logged out");
+    }
     const bool pending = line.find(" pending ") != std::string::npos;
     if (line.find(" denied ") != std::string::npos) return Error(Errc::kAccess, "denied: request " + line.substr(0, 8));
     if (line.find(" timed-out ") != std::string::npos) return Error(Errc::kTimedOut, "nobody decided request " + line.substr(0, 8) + " in time");

@@ -23,8 +23,8 @@
 #include "base/clock.h"
 #include "base/guarded.h"
 #include "base/log.h"
+#include "base/turns.h"
 #include "fileserver/chunk.h"
-#include "fileserver/turns.h"
 
 namespace conclave::file {
 

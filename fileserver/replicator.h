@@ -13,9 +13,9 @@
 #include <span>
 
 #include "base/guarded.h"
+#include "base/parallel_calls.h"
 #include "dirserver/dir_client.h"
 #include "fileserver/membership.h"
-#include "fileserver/parallel_calls.h"
 
 namespace conclave::file {
 

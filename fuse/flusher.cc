@@ -13,39 +13,25 @@ std::int64_t grown(std::size_t before, std::size_t after) {
 
 Held held_of(const Inode& inode) REQUIRES(inode.mutex) { return {inode.token, inode.token_since}; }
 
+bool grows(Inode& inode) {
+  const std::lock_guard lock(inode.mutex);
+  return inode.attr.size_bytes() > inode.size_at_dir;
+}
+
 }  // namespace
 
-bool Turn::attempt(Inode& inode) {
-  const std::lock_guard lock(inode.mutex);
-  return !std::exchange(inode.turn_taken, true);
-}
-
-void Turn::give_back(Inode& inode, Waiter& waiter) {
-  {
-    const std::lock_guard lock(inode.mutex);
-    inode.turn_taken = false;
-  }
-  waiter.wake(&inode);
-}
-
-Turn::Turn(Inode& inode, Waiter& waiter) : inode_(inode), waiter_(waiter) {
-  for (;;) {
-    const auto seen = waiter.observe(&inode);
-    if (attempt(inode)) return;
-    waiter.wait(&inode, seen, kNever);
-  }
-}
-
 Flusher::Flusher(const Servers& servers, ChunkIo& chunks, InodeTable& inodes, Clock& clock, Waiter& waiter,
-                 Parking& parking, Log& log, Hooks hooks)
+                 Parking& parking, ParallelCalls& calls, Log& log, Hooks hooks)
     : servers_(servers),
       chunks_(chunks),
       inodes_(inodes),
       clock_(clock),
       waiter_(waiter),
       parking_(parking),
+      calls_(calls),
       log_(log),
-      hooks_(std::move(hooks)) {}
+      hooks_(std::move(hooks)),
+      turns_(waiter) {}
 
 // --- What is due -----------------------------------------------------------------------------------------------
 
@@ -190,10 +176,13 @@ void Flusher::work_on(const InodePtr& inode) {
     const std::lock_guard lock(inode->mutex);
     if (want.parts && inode->buffer.flying()) return;
   }
-  if (!(want.size || want.durable) || !Turn::attempt(*inode)) return;
-  if (want.durable) (void)make_durable(inode);
-  if (want.size) (void)tell_size(inode, false);
-  Turn::give_back(*inode, waiter_);
+  if (!(want.size || want.durable)) return;
+  {
+    const auto turn = turns_.attempt(raw(inode->id));
+    if (!turn) return;
+    if (want.durable) (void)make_durable(inode);
+    if (want.size) (void)tell_size(inode, false);
+  }
   settle(inode);
 }
 
@@ -389,19 +378,21 @@ Status Flusher::tell_size(const InodePtr& inode, bool durable) {
 
 Status Flusher::flush(const InodePtr& inode, Depth depth) {
   const bool durable = depth == Depth::kDurable;
-  Status status;
+  Status bytes, size;
   for (int attempt = 0; attempt < kDurableAttempts; ++attempt) {
     TRY(send_all(inode));
-    const Turn turn(*inode, waiter_);
-    if (durable) status = make_durable(inode);
-    if (status) {
-      status = tell_size(inode, durable);
-      break;
+    const auto turn = turn_of(*inode);
+    if (durable && !grows(*inode)) {
+      calls_.make({[&] { size = tell_size(inode, true); }, [&] { bytes = make_durable(inode); }});
+    } else {
+      if (durable) bytes = make_durable(inode);  // first: after a power loss no size covers bytes that were never there
+      if (bytes) size = tell_size(inode, durable);
     }
-    if (status.error().code != Errc::kStale) break;  // else the bytes are dirty again
+    if (bytes || bytes.error().code != Errc::kStale) break;  // else the bytes are dirty again
   }
   settle(inode);
-  return status;
+  TRY(bytes);
+  return size;
 }
 
 // Forgets an inode that has nothing more to send.

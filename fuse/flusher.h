@@ -14,26 +14,13 @@
 
 #include "base/daemon.h"
 #include "base/guarded.h"
+#include "base/parallel_calls.h"
+#include "base/turns.h"
 #include "base/waiter.h"
 #include "fuse/chunk_io.h"
 #include "fuse/parking.h"
 
 namespace conclave::fuse_fs {
-
-// One at a time changes an inode's size at D (commit, truncate). May be held across calls: it is no mutex, and
-// whoever has one waits for no lease and no other turn.
-class Turn {
- public:
-  Turn(Inode& inode, Waiter& waiter);                            // waits for it
-  static bool attempt(Inode& inode);                             // true: taken; end it with give_back
-  static void give_back(Inode& inode, Waiter& waiter);
-  ~Turn() { give_back(inode_, waiter_); }
-  Turn(const Turn&) = delete;
-
- private:
-  Inode& inode_;
-  Waiter& waiter_;
-};
 
 class Flusher final : public Duty {
  public:
@@ -47,7 +34,7 @@ class Flusher final : public Duty {
     std::function<void(const std::vector<InodeId>&)> spare;
   };
   Flusher(const Servers& servers, ChunkIo& chunks, InodeTable& inodes, Clock& clock, Waiter& waiter, Parking& parking,
-          Log& log, Hooks hooks);
+          ParallelCalls& calls, Log& log, Hooks hooks);
 
   // How far: the servers have the bytes and D the size; or all of it survives power loss.
   enum class Depth : std::uint8_t { kVisible, kDurable };
@@ -61,6 +48,9 @@ class Flusher final : public Duty {
   // Sends, and tells D. Blocks. Errors: what a server said for good (those bytes are lost, the inode's failures rise);
   // kUnavailable, kUnknown: the bytes are still here and will be tried again.
   Status flush(const InodePtr& inode, Depth depth);
+  // One at a time changes an inode's size at D (commit, truncate). Waits for it; whoever has one waits for no lease and
+  // no other turn.
+  [[nodiscard]] Turns::Turn turn_of(const Inode& inode) { return turns_.take(raw(inode.id)); }
   // Takes the bytes of the range out of the buffer, after what of it is on its way has landed. Blocks no longer than
   // a send takes. The caller has the inode's turn.
   void discard(const InodePtr& inode, ByteRange range);
@@ -112,9 +102,11 @@ class Flusher final : public Duty {
   Clock& clock_;
   Waiter& waiter_;
   Parking& parking_;
+  ParallelCalls& calls_;
   Log& log_;
   const Hooks hooks_;
   MonoTime next_tick_{};
+  Turns turns_;
   mutable std::mutex mutex_;                                         // before an Inode's
   std::deque<InodePtr> queue_ GUARDED_BY(mutex_);
   std::unordered_map<InodeId, InodePtr> active_ GUARDED_BY(mutex_);  // with something that D or the disks do not have

@@ -43,7 +43,6 @@ struct FsParts {
   StatusFiles& status;
   FsClasses& classes;
   Clock& clock;
-  Waiter& waiter;
 };
 
 class Fs {
@@ -96,6 +95,8 @@ class Fs {
   Result<ReadAnswer> read(const Caller& caller, std::uint64_t handle, const ReadRequest& request);
   void read_answered(InodeId inode) { parts_.leases.note_read_answered(inode); }
   Result<std::size_t> write(const Caller& caller, std::uint64_t handle, InodeId inode, const WriteRequest& request);
+  // A secret, or a message to this mount: what was written there must not stay in buffers.
+  [[nodiscard]] bool is_confidential(InodeId inode) const;
   Status sync(std::uint64_t handle);
   Status allocate(const Caller& caller, std::uint64_t handle, const AllocateRequest& request);
   Result<std::uint64_t> seek(std::uint64_t handle, std::uint64_t offset, bool hole);

@@ -51,7 +51,7 @@ Result<AttrAnswer> Fs::change_attributes(const Caller& caller, InodeId number, c
   request.set_mtime_now(change.mtime_now);
   request.set_by_descriptor(by_descriptor);
   if (use) request.set_token(use->token());
-  const Turn turn(*inode, parts_.waiter);  // no commit on its way ends bits that are set here
+  const auto turn = parts_.flusher.turn_of(*inode);  // no commit on its way ends bits that are set here
   {
     const std::lock_guard lock(inode->mutex);
     request.set_kill_privileges(change.kill_privileges || inode->kill_privileges);

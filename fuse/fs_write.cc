@@ -44,6 +44,12 @@ Result<std::size_t> Fs::write(const Caller& caller, std::uint64_t handle, InodeI
   return kind.write(caller, *file, request);
 }
 
+bool Fs::is_confidential(InodeId number) const {
+  if (StatusFiles::owns(number)) return true;
+  const InodePtr inode = parts_.inodes.find(number);
+  return !inode || &class_of(*inode) == &parts_.classes.of(dir::v1::SECRET);
+}
+
 Result<std::size_t> Fs::plain_write(const Caller& caller, OpenFile& file, const WriteRequest& request) {
   TRY(parts_.flusher.admit());
   Inode& inode = *file.inode;
@@ -90,7 +96,7 @@ Status Fs::plain_resize(const Caller& caller, const InodePtr& inode, std::uint64
 // buffer is sent first, for D is told a size that must not cover bytes that no server has.
 Status Fs::cut_to(const Caller& caller, const InodePtr& inode, const Held& held, std::uint64_t size) {
   {
-    const Turn turn(*inode, parts_.waiter);
+    const auto turn = parts_.flusher.turn_of(*inode);
     parts_.flusher.discard(inode, {size, kMaxFileBytes});
   }
   bool dirty = false;
@@ -99,7 +105,7 @@ Status Fs::cut_to(const Caller& caller, const InodePtr& inode, const Held& held,
     dirty = inode->buffer.dirty() || inode->buffer.flying();
   }
   if (dirty) TRY(parts_.flusher.flush(inode, Flusher::Depth::kVisible));
-  const Turn turn(*inode, parts_.waiter);
+  const auto turn = parts_.flusher.turn_of(*inode);
   TRY(parts_.chunks.cut(*inode, held, size));
   dir::v1::SetAttrRequest request;
   *request.mutable_caller() = wire_of(caller);
@@ -179,7 +185,7 @@ Status Fs::plain_allocate(const Caller& caller, OpenFile& file, const AllocateRe
     }
     const ByteRange zeroed = request.range.cut_to({0, size});
     if (!zeroed.empty()) {
-      const Turn turn(inode, parts_.waiter);
+      const auto turn = parts_.flusher.turn_of(inode);
       parts_.flusher.discard(file.inode, zeroed);
       TRY(parts_.chunks.zero(inode, held_of(use), zeroed));
     }

@@ -26,6 +26,7 @@ constexpr unsigned kFlushThreads = 8;      // requests in flight to file servers
 constexpr unsigned kParkingThreads = 4;
 constexpr unsigned kRecallThreads = 3;     // a recall may wait for a read that waits for another
 constexpr unsigned kPageThreads = 16;      // a page that a parked request holds keeps one busy
+constexpr unsigned kSideThreads = 4;       // for fsync: D syncs while the file servers do
 constexpr auto kFarewell = std::chrono::seconds(30);   // to write back at the end; then it is said and left
 
 // mount.toml: cluster = "../cluster.toml", log = "info", and [tls] certificate, key; paths relative to it.
@@ -101,6 +102,7 @@ class Mount {
     daemon.add_pool("recall", kRecallThreads, [&] { leases_.run_recalls(); }, [&] { leases_.stop(); });
     daemon.add_pool("pages", kPageThreads, [&] { pages_.run(); }, [&] { pages_.stop(); });
     daemon.add_pool("flush", kFlushThreads, [&] { flusher_.run(); }, [&] { flusher_.stop(); });
+    daemon.add_pool("side", kSideThreads, [&] { calls_.run(); }, [&] { calls_.stop(); });
     daemon.add_pool("events", 1, [&] { session_.run_events(); }, [&] { session_.stop(); });
     daemon.add_pool("votes", 1, [&] { secrets_.files().run_events(); }, [&] { secrets_.files().stop(); });
     daemon.add_pool("guard", 1, [&] { secrets_.test_guard(path_); }, [] {});
@@ -177,13 +179,14 @@ class Mount {
   InodeTable inodes_;
   OpenTable opens_;
   ChunkIo chunks_{servers_};
-  Flusher flusher_{servers_, chunks_, inodes_, clock_, waiter_, parking_, log_,
+  ParallelCalls calls_{waiter_};
+  Flusher flusher_{servers_, chunks_, inodes_, clock_, waiter_, parking_, calls_, log_,
                    {[this](InodeId inode) { leases_.release_soon(inode); },
                     [this](const std::vector<InodeId>& inodes) { channel_.prune(inodes); }}};
   StatusFiles status_{clock_, Caller{geteuid(), getegid(), 0}};
   FsClasses classes_;
   Fs fs_{{servers_, lock_client_, config_.cluster.lock.name, [this] { return session_.current(); }, leases_, lock_waits_,
-          inodes_, opens_, chunks_, flusher_, status_, classes_, clock_, waiter_}};
+          inodes_, opens_, chunks_, flusher_, status_, classes_, clock_}};
   AppendFiles appends_{fs_};
   SecretMount secrets_{fs_, transport_, config_.cluster, clock_, waiter_, random_, parking_, files_, log_,
                        memory_of(config_, path_), host_name(), path_};
@@ -194,16 +197,20 @@ class Mount {
   std::unique_ptr<FuseOps> ops_;
 };
 
-// Plaintext of secrets must not reach a core file, modes come from the programs, and every descriptor of a program may
-// be one of ours.
+void raise_limit(__rlimit_resource which) {
+  rlimit limit{};
+  if (getrlimit(which, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(which, &limit);
+}
+
+// Plaintext of secrets must not reach a core file or a swap device, modes come from the programs, and every descriptor of a
+// program may be one of ours.
 void prepare_process() {
   prctl(PR_SET_DUMPABLE, 0);
   umask(0);
-  rlimit files{};
-  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-  }
+  raise_limit(RLIMIT_MEMLOCK);
+  raise_limit(RLIMIT_NOFILE);
   mallopt(M_ARENA_MAX, 4);  // thirty threads, each with an arena that keeps what it once had, are 200 MiB
 }
 

@@ -314,29 +314,38 @@ void do_read(fuse_req_t req, fuse_ino_t ino, std::size_t size, off_t offset, fus
   serving_of(req).serve(req, Read{InodeId{ino}, info->fh, {static_cast<std::uint64_t>(offset), size, info->lock_owner}});
 }
 
-// libfuse's buffer is good until the first return; a write that has to wait copies it.
+// libfuse's buffer is good until the first return; a write that has to wait copies it. It is a thread's for good: what
+// must not stay in memory is wiped there.
 struct Write {
   InodeId inode{};
   std::uint64_t handle = 0;
   WriteRequest request;
+  ByteSpan bytes{};     // request's
   std::string kept{};
   PageInvalidator::Waiting waiting{};
 
+  void wipe_confidential(FuseServing& serving) const {
+    if (serving.fs().is_confidential(inode)) wipe(bytes);
+  }
   void keep(FuseServing& serving) {
     kept.assign(text_of(request.bytes));
-    request.bytes = view_of(kept);
+    wipe_confidential(serving);
+    bytes = {reinterpret_cast<std::uint8_t*>(kept.data()), kept.size()};
+    request.bytes = bytes;
     waiting = serving.pages().waits(inode, request.offset, request.bytes.size(), request.from_page_cache);
   }
   Status operator()(FuseServing& serving, fuse_req_t req) {
-    fuse_reply_write(req, TRY(serving.fs().write(caller_of(req), handle, inode, request)));
+    const std::size_t taken = TRY(serving.fs().write(caller_of(req), handle, inode, request));
+    wipe_confidential(serving);
+    fuse_reply_write(req, taken);
     return {};
   }
 };
 
 void do_write(fuse_req_t req, fuse_ino_t ino, const char* bytes, std::size_t size, off_t offset, fuse_file_info* info) {
-  const WriteRequest request{static_cast<std::uint64_t>(offset), view_of({bytes, size}), info->writepage != 0,
-                             (info->flags & O_APPEND) != 0};
-  serving_of(req).serve(req, Write{InodeId{ino}, info->fh, request});
+  const ByteSpan buffer{reinterpret_cast<std::uint8_t*>(const_cast<char*>(bytes)), size};  // it is no constant there
+  const WriteRequest request{static_cast<std::uint64_t>(offset), buffer, info->writepage != 0, (info->flags & O_APPEND) != 0};
+  serving_of(req).serve(req, Write{InodeId{ino}, info->fh, request, buffer});
 }
 
 void do_fsync(fuse_req_t req, fuse_ino_t, int, fuse_file_info* info) {

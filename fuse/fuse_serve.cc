@@ -56,10 +56,14 @@ void FuseServing::answer_interrupt(Call& call) {
   fuse_reply_err(call.req, call.cancelled());
 }
 
-// The last reference from the parking is gone. Does not lock the call: an interrupt that takes it out there holds it.
+// The last reference from the parking is gone.
 void FuseServing::abandon(Call& call) {
   forget(call.id);
-  if (!std::exchange(call.answered, true)) fuse_reply_err(call.req, EINTR);
+  {
+    const std::lock_guard lock(call.mutex);
+    if (std::exchange(call.answered, true)) return;
+  }
+  fuse_reply_err(call.req, EINTR);
 }
 
 void FuseServing::forget(std::uint64_t id) {
@@ -78,18 +82,13 @@ void FuseServing::on_interrupt(fuse_req_t req, void* id) {
     if (found != self.waiting_.end()) call = found->second.lock();
   }
   if (!call) return;
+  std::function<void()> rerun;  // until we have answered: its end would answer
   {
     const std::lock_guard lock(call->mutex);
     call->interrupted = true;
-    const std::uint64_t handle = std::exchange(call->handle, 0);
-    if (handle == 0) return;
-    call->answered = true;  // by us, if it is still parked: cancel destroys the closure that would answer
-    if (!self.parking_.cancel(handle)) {
-      call->answered = false;
-      return;
-    }
+    rerun = self.parking_.take_back(std::exchange(call->handle, 0));
   }
-  self.answer_interrupt(*call);
+  if (rerun) self.answer_interrupt(*call);
 }
 
 void FuseServing::reply_error(fuse_req_t req, const Error& error) {

@@ -86,7 +86,7 @@ class FuseServing {
   void park(const CallPtr& call, ParkKey key);
   void run_again(const CallPtr& call);
   void answer_interrupt(Call& call);
-  void abandon(Call& call) NO_ANALYSIS;  // it may be called with the call locked or not, and is alone with it
+  void abandon(Call& call);
   void forget(std::uint64_t id);
   static void on_interrupt(fuse_req_t req, void* id);
   void reply_error(fuse_req_t req, const Error& error);

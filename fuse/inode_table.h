@@ -49,7 +49,6 @@ struct Inode {
   bool attr_dirty GUARDED_BY(mutex) = false;                           // size or times are newer than D's
   // Set-id bits ended here; D is told with its next commit, and until then not believed.
   bool kill_privileges GUARDED_BY(mutex) = false;
-  bool turn_taken GUARDED_BY(mutex) = false;                           // see Turn in flusher.h
   bool queued GUARDED_BY(mutex) = false;                               // for the flusher
   MonoTime touched_at GUARDED_BY(mutex) = kNever;                      // the oldest change here that D does not have
   MonoTime sent_at GUARDED_BY(mutex) = kNever;                         // the oldest bytes at F that no commit covers

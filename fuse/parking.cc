@@ -42,17 +42,16 @@ std::uint64_t Parking::park(ParkKey key, std::function<void()> rerun) {
   return handle;
 }
 
-bool Parking::cancel(std::uint64_t handle) {
-  std::function<void()> cancelled;
+std::function<void()> Parking::take_back(std::uint64_t handle) {
   const std::lock_guard lock(mutex_);
   const auto key = handles_.find(handle);
-  if (key == handles_.end()) return false;
+  if (key == handles_.end()) return {};
   auto& parked = expected_.at(key->second);
   const auto found = std::ranges::find(parked, handle, &Parked::handle);
-  cancelled = std::move(found->rerun);
+  std::function<void()> rerun = std::move(found->rerun);
   parked.erase(found);
   handles_.erase(key);
-  return true;
+  return rerun;
 }
 
 bool Parking::run_one() {

@@ -26,10 +26,10 @@ class Parking {
   ParkKey expect();
   // Moves what is parked under `key` to the run queue. Any thread; does not block.
   void deliver(ParkKey key);
-  // Parks `rerun`; it goes straight to the run queue if `key` was delivered already. Returns a handle for cancel().
+  // Parks `rerun`; it goes straight to the run queue if `key` was delivered already. Returns a handle for take_back().
   std::uint64_t park(ParkKey key, std::function<void()> rerun);
-  // True: it was still parked and will not run; the caller answers EINTR.
-  bool cancel(std::uint64_t handle);
+  // Takes back what is still parked: it will not run, and the caller answers for it. Empty: it is not parked any more.
+  [[nodiscard]] std::function<void()> take_back(std::uint64_t handle);
 
   // A worker: runs what was delivered, in the order of delivery, until stop(). Several threads may call it.
   void run();

@@ -78,13 +78,16 @@ void SecretBook::not_filed(const SecretKey& key) {
   wake(wakes);
 }
 
-GrantPtr SecretBook::granted(const SecretKey& key, SecretBytes plaintext, MonoTime now) {
+GrantPtr SecretBook::granted(const SecretKey& key, const std::shared_ptr<const FiledRequest>& of, SecretBytes plaintext,
+                             MonoTime now) {
   auto grant = std::make_shared<Grant>();
   Wakes wakes;
   {
     const std::lock_guard lock(mutex_);
-    Asked& asked = asked_[key];
-    const vault::Request& request = asked.request->request;
+    const auto at = asked_.find(key);
+    if (at == asked_.end() || at->second.request != of) return nullptr;
+    Asked& asked = at->second;
+    const vault::Request& request = of->request;
     grant->expires = now + request.grant;
     grant->version = asked.version;
     grant->request = asked.request;
@@ -101,7 +104,7 @@ GrantPtr SecretBook::granted(const SecretKey& key, SecretBytes plaintext, MonoTi
     }
     grants_[key] = grant;
     wakes = take_wakes(asked);
-    asked_.erase(key);
+    asked_.erase(at);
   }
   wake(wakes);
   return grant;
@@ -158,12 +161,14 @@ void SecretBook::closed(const GrantPtr& grant) {
   --grant->open_now;
 }
 
-GrantPtr SecretBook::grant_of(const SecretKey& key, MonoTime now) const {
+GrantPtr SecretBook::grant_of(std::uint32_t uid, InodeId inode, MonoTime now) const {
   const std::lock_guard lock(mutex_);
-  const auto at = grants_.find(key);
-  if (at == grants_.end()) return nullptr;
-  const std::lock_guard inner(at->second->mutex);
-  return !at->second->over && now < at->second->expires ? at->second : nullptr;
+  for (auto at = grants_.lower_bound({uid, inode, ""}); at != grants_.end(); ++at) {
+    if (at->first.uid != uid || at->first.inode != inode) break;
+    const std::lock_guard inner(at->second->mutex);
+    if (!at->second->over && now < at->second->expires) return at->second;
+  }
+  return nullptr;
 }
 
 std::vector<GrantPtr> SecretBook::expire(MonoTime now, WallTime wall) {
@@ -196,16 +201,30 @@ std::vector<GrantPtr> SecretBook::expire(MonoTime now, WallTime wall) {
   return ended;
 }
 
-std::vector<GrantPtr> SecretBook::end_all_of(std::uint32_t uid) {
-  std::vector<GrantPtr> ended;
-  const std::lock_guard lock(mutex_);
-  std::erase_if(grants_, [&](const auto& entry) {
-    if (entry.first.uid != uid) return false;
-    const std::lock_guard inner(entry.second->mutex);
-    if (end(*entry.second)) ended.push_back(entry.second);
-    return true;
-  });
-  return ended;
+SecretBook::Left SecretBook::leave(std::uint32_t uid, const std::string& staying) {
+  Left left;
+  std::vector<Wakes> wakes;
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(grants_, [&](const auto& entry) {
+      if (entry.first.uid != uid) return false;
+      const std::lock_guard inner(entry.second->mutex);
+      if (end(*entry.second)) left.grants.push_back(entry.second);
+      return true;
+    });
+    for (auto at = asked_.begin(); at != asked_.end();) {
+      Asked& asked = at->second;
+      if (at->first.uid != uid || at->first.person == staying) {
+        ++at;
+        continue;
+      }
+      if (asked.request && asked.phase != Asked::Phase::kEnded) left.requests.emplace_back(asked.request, asked.login);
+      wakes.push_back(take_wakes(asked));
+      at = asked_.erase(at);
+    }
+  }
+  for (const Wakes& some : wakes) wake(some);
+  return left;
 }
 
 void SecretBook::end_all() {

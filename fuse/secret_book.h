@@ -1,4 +1,4 @@
-// Rule: the requests and grants of one mount, by uid and inode. One request per (uid, secret) however many programs
+// Rule: the requests and grants of one mount, by uid, inode and the person whose login the uid had. One request per key however many programs
 // wait; a grant is a plaintext with a time limit and a number of openings. Takes `now`, calls nobody but Parking.
 // Thread-safe; blocks nowhere.
 #pragma once
@@ -19,6 +19,7 @@ namespace conclave::fuse_fs {
 struct SecretKey {
   std::uint32_t uid = 0;
   InodeId inode{};
+  std::string person;  // the next login of a uid has no part in what the one before asked for
   friend auto operator<=>(const SecretKey&, const SecretKey&) = default;
 };
 
@@ -67,8 +68,8 @@ class SecretBook {
 
   void filed(const SecretKey& key, FiledRequest request, LoginPtr login);
   void not_filed(const SecretKey& key);
-  // The claimed plaintext becomes a grant with one opening taken.
-  GrantPtr granted(const SecretKey& key, SecretBytes plaintext, MonoTime now);
+  // The claimed plaintext becomes a grant with one opening taken. Null: the uid has logged out meanwhile.
+  GrantPtr granted(const SecretKey& key, const std::shared_ptr<const FiledRequest>& request, SecretBytes plaintext, MonoTime now);
   void not_claimed(const SecretKey& key, Errc why, MonoTime now);
   // From the vault's stream or from asking: what became of a request. Wakes who waits.
   void decided(const Hash& rd, vault::v1::State state, MonoTime now);
@@ -79,12 +80,18 @@ class SecretBook {
   void give_back(const GrantPtr& grant);
   void closed(const GrantPtr& grant);
 
-  // The live grant of this version, without taking an opening; null if there is none.
-  [[nodiscard]] GrantPtr grant_of(const SecretKey& key, MonoTime now) const;
+  // The uid's live grant, without taking an opening; null if there is none.
+  [[nodiscard]] GrantPtr grant_of(std::uint32_t uid, InodeId inode, MonoTime now) const;
   // Ends what is past its time and forgets verdicts. Returns the grants that ended: the log is to be told.
   std::vector<GrantPtr> expire(MonoTime now, WallTime wall);
-  // The uid has logged out, or the mount ends: grants are wiped.
-  std::vector<GrantPtr> end_all_of(std::uint32_t uid);
+  // The uid's login has ended or was replaced by one of `staying` (empty: by none): its grants are wiped, requests of
+  // other persons dropped and who waits for them woken. Returns both: the vault is to be told.
+  struct Left {
+    std::vector<GrantPtr> grants;
+    std::vector<std::pair<std::shared_ptr<const FiledRequest>, LoginPtr>> requests;  // those that were still open
+  };
+  Left leave(std::uint32_t uid, const std::string& staying);
+  // The mount ends: grants are wiped.
   void end_all();
 
   // What waits, for status and for asking the vault again.

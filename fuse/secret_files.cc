@@ -99,7 +99,7 @@ Result<AttrAnswer> SecretFiles::attributes(const Caller& caller, const InodePtr&
   std::uint64_t size = 0;
   if (const auto draft = parts_.author.draft_size(inode->id)) {
     size = *draft;
-  } else if (const GrantPtr grant = parts_.book.grant_of({caller.uid, inode->id}, parts_.clock.now())) {
+  } else if (const GrantPtr grant = parts_.book.grant_of(caller.uid, inode->id, parts_.clock.now())) {
     const std::lock_guard lock(grant->mutex);
     size = grant->plaintext.size();
   }
@@ -137,10 +137,10 @@ Result<OpenAnswer> SecretFiles::open(const Caller& caller, OpenFile& file) {
 // The grant of this caller for the newest version: there already, claimed now, or after the vote (kPending). Looked for
 // again once a request was filed, and when the version was replaced before the request for it came.
 Result<GrantPtr> SecretFiles::obtain(const Caller& caller, const InodePtr& inode, Ask ask, const std::string& reason) {
-  const SecretKey key{caller.uid, inode->id};
-  if (ask == Ask::kAlways) parts_.book.forget_verdict(key);
   for (int attempt = 1; attempt <= kAttempts; ++attempt) {
     const LoginPtr login = TRY(parts_.logins.find(caller.uid, parts_.clock.wall()));
+    const SecretKey key{caller.uid, inode->id, login->cert.person};
+    if (ask == Ask::kAlways && attempt == 1) parts_.book.forget_verdict(key);
     SecretOnFile secret = TRY(parts_.vault.newest(inode->id));
     TRY(parts_.places.check_sealed_here(inode->id, secret.policy));
     const bool may_file = ask == Ask::kAlways || (ask == Ask::kAsPolicySays && secret.policy.auto_request);
@@ -149,21 +149,20 @@ Result<GrantPtr> SecretFiles::obtain(const Caller& caller, const InodePtr& inode
       case SecretBook::Stand::kGranted: return found.grant;
       case SecretBook::Stand::kEnded: return verdict(found.verdict);
       case SecretBook::Stand::kWait: return Error(Errc::kPending, "waiting for the vote", found.key);
-      case SecretBook::Stand::kClaim: return claim(key, inode, *found.request);
+      case SecretBook::Stand::kClaim: return claim(key, inode, found.request);
       case SecretBook::Stand::kMine: break;
     }
     if (ask == Ask::kNever) return Errc::kWouldBlock;
     if (!may_file) return Error(Errc::kAccess, "the policy wants `conclave request PATH --reason …` first");
-    const Status filed = file_request(key, caller, std::move(secret), ask == Ask::kAlways, reason);
+    const Status filed = file_request(key, caller, login, std::move(secret), ask == Ask::kAlways, reason);
     if (!filed && filed.error().code != Errc::kStale) return filed.error();
   }
   return Error(Errc::kWouldBlock, "the secret is replaced again and again; try again");
 }
 
-Status SecretFiles::file_request(const SecretKey& key, const Caller& caller, SecretOnFile secret, bool explicitly,
-                                 const std::string& reason) {
+Status SecretFiles::file_request(const SecretKey& key, const Caller& caller, const LoginPtr& login, SecretOnFile secret,
+                                 bool explicitly, const std::string& reason) {
   const auto run = [&]() -> Status {
-    const LoginPtr login = TRY(parts_.logins.find(caller.uid, parts_.clock.wall()));
     const ProgramInfo program = program_info(parts_.proc, caller.pid);
     vault::Wish wish;
     wish.host = parts_.host;
@@ -183,21 +182,23 @@ Status SecretFiles::file_request(const SecretKey& key, const Caller& caller, Sec
   return status;
 }
 
-Result<GrantPtr> SecretFiles::claim(const SecretKey& key, const InodePtr& inode, const FiledRequest& request) {
+Result<GrantPtr> SecretFiles::claim(const SecretKey& key, const InodePtr& inode,
+                                    const std::shared_ptr<const FiledRequest>& request) {
   const auto run = [&]() -> Result<SecretBytes> {
     const auto use = TRY(parts_.fs.lease(inode, LeaseMode::kRead));
-    const ReleasedKey released = TRY(parts_.vault.release(request));
-    const vault::IdCore& core = request.secret.header.core;
+    const ReleasedKey released = TRY(parts_.vault.release(*request));
+    const vault::IdCore& core = request->secret.header.core;
     Bytes payload(vault::payload_size(core.padded_bytes));
     TRY(parts_.fs.parts().chunks.read(*inode, Fs::held_of(use), payload_offset(core.version), payload));
-    return parts_.vault.open(request, released, payload);
+    return parts_.vault.open(*request, released, payload);
   };
   auto plaintext = run();
   if (!plaintext) {
     parts_.book.not_claimed(key, plaintext.error().code, parts_.clock.now());
     return std::move(plaintext).error();
   }
-  const GrantPtr grant = parts_.book.granted(key, std::move(*plaintext), parts_.clock.now());
+  const GrantPtr grant = parts_.book.granted(key, request, std::move(*plaintext), parts_.clock.now());
+  if (!grant) return Error(Errc::kAccess, key.person + " has logged out");
   parts_.vault.record(*grant->request, *grant->login, vault::Happening::kOpened);
   return grant;
 }
@@ -240,7 +241,9 @@ Result<unsigned> SecretFiles::poll(const Caller& caller, OpenFile& file, const P
   auto obtained = obtain({.uid = file.uid, .gid = caller.gid, .pid = caller.pid}, file.inode, Ask::kAsPolicySays, "");
   if (!obtained) {
     if (obtained.error().code != Errc::kPending) return POLLERR;
-    if (request.wake) parts_.book.on_change({file.uid, file.inode->id}, request.wake);
+    const auto login = parts_.logins.find(file.uid, parts_.clock.wall());
+    if (!login) return POLLERR;
+    if (request.wake) parts_.book.on_change({file.uid, file.inode->id, (*login)->cert.person}, request.wake);
     return 0u;
   }
   const std::lock_guard lock(own->mutex);
@@ -288,14 +291,15 @@ Status SecretFiles::take_login(const Caller& caller, std::string_view message) {
   vault::Login login = TRY(vault::parse_handover(view_of(message)));
   TRY(parts_.vault.check_login(login.cert, 0));
   parts_.log.info("login", {{"uid", caller.uid}, {"person", login.cert.person}});
-  tell_ended(parts_.book.end_all_of(caller.uid));  // what the one before had open is not the next one's
+  const std::string person = login.cert.person;
   parts_.logins.set(caller.uid, std::move(login));
+  tell_left(parts_.book.leave(caller.uid, person));  // what the one before had open is not the next one's
   return {};
 }
 
 Status SecretFiles::take_logout(const Caller& caller, std::string_view) {
   const LoginPtr login = parts_.logins.clear(caller.uid);
-  tell_ended(parts_.book.end_all_of(caller.uid));
+  tell_left(parts_.book.leave(caller.uid, ""));
   if (!login) return {};
   parts_.vault.logout(*login);
   parts_.log.info("logout", {{"uid", caller.uid}, {"person", login->cert.person}});
@@ -341,8 +345,10 @@ Result<std::string> SecretFiles::requests(const Caller& caller) const {
   std::string out;
   for (const auto& one : parts_.book.list()) {
     if (caller.uid != kSuperuser && caller.uid != one.key.uid) continue;
+    const auto seen = parts_.fs.parts().inodes.seen(one.key.inode);  // where it lies now, as its readers name it
+    const std::string& path = seen && !seen->path.empty() ? seen->path : one.request->secret.header.path;
     out += vault::short_id(one.request->request.rd()) + " " + std::string(state_name(one.state)) + " " +
-           one.request->secret.header.path + "\n";
+           vault::plain_text(path, vault::kMaxPathBytes) + "\n";
   }
   return out;
 }
@@ -385,6 +391,11 @@ void SecretFiles::tick(MonoTime now) {
     const auto state = parts_.vault.state(rd);
     if (state) parts_.book.decided(rd, *state, parts_.clock.now());
   }
+}
+
+void SecretFiles::tell_left(const SecretBook::Left& left) {
+  tell_ended(left.grants);
+  for (const auto& [request, login] : left.requests) parts_.vault.cancel(*request, *login);
 }
 
 void SecretFiles::tell_ended(const std::vector<GrantPtr>& grants) {

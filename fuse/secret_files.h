@@ -55,8 +55,9 @@ class SecretFiles final : public Duty {
   Result<OpenAnswer> open(const Caller& caller, OpenFile& file);
   enum class Ask : std::uint8_t { kNever, kAsPolicySays, kAlways };   // may a request be filed?
   Result<GrantPtr> obtain(const Caller& caller, const InodePtr& inode, Ask ask, const std::string& reason);
-  Status file_request(const SecretKey& key, const Caller& caller, SecretOnFile secret, bool explicitly, const std::string& reason);
-  Result<GrantPtr> claim(const SecretKey& key, const InodePtr& inode, const FiledRequest& request);
+  Status file_request(const SecretKey& key, const Caller& caller, const LoginPtr& login, SecretOnFile secret, bool explicitly,
+                      const std::string& reason);
+  Result<GrantPtr> claim(const SecretKey& key, const InodePtr& inode, const std::shared_ptr<const FiledRequest>& request);
   Result<ReadAnswer> read(const Caller& caller, OpenFile& file, const ReadRequest& request);
   [[nodiscard]] Status check_guard() const;
   Result<unsigned> poll(const Caller& caller, OpenFile& file, const PollRequest& request);
@@ -64,6 +65,7 @@ class SecretFiles final : public Duty {
   void release(OpenFile& file, bool taken);
   void store_at_last_close(std::uint32_t uid, const InodePtr& inode, const OpenDraftPtr& draft);
   Result<InodePtr> walk(const Caller& caller, const std::string& path);
+  void tell_left(const SecretBook::Left& left);
   void tell_ended(const std::vector<GrantPtr>& grants);
 
   Parts parts_;

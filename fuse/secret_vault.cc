@@ -149,6 +149,13 @@ Result<SecretBytes> SecretVault::open(const FiledRequest& filed, const ReleasedK
   return vault::open_released(released.a_case, released.approvals, released.sealed_inner, payload, filed.key, TRY(roster()));
 }
 
+void SecretVault::cancel(const FiledRequest& filed, const vault::Login& login) {
+  vault::v1::CancelRequest request;
+  request.set_cancellation(
+      string_of(encode(vault::make_record(filed.request.rd(), vault::Happening::kCancelled, clock_.wall(), login.key))));
+  static_cast<void>(client_.cancel(request));
+}
+
 void SecretVault::record(const FiledRequest& filed, const vault::Login& login, vault::Happening happening) {
   vault::v1::RecordRequest request;
   request.set_record(string_of(encode(vault::make_record(filed.request.rd(), happening, clock_.wall(), login.key))));

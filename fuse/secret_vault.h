@@ -61,7 +61,8 @@ class SecretVault {
   Result<ReleasedKey> release(const FiledRequest& filed);
   // The plaintext. kCorrupt.
   Result<SecretBytes> open(const FiledRequest& filed, const ReleasedKey& released, ByteView payload);
-  // Told to the log; a failure changes nothing here.
+  // Told to the vault, as the next: a failure changes nothing here. It is not to be decided any more.
+  void cancel(const FiledRequest& filed, const vault::Login& login);
   void record(const FiledRequest& filed, const vault::Login& login, vault::Happening happening);
 
   // Seals under the policy and the newest roster; nothing is sent yet.

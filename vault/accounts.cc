@@ -31,7 +31,7 @@ Status Accounts::check_admin(const CallContext& context) {
 Result<v1::InviteResponse> Accounts::invite(const CallContext& context, const v1::InviteRequest& request) {
   TRY(check_admin(context));
   if (!is_person_name(request.name())) {
-    return Error(Errc::kInvalid, "a name is 1 to 64 of a-z, 0-9, '.', '_' and '-'");
+    return Error(Errc::kInvalid, "a name is " + std::string(kPersonNameRule));
   }
   if (request.lifetime_s() == 0 || request.lifetime_s() > kLongestInvitationS) {
     return Error(Errc::kInvalid, "an invitation lasts at most 30 days");

@@ -83,6 +83,7 @@ bool get_flag(CanonicalReader& in) {
 
 bool is_person_name(std::string_view name) {
   if (name.empty() || name.size() > kMaxPersonNameBytes) return false;
+  if (name.front() == '.' || name.front() == '-') return false;  // it names a folder, and stands on command lines
   return name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-") == std::string_view::npos;
 }
 

@@ -39,7 +39,8 @@ std::chrono::seconds get_seconds(CanonicalReader& in);
 // One byte, 0 or 1 and nothing else.
 void put_flag(CanonicalWriter& out, bool value);
 bool get_flag(CanonicalReader& in);
-// A person's name: 1 to 64 of [a-z0-9._-].
+// A person's name, which also names a folder.
+inline constexpr std::string_view kPersonNameRule = "1 to 64 of a-z, 0-9, '.', '_' and '-', not beginning with '.' or '-'";
 bool is_person_name(std::string_view name);
 std::string get_person_name(CanonicalReader& in);
 // Text that a person will read before deciding: fails unless is_plain_text.

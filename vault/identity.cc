@@ -108,7 +108,7 @@ Device make_device(Random& random) { return {make_signing_key(random), make_agre
 Result<std::string> seal_identity(const Identity& identity, const SecretBytes& passphrase, unsigned cost_log2,
                                   Random& random) {
   if (!is_person_name(identity.person)) {
-    return Error(Errc::kInvalid, "a name is 1 to 64 of a-z, 0-9, '.', '_' and '-', not '" + identity.person + "'");
+    return Error(Errc::kInvalid, "a name is " + std::string(kPersonNameRule) + "; not '" + identity.person + "'");
   }
   std::array<std::uint8_t, kSaltBytes> salt{};
   random.fill(salt);

@@ -199,6 +199,7 @@ Result<v1::ReleaseResponse> RequestBook::release(const CallContext&, const v1::R
   if (waits_for_votes(loaded.row.state)) return Error(Errc::kWouldBlock, "votes are missing");
   if (loaded.row.state != v1::APPROVED) return ended(loaded.row.state);
   TRY(check_open(loaded.a_case, state_.roster(), state_.now()));
+  TRY(accounts_.check_not_logged_out(loaded.a_case.request.requester));
   return release_approved(loaded);
 }
 

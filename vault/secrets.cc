@@ -4,6 +4,17 @@
 #include "vault/secret_seal.h"
 
 namespace conclave::vault {
+namespace {
+
+constexpr std::string_view kCurrentPolicies =
+    "SELECT bytes FROM policy AS p WHERE version = (SELECT max(version) FROM policy WHERE directory = p.directory) "
+    "ORDER BY directory";
+
+bool lies_below(std::string_view path, std::string_view folder) {
+  return folder == "/" ? path.size() > 1 : path.starts_with(folder) && path.substr(folder.size()).starts_with('/');
+}
+
+}  // namespace
 
 Result<std::optional<Policy>> Secrets::current_policy(InodeId directory) {
   Statement find = TRY(state_.prepare("SELECT bytes FROM policy WHERE directory = ? ORDER BY version DESC LIMIT 1"));
@@ -37,9 +48,7 @@ Result<v1::GetPolicyResponse> Secrets::get_policy(const CallContext&, const v1::
 }
 
 Result<v1::ListPoliciesResponse> Secrets::list_policies(const CallContext&, const v1::ListPoliciesRequest&) {
-  Statement find = TRY(state_.prepare(
-      "SELECT bytes FROM policy AS p WHERE version = (SELECT max(version) FROM policy WHERE directory = p.directory) "
-      "ORDER BY directory"));
+  Statement find = TRY(state_.prepare(kCurrentPolicies));
   v1::ListPoliciesResponse response;
   std::size_t bytes = 0;
   while (bytes < kMaxUnaryBodyBytes / 2 && TRY(find.step())) {
@@ -59,7 +68,8 @@ Result<v1::PutSecretResponse> Secrets::put_secret(const CallContext&, const v1::
   TRY(check_put(header, table, *policy, state_.roster(), state_.now()));
   TRY(accounts_.check_not_logged_out(header.author));
   if (request.inner().size() != kInnerBytes) return Error(Errc::kInvalid, "the locked data key has the wrong length");
-  TRY(check_same_folder(header));
+  TRY(check_nearest(header, *policy));
+  TRY(check_moved_inwards(header, *policy));
   const std::uint64_t newest = TRY(newest_version(header.core.secret));
   if (header.core.version != newest + 1) {
     return Error(Errc::kStale, "version " + std::to_string(newest) + " is current now; write the secret again");
@@ -77,12 +87,30 @@ Result<v1::PutSecretResponse> Secrets::put_secret(const CallContext&, const v1::
   return v1::PutSecretResponse();
 }
 
-// An author under a weaker policy must not be the one who replaces what lies under a stronger.
-Status Secrets::check_same_folder(const SecretHeader& header) {
-  Statement find = TRY(state_.prepare("SELECT header FROM secret WHERE secret = ? ORDER BY version DESC LIMIT 1"));
+// Whoever makes a folder anew, or says that it is another, gets the policy above it no sooner than an admin says so.
+Status Secrets::check_nearest(const SecretHeader& header, const Policy& policy) {
+  Statement all = TRY(state_.prepare(kCurrentPolicies));
+  while (TRY(all.step())) {
+    const Policy other = TRY(parse_policy(all.blob(0)));
+    if (other.path.size() <= policy.path.size() || !lies_below(header.path, other.path)) continue;
+    return Error(Errc::kAccess, "the policy of " + other.path + " is nearer than that of " + policy.path +
+                                    "; if the folder is a new one, an admin sets its policy with `conclave policy set " + other.path + "`");
+  }
+  return {};
+}
+
+// An author under a weaker policy must not be the one who replaces what lies under a stronger. But a policy that was set
+// since on a folder within holds for what lies there as soon as it is written again.
+Status Secrets::check_moved_inwards(const SecretHeader& header, const Policy& policy) {
+  Statement find = TRY(state_.prepare("SELECT policy, header FROM secret WHERE secret = ? ORDER BY version DESC LIMIT 1"));
   find.bind(ByteView(header.core.secret));
-  if (!TRY(find.step()) || TRY(parse_header(find.blob(0))).directory == header.directory) return {};
-  return Error(Errc::kAccess, "a secret stays under the policy of the folder it was first written in");
+  if (!TRY(find.step())) return {};
+  const Policy before = TRY(parse_policy(find.blob(0)));
+  const std::string path_before = TRY(parse_header(find.blob(1))).path;
+  if (before.directory == header.directory) return {};
+  if (lies_below(policy.path, before.path) && lies_below(path_before, policy.path)) return {};
+  return Error(Errc::kAccess, "a secret stays under the policy of " + before.path + ", which it was written under; to have it "
+                              "under another, remove it and write a new one");
 }
 
 Result<v1::GetSecretResponse> Secrets::get_secret(const CallContext&, const v1::GetSecretRequest& request) {

@@ -25,7 +25,8 @@ class Secrets {
   Result<v1::ListPoliciesResponse> list_policies(const CallContext& context, const v1::ListPoliciesRequest& request);
 
   // Makes a version current; its payload is already at the file servers. kStale (not the next version, or the policy or
-  // roster has moved on: seal again), kAccess (its versions so far lie under another folder's policy), and as check_put.
+  // roster has moved on: seal again), kAccess (another policy is nearer to the secret's path, or its
+  // versions so far lie under a folder that does not hold this policy's), and as check_put.
   // The same again is done already.
   Result<v1::PutSecretResponse> put_secret(const CallContext& context, const v1::PutSecretRequest& request);
   // `inner` is never in the answer.
@@ -38,7 +39,8 @@ class Secrets {
 
  private:
   Result<std::optional<Policy>> current_policy(InodeId directory);
-  Status check_same_folder(const SecretHeader& header);
+  Status check_nearest(const SecretHeader& header, const Policy& policy);
+  Status check_moved_inwards(const SecretHeader& header, const Policy& policy);
 
   VaultState& state_;
   Accounts& accounts_;

@@ -22,7 +22,7 @@ bool take_number(std::string_view& line, std::uint64_t& out) {
 }  // namespace
 
 VaultMemory::VaultMemory(Files& files, std::string folder, Waiter& waiter)
-    : files_(files), folder_(std::move(folder)), turn_(waiter) {}
+    : files_(files), folder_(std::move(folder)), turns_(waiter) {}
 
 // "DIRECTORY NUMBER HASH" a line.
 Result<VaultMemory::Lines> VaultMemory::read(const std::string& name) const {
@@ -56,7 +56,7 @@ Status VaultMemory::write(const std::string& name, const Lines& lines) {
 }
 
 Status VaultMemory::check_roster(const RosterChain& chain) {
-  const auto turn = turn_.take();
+  const auto turn = turns_.take();
   Lines lines = TRY(read(kRoster));
   const Seen seen = lines[0];
   if (seen.number > 0) TRY(chain.check_seen(seen.number, seen.hash));
@@ -71,7 +71,7 @@ Result<VaultMemory::Lines*> VaultMemory::policies() {
 }
 
 Status VaultMemory::check_policy(const Policy& policy) {
-  const auto turn = turn_.take();
+  const auto turn = turns_.take();
   Lines& lines = *TRY(policies());
   const Seen now{policy.version, policy.hash()};
   const auto found = lines.find(raw(policy.directory));
@@ -94,20 +94,20 @@ Status VaultMemory::check_policy(const Policy& policy) {
 }
 
 Status VaultMemory::check_no_policy(InodeId directory) {
-  const auto turn = turn_.take();
+  const auto turn = turns_.take();
   const Lines& lines = *TRY(policies());
   if (!lines.contains(raw(directory))) return {};
   return Error(Errc::kStale, "the vault has lost the policy of a folder, which was seen before");
 }
 
 Result<Checkpoint> VaultMemory::checkpoint() {
-  const auto turn = turn_.take();
+  const auto turn = turns_.take();
   const Seen seen = TRY(read(kCheckpoint))[0];
   return Checkpoint{.origin = "", .size = seen.number, .root = seen.hash};
 }
 
 Status VaultMemory::remember(const Checkpoint& checkpoint) {
-  const auto turn = turn_.take();
+  const auto turn = turns_.take();
   Lines lines = TRY(read(kCheckpoint));
   if (checkpoint.size <= lines[0].number) return {};
   lines[0] = {checkpoint.size, checkpoint.root};

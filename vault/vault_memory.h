@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "base/files.h"
-#include "base/turn.h"
+#include "base/turns.h"
 #include "vault/policy.h"
 #include "vault/tlog.h"
 
@@ -46,8 +46,8 @@ class VaultMemory {
 
   Files& files_;
   const std::string folder_;
-  Turn turn_;
-  std::optional<Lines> policies_;      // guarded by turn_
+  Turns turns_;
+  std::optional<Lines> policies_;      // guarded by turns_
 };
 
 }  // namespace conclave::vault

@@ -53,7 +53,7 @@ VaultState::VaultState(std::unique_ptr<Database> db, RosterChain roster, Signing
       origin_(log_origin(roster_.current().cluster)),
       clock_(clock),
       random_(random),
-      turn_(waiter) {}
+      turns_(waiter) {}
 
 Status VaultState::load_log() {
   Statement all = TRY(prepare("SELECT position, bytes FROM leaf ORDER BY position"));

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/sqlite.h"
-#include "base/turn.h"
+#include "base/turns.h"
 #include "vault/log_leaf.h"
 #include "vault/merkle.h"
 #include "vault/roster.h"
@@ -27,7 +27,7 @@ class VaultState {
   static Result<std::unique_ptr<VaultState>> open(const SqliteVfs& vfs, const std::string& path, ByteView first_roster,
                                                   SigningKey log_key, Clock& clock, Random& random, Waiter& waiter);
 
-  [[nodiscard]] Turn::Hold take_turn() { return turn_.take(); }
+  [[nodiscard]] Turns::Turn take_turn() { return turns_.take(); }
 
   // All below: with the turn held.
   [[nodiscard]] const RosterChain& roster() const { return roster_; }
@@ -83,7 +83,7 @@ class VaultState {
   std::string origin_;
   Clock& clock_;
   Random& random_;
-  Turn turn_;
+  Turns turns_;
 };
 
 // "conclave/<cluster id in hexadecimal>": the log's name in its checkpoints.

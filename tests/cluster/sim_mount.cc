@@ -15,6 +15,7 @@ namespace {
 
 constexpr fuse_fs::Caller kProgram{0, 0, 1};
 constexpr int kFlushers = 2;
+constexpr int kSides = 2;
 constexpr int kRecallers = 2;
 constexpr int kReruns = 2;
 
@@ -32,6 +33,7 @@ struct SimMount::Parts {
   fuse_fs::InodeTable inodes;
   fuse_fs::OpenTable opens;
   fuse_fs::ChunkIo chunks{servers};
+  ParallelCalls calls{sim.waiter};
   fuse_fs::Flusher flusher;
   fuse_fs::StatusFiles status{sim.clock, fuse_fs::Caller{}};
   fuse_fs::FsClasses classes;
@@ -52,10 +54,10 @@ struct SimMount::Parts {
                    fs.lose_everything(why);
                  },
                  [this, &cluster](fuse_fs::OpenedSession& opened) { take_over(opened, cluster.dir); }}),
-        flusher(servers, chunks, inodes, sim.clock, sim.waiter, parking, log,
+        flusher(servers, chunks, inodes, sim.clock, sim.waiter, parking, calls, log,
                 {[this](InodeId inode) { leases.release_soon(inode); }, [](const std::vector<InodeId>&) {}}),
         fs({servers, lock_client, cluster.lock.name, [this] { return session.current(); }, leases, lock_waits, inodes,
-            opens, chunks, flusher, status, classes, sim.clock, sim.waiter}) {
+            opens, chunks, flusher, status, classes, sim.clock}) {
     classes.of(dir::v1::APPEND) = appends.row();
     if (cluster.vault.name.empty()) return;
     secrets.emplace(fs, transport, cluster, sim.clock, sim.waiter, sim.random, parking, memory, log, "seen", name, "/mnt");
@@ -91,6 +93,7 @@ void SimMount::build() {
   for (int i = 0; i < kReruns; ++i) node_.spawn("rerun", [&parts] { parts.parking.run(); });
   for (int i = 0; i < kRecallers; ++i) node_.spawn("recalls", [&parts] { parts.leases.run_recalls(); });
   for (int i = 0; i < kFlushers; ++i) node_.spawn("flush", [&parts] { parts.flusher.run(); });
+  for (int i = 0; i < kSides; ++i) node_.spawn("side", [&parts] { parts.calls.run(); });
   node_.run_duty("age", parts.flusher);
   if (!parts.secrets) return;
   node_.spawn("votes", [&parts] { parts.secrets->files().run_events(); });

@@ -8,7 +8,7 @@
 
 #include "base/cluster_file.h"
 #include "base/log.h"
-#include "base/turn.h"
+#include "base/turns.h"
 #include "fuse/append_files.h"
 #include "fuse/fs.h"
 #include "vault/identity.h"
@@ -86,7 +86,7 @@ class SimMount {
   const std::function<void()> on_lost_;
   Log log_;
   SimFiles memory_;   // what it has seen of the vault: outlives it
-  Turn names_;   // one change of a directory at a time, as the kernel's lock sees to it
+  Turns names_;  // one change of a directory at a time, as the kernel's lock sees to it
   std::unique_ptr<Parts> parts_;
   SimNode node_;
   SimTransport transport_;

@@ -86,7 +86,7 @@ struct DirParts {
 struct FileParts {
   std::unique_ptr<file::ChunkStore> store;
   dir::DirClient dir;
-  file::ParallelCalls calls;
+  ParallelCalls calls;
   file::Membership membership;
   file::Admission admission;
   file::Replicator replicator;

@@ -54,22 +54,22 @@ TEST_F(ParkingTest, SeveralRunInTheOrderTheyParked) {
   EXPECT_EQ(parking.parked(), 1);
 }
 
-TEST_F(ParkingTest, ACancelledOneDoesNotRun) {
+TEST_F(ParkingTest, OneThatIsTakenBackDoesNotRun) {
   const ParkKey key = parking.expect();
   const auto first = parking.park(key, note(1));
   parking.park(key, note(2));
-  EXPECT_TRUE(parking.cancel(first));
-  EXPECT_FALSE(parking.cancel(first));
+  EXPECT_TRUE(parking.take_back(first));
+  EXPECT_FALSE(parking.take_back(first));
   parking.deliver(key);
   run_ready();
   EXPECT_EQ(ran, std::vector{2});
 }
 
-TEST_F(ParkingTest, WhatWasDeliveredCannotBeCancelled) {
+TEST_F(ParkingTest, WhatWasDeliveredCannotBeTakenBack) {
   const ParkKey key = parking.expect();
   const auto handle = parking.park(key, note(1));
   parking.deliver(key);
-  EXPECT_FALSE(parking.cancel(handle));
+  EXPECT_FALSE(parking.take_back(handle));
   run_ready();
   EXPECT_EQ(ran, std::vector{1});
 }

@@ -62,7 +62,7 @@ TEST(Fields, AnUnknownSuiteIsRefused) {
 
 TEST(Fields, PeoplesNames) {
   for (const char* name : {"a", "alice", "a.b-c_1", "0"}) EXPECT_TRUE(is_person_name(name)) << name;
-  for (const char* name : {"", "Alice", "a b", "a/b", "ß", "a\n"}) EXPECT_FALSE(is_person_name(name)) << name;
+  for (const char* name : {"", "Alice", "a b", "a/b", "ß", "a\n", ".", "..", ".a", "-a", "../a"}) EXPECT_FALSE(is_person_name(name)) << name;
   EXPECT_TRUE(is_person_name(std::string(64, 'a')));
   EXPECT_FALSE(is_person_name(std::string(65, 'a')));
 }

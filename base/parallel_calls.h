@@ -11,7 +11,7 @@
 #include "base/guarded.h"
 #include "base/waiter.h"
 
-namespace conclave::file {
+namespace conclave {
 
 class ParallelCalls {
  public:
@@ -38,4 +38,4 @@ class ParallelCalls {
   bool stopped_ GUARDED_BY(mutex_) = false;
 };
 
-}  // namespace conclave::file
+}  // namespace conclave

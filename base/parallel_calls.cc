@@ -1,6 +1,6 @@
-#include "fileserver/parallel_calls.h"
+#include "base/parallel_calls.h"
 
-namespace conclave::file {
+namespace conclave {
 
 // False: somebody has taken the last one.
 bool ParallelCalls::make_one(const std::shared_ptr<Batch>& batch) {
@@ -67,4 +67,4 @@ void ParallelCalls::stop() {
   waiter_.wake(this);
 }
 
-}  // namespace conclave::file
+}  // namespace conclave
