@@ -93,7 +93,7 @@ Result<ReadAnswer> AppendFiles::read(OpenFile& file, const ReadRequest& request)
       return answer;
     }
     if (bytes.error().code != Errc::kStale || attempt == kAttempts) return std::move(bytes).error();
-    forget_tail(file.inode->id);
+    forget_places(file.inode->id);  // permits of sealed chunks too end with the lock server's epoch
   }
 }
 
@@ -188,6 +188,12 @@ Result<dir::v1::Layout> AppendFiles::tail(const InodePtr& inode, const Held& hel
 void AppendFiles::forget_tail(InodeId inode) {
   const std::lock_guard lock(mutex_);
   known_[inode].tail.reset();
+}
+
+void AppendFiles::forget_places(InodeId inode) {
+  const std::lock_guard lock(mutex_);
+  known_[inode].tail.reset();
+  known_[inode].sealed.clear();
 }
 
 // Sealed chunks are asked for once, in order.

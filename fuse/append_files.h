@@ -17,7 +17,7 @@ class AppendFiles {
   FileClass row();
 
  private:
-  // A log's chunks as known here: the sealed ones never change.
+  // A log's chunks as known here: the sealed ones never change, but for where they lie.
   struct Known {
     std::vector<dir::v1::Layout> sealed;      // by index, from 0
     std::optional<dir::v1::Layout> tail;      // nothing: no chunk yet, or to be asked
@@ -35,6 +35,7 @@ class AppendFiles {
   // The tail's layout; asked of D when not known. Without `create` there may be none (an empty permit).
   Result<dir::v1::Layout> tail(const InodePtr& inode, const Held& held, bool create);
   void forget_tail(InodeId inode);
+  void forget_places(InodeId inode);
   Result<dir::v1::Layout> chunk_at(const InodePtr& inode, const Held& held, const dir::v1::Layout& tail, std::uint64_t offset);
   struct End {
     std::uint64_t size = 0;

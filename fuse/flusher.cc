@@ -215,10 +215,10 @@ Status Flusher::landed(const InodePtr& inode, const WriteBuffer::Flying& flight,
       if (inode->sent_at == kNever) inode->sent_at = clock_.now();
     } else {
       status = landing.error();
-      inode->buffer.failed(flight.id);
+      const bool here = inode->buffer.failed(flight.id);
       if (may_pass(landing.error().code)) {
         inode->retry_at = clock_.now() + kRetryPause;
-      } else {
+      } else if (here) {
         inode->buffer.discard({flight.offset, flight.offset + flight.piece.length});
         if (!inode->removed()) lose(*inode, landing.error());
       }
@@ -255,6 +255,11 @@ Status Flusher::send_all(const InodePtr& inode) {
     if (!flying) return {};
     waiter_.wait(inode.get(), seen, kNever);
   }
+}
+
+bool Flusher::has_unsent(Inode& inode) {
+  const std::lock_guard lock(inode.mutex);
+  return inode.buffer.dirty() || inode.buffer.flying() || (inode.attr_dirty && !inode.removed());
 }
 
 void Flusher::discard(const InodePtr& inode, ByteRange range) {
@@ -342,9 +347,11 @@ Status Flusher::make_durable(const InodePtr& inode) {
 Status Flusher::tell_size(const InodePtr& inode, bool durable) {
   dir::v1::CommitRequest request;
   bool changed = false;
+  std::uint64_t since = 0;
   {
     const std::lock_guard lock(inode->mutex);
     changed = inode->attr_dirty && !inode->removed();
+    since = inode->token_since;
     request.set_inode(raw(inode->id));
     request.set_token(inode->token);
     request.set_size_bytes(inode->buffer.stable_size(inode->attr.size_bytes(), inode->size_at_dir));
@@ -359,6 +366,7 @@ Status Flusher::tell_size(const InodePtr& inode, bool durable) {
   }
   const auto answer = servers_.dir()->commit(request);
   const std::lock_guard lock(inode->mutex);
+  if (inode->token_since != since) return answer ? Status() : Status(answer.error());  // of a session that was lost
   if (!answer) {
     inode->retry_at = clock_.now() + kRetryPause;
     if (!may_pass(answer.error().code) && !inode->removed()) {

@@ -51,6 +51,8 @@ class Flusher final : public Duty {
   // One at a time changes an inode's size at D (commit, truncate). Waits for it; whoever has one waits for no lease and
   // no other turn.
   [[nodiscard]] Turns::Turn turn_of(const Inode& inode) { return turns_.take(raw(inode.id)); }
+  // Bytes or a size that would still be sent.
+  static bool has_unsent(Inode& inode);
   // Takes the bytes of the range out of the buffer, after what of it is on its way has landed. Blocks no longer than
   // a send takes. The caller has the inode's turn.
   void discard(const InodePtr& inode, ByteRange range);

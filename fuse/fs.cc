@@ -156,13 +156,17 @@ Error Fs::await_session(const Error& why) {
 
 // --- For the lease cache -----------------------------------------------------------------------------------------
 
+// Nothing may be left that would be sent later: the lease is another's then.
 Status Fs::drain(InodeId number, LeaseMode keep) {
   const InodePtr inode = parts_.inodes.find(number);
   if (!inode || keep == LeaseMode::kWrite) return {};
-  const Status flushed = parts_.flusher.flush(inode, Flusher::Depth::kVisible);
+  for (;;) {
+    const Status flushed = parts_.flusher.flush(inode, Flusher::Depth::kVisible);
+    if (!flushed && may_pass(flushed.error().code)) return flushed;
+    if (flushed || !Flusher::has_unsent(*inode)) break;  // each refusal takes what it refused out of the buffer
+  }
   parts_.flusher.let_go(inode);
-  const bool passing = !flushed && may_pass(flushed.error().code);
-  return passing ? flushed : Status();  // the descriptors report what was lost for good
+  return {};  // the descriptors report what was lost for good
 }
 
 bool Fs::is_open(InodeId number) const {

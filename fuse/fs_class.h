@@ -17,7 +17,7 @@ struct FileClass {
   // Fills file.own, decides how the kernel treats the descriptor (handle is set by Fs); O_TRUNC is its business.
   std::function<Result<OpenAnswer>(const Caller&, OpenFile& file)> open;
   // Before open(2) makes a file in a folder of this class to write it: what would fail then leaves no name. Empty: nothing.
-  std::function<Status(const Caller&)> check_create;
+  std::function<Status(const Caller&, const InodePtr& folder, const std::string& name)> check_create;
   // The open(2) that this answers was interrupted: what it used up comes back. Empty: as release.
   std::function<void(OpenFile&)> unopened;
   std::function<Result<ReadAnswer>(const Caller&, OpenFile&, const ReadRequest&)> read;

@@ -68,7 +68,7 @@ Result<CreateAnswer> Fs::create(const Caller& caller, InodeId parent_number, con
   if (parent_number == kRootInode && node.name == StatusFiles::kFolder) return Errc::kExists;
   const InodePtr parent = TRY(known(parent_number));
   const FileClass& kind = class_inside(*parent);
-  if (kind.check_create && writes(flags)) TRY(kind.check_create(caller));
+  if (kind.check_create && writes(flags)) TRY(kind.check_create(caller, parent, node.name));
   const bool made_before = made != nullptr;
   Made found{made, false, {}};
   if (!made_before) found = TRY(make_at_dir(caller, parent, node, (flags & O_EXCL) != 0));

@@ -61,9 +61,10 @@ FileClass SecretFiles::row() {
   FileClass row;
   row.attributes = [this](const Caller& caller, const InodePtr& inode) { return attributes(caller, inode); };
   row.open = [this](const Caller& caller, OpenFile& file) { return open(caller, file); };
-  row.check_create = [this](const Caller& caller) -> Status {
+  row.check_create = [this](const Caller& caller, const InodePtr& folder, const std::string& name) -> Status {
     TRY(check_guard());
-    return parts_.author.check_author(caller);
+    TRY(parts_.author.check_author(caller));
+    return parts_.places.check_new(folder->id, name);
   };
   row.unopened = [this](OpenFile& file) { release(file, false); };
   row.read = [this](const Caller& caller, OpenFile& file, const ReadRequest& request) { return read(caller, file, request); };

@@ -40,11 +40,25 @@ Result<vault::Policy> SecretPlaces::above(InodeId folder) const {
 Result<SecretPlaces::Place> SecretPlaces::of(InodeId secret) const {
   const auto seen = inodes_.seen(secret);
   if (!seen || seen->path.empty()) return unknown_path();
-  auto policy = above(seen->parent);
+  return place_in(seen->parent, seen->path);
+}
+
+Status SecretPlaces::check_new(InodeId folder, const std::string& name) const {
+  const std::string path = path_of(inodes_, folder);
+  if (path.empty()) return unknown_path();
+  TRY(place_in(folder, path + "/" + name));
+  return {};
+}
+
+Result<SecretPlaces::Place> SecretPlaces::place_in(InodeId folder, const std::string& path) const {
+  auto policy = above(folder);
   if (!policy && policy.error().code == Errc::kNotFound) {
-    return Error(Errc::kAccess, "no policy covers " + seen->path + "; an admin sets one with `conclave policy set`");
+    return Error(Errc::kAccess, "no policy covers " + path + "; an admin sets one with `conclave policy set`");
   }
-  return Place{TRY(std::move(policy)), seen->path};
+  Place place{TRY(std::move(policy)), path};
+  if (place.policy.directory == folder) return place;
+  for (const vault::Policy& other : TRY(vault_.policies())) TRY(vault::check_not_nearer(other, place.policy, place.path));
+  return place;
 }
 
 Status SecretPlaces::check_sealed_here(InodeId secret, const vault::Policy& sealed_under) const {

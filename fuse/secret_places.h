@@ -17,9 +17,11 @@ class SecretPlaces {
     vault::Policy policy;
     std::string path;       // of the secret
   };
-  // The policy of the nearest folder above that has one. kAccess: none has, or it is another path's; kStale: the path is not
-  // known here. Asks the vault once for each folder on the way up.
+  // The policy of the nearest folder above that has one. kAccess: none has, it is another path's, or a policy names a path
+  // that is nearer; kStale: the path is not known here. Asks the vault once for each folder on the way up.
   Result<Place> of(InodeId secret) const;
+  // The same for a name that is to become one in `folder`.
+  Status check_new(InodeId folder, const std::string& name) const;
 
   // For a reader: the secret lies below the folder of the policy it was sealed under, at the path that policy names. Asks
   // nobody. kCrossDevice: it was moved out of it, or D leads to another secret than the path says.
@@ -29,6 +31,7 @@ class SecretPlaces {
   Status check_rename(const InodePtr& from, const InodePtr& to, const InodePtr& moved) const;
 
  private:
+  Result<Place> place_in(InodeId folder, const std::string& path) const;
   Result<vault::Policy> above(InodeId folder) const;            // its own, or the nearest above
   Status check_path(const vault::Policy& policy, InodeId folder) const;
   Status check_no_policy_in(const InodePtr& folder) const;

@@ -198,15 +198,16 @@ bool WriteBuffer::landed(std::uint64_t chunk_number, Landing landing) {
   return !lost;
 }
 
-void WriteBuffer::failed(std::uint64_t id) {
+bool WriteBuffer::failed(std::uint64_t id) {
   const auto flight = flying_.find(id);
-  if (flight == flying_.end()) return;
+  if (flight == flying_.end()) return false;
   const auto at = sent_.find(flight->second);
   const Piece piece = at->second.piece;
   sent_bytes_ -= piece.length;
   sent_.erase(at);
   dirty_again(flight->second, piece);
   flying_.erase(flight);
+  return true;
 }
 
 void WriteBuffer::dirty_again(std::uint64_t offset, const Piece& piece) {
@@ -275,9 +276,10 @@ void WriteBuffer::let_go() {
 }
 
 void WriteBuffer::clear() {
-  const std::uint64_t next = next_id_;
+  const std::uint64_t next = next_id_, answers = answers_;
   *this = WriteBuffer();
   next_id_ = next;
+  answers_ = answers;
 }
 
 std::uint64_t WriteBuffer::stable_size(std::uint64_t size, std::uint64_t committed_size) const {

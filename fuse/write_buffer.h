@@ -74,7 +74,8 @@ class WriteBuffer {
   // The chunk's members cut it or zeroed a part: to be committed like bytes, but not to be repeated from here.
   // False as above.
   bool changed(std::uint64_t chunk_number, Landing landing);
-  void failed(std::uint64_t id);  // not sent: dirty again where nothing newer lies
+  // Not sent: dirty again where nothing newer lies. False: it was cleared meanwhile, and what lies there now is newer.
+  bool failed(std::uint64_t id);
 
   [[nodiscard]] Covered covered() const;
   void committed(const Covered& covered);
@@ -82,7 +83,8 @@ class WriteBuffer {
   bool restarted(const Covered& covered);
   // The lease goes back: forgets the bytes of what was sent, keeps where they landed for a later fsync.
   void let_go();
-  // All is given up (the file is gone, or the session was fenced). What is flying is forgotten when it lands.
+  // All is given up (the file is gone, or the session was fenced). What is flying is forgotten when it lands, and no commit
+  // that is on its way covers what is written after.
   void clear();
 
   // The size that may be told to D: no unsent byte lies between `committed_size` and it.

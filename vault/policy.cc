@@ -205,4 +205,15 @@ Status check_put(const Policy& next, const Policy* current, const RosterChain& c
   return check_admins(chain.current(), "policy", body_of(next), next.signatures, now);
 }
 
+bool lies_below(std::string_view path, std::string_view folder) {
+  if (folder == "/") return path.size() > 1;
+  return path.starts_with(folder) && path.substr(folder.size()).starts_with('/');
+}
+
+Status check_not_nearer(const Policy& other, const Policy& policy, std::string_view path) {
+  if (other.path.size() <= policy.path.size() || !lies_below(path, other.path)) return {};
+  return Error(Errc::kAccess, "the policy of " + other.path + " is nearer than that of " + policy.path +
+                                  "; if the folder is a new one, an admin sets its policy with `conclave policy set " + other.path + "`");
+}
+
 }  // namespace conclave::vault

@@ -66,4 +66,10 @@ Status check_next(const Policy& current, const Policy& next, const RosterChain& 
 // `current` is null for a directory's first. kStale.
 Status check_put(const Policy& next, const Policy* current, const RosterChain& chain, WallTime now);
 
+// Whether `path` lies below the folder of that path.
+bool lies_below(std::string_view path, std::string_view folder);
+// kAccess if `other` and not `policy` is the one for a secret at `path`: it names a folder between. Whoever makes a folder
+// anew, or says that it is another, does not get the policy above it by that.
+Status check_not_nearer(const Policy& other, const Policy& policy, std::string_view path);
+
 }  // namespace conclave::vault

@@ -10,10 +10,6 @@ constexpr std::string_view kCurrentPolicies =
     "SELECT bytes FROM policy AS p WHERE version = (SELECT max(version) FROM policy WHERE directory = p.directory) "
     "ORDER BY directory";
 
-bool lies_below(std::string_view path, std::string_view folder) {
-  return folder == "/" ? path.size() > 1 : path.starts_with(folder) && path.substr(folder.size()).starts_with('/');
-}
-
 }  // namespace
 
 Result<std::optional<Policy>> Secrets::current_policy(InodeId directory) {
@@ -87,14 +83,11 @@ Result<v1::PutSecretResponse> Secrets::put_secret(const CallContext&, const v1::
   return v1::PutSecretResponse();
 }
 
-// Whoever makes a folder anew, or says that it is another, gets the policy above it no sooner than an admin says so.
 Status Secrets::check_nearest(const SecretHeader& header, const Policy& policy) {
   Statement all = TRY(state_.prepare(kCurrentPolicies));
   while (TRY(all.step())) {
     const Policy other = TRY(parse_policy(all.blob(0)));
-    if (other.path.size() <= policy.path.size() || !lies_below(header.path, other.path)) continue;
-    return Error(Errc::kAccess, "the policy of " + other.path + " is nearer than that of " + policy.path +
-                                    "; if the folder is a new one, an admin sets its policy with `conclave policy set " + other.path + "`");
+    TRY(check_not_nearer(other, policy, header.path));
   }
   return {};
 }

@@ -206,6 +206,27 @@ TEST(FsAppend, AFileServerWithoutPowerLosesNoRecordThatWasSynced) {
 
 // The first mount's record is gone with the power; the second mount's fill the chunk, which sealing then makes durable
 // as it is.
+TEST(FsAppend, ALogOfSeveralChunksIsReadOnAfterTheLockServersRestart) {
+  FsWorld world(1, {.mounts = 1});
+  AppendPrograms programs(world, kLog);
+  const std::string first = "the first record\n", filling(kMaxIoBytes, 'f');
+  const auto begins = [&](SimMount& mount) { return mount.read(*mount.open(kLog, O_RDONLY), 0, first.size()); };
+  world.on_mount(0, [&](SimMount& mount) {
+    const auto handle = *mount.open(kLog, O_WRONLY | O_APPEND);
+    ASSERT_TRUE(mount.append(handle, view_of(first)));
+    for (std::uint64_t bytes = 0; bytes <= kChunkBytes; bytes += filling.size()) ASSERT_TRUE(mount.append(handle, view_of(filling)));
+    mount.close(handle);
+    EXPECT_EQ(*begins(mount), first);
+  });
+  FsWorld::crash(world.lock, 1s);
+  world.settle();
+  world.on_mount(0, [&](SimMount& mount) {
+    const auto again = begins(mount);
+    ASSERT_TRUE(again) << again.error().message;
+    EXPECT_EQ(*again, first);
+  });
+}
+
 // False if the power loss of this seed spared the record.
 bool lost_below_a_full_chunk(std::uint64_t seed) {
   FsWorld world(seed, {.mounts = 2});

@@ -121,5 +121,30 @@ TEST(FsCluster, ALockServerThatIsKilledLosesNothingThatWasSent) {
   for_seeds(4, [&](std::uint64_t seed) { crash_while_programs_run(seed, lock, false); });
 }
 
+TEST(FsCluster, WhatAFullFileServerRefusesIsNotToldAfterTheLeaseWentBack) {
+  FsWorld world(1, {.mounts = 2});
+  std::uint64_t writer = 0;
+  world.on_mount(0, [&](SimMount& mount) {
+    writer = *mount.create("f", O_RDWR);
+    for (auto& server : world.files) server->disk().set_capacity(1);
+    const Bytes piece = FileHistory::content(1, 4096);
+    for (std::uint64_t unit = 0; unit < 8; ++unit) ASSERT_TRUE(mount.write(writer, unit * kMaxIoBytes, piece));
+  });
+  world.on_mount(1, [&](SimMount& mount) {
+    const auto other = mount.open("f", O_RDWR | O_TRUNC);
+    ASSERT_TRUE(other) << other.error().message;
+    EXPECT_EQ(mount.stat("f")->size_bytes(), 0u);
+    mount.close(*other);
+  });
+  world.on_mount(0, [&](SimMount& mount) {
+    world.sim.scheduler.sleep_for(10s);  // whatever was left would be told by now
+    EXPECT_FALSE(mount.fsync(writer));
+    mount.close(writer);
+  });
+  for (const int number : {0, 1}) {
+    world.on_mount(number, [&](SimMount& mount) { EXPECT_EQ(mount.stat("f")->size_bytes(), 0u) << number; });
+  }
+}
+
 }  // namespace
 }  // namespace conclave::sim

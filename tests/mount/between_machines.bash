@@ -55,7 +55,7 @@ refused "nobody has joined as 'dave'" conclave account admit dave
 step "join there, admit here"
 as 4211 "$CONCLAVE" account join "$token" | grep -q 'conclave account admit dave'
 refused 'does not let dave in.* no device' as 4211 "$CONCLAVE" requests
-refused 'holds an identity already' as 4211 "$CONCLAVE" account join "$token"
+as 4211 "$CONCLAVE" account join "$token" | grep -q Sent   # the same again is done already
 refused 'used already; ask an admin for a new one' as 4212 "$CONCLAVE" account join "$token"
 ! conclave account list | grep -q dave || fail "who was not admitted is in the roster"
 refused 'lacks the role admin' conclave account admit dave --as bob
@@ -64,6 +64,21 @@ conclave account list | grep -E '^dave +author,approver,requester +4211 +1 ' || 
 diff <(conclave account list) <(as 4211 "$CONCLAVE" account list) || fail "dave sees another roster"
 refused "nobody has joined as 'dave'" conclave account admit dave
 refused 'used already' as 4212 "$CONCLAVE" account join "$token"
+
+step "a join that was cut short is repeated with its token; a create that was, too"
+token=$(invite henry)
+pid=$(pid_of vault)
+kill -STOP "$pid"   # nobody answers
+CONCLAVE_HOME=$home/henry-home refused 'run the same again; the keys wait' conclave account join "$token"
+kill -CONT "$pid"
+CONCLAVE_HOME=$home/henry-home refused 'passphrase' env CONCLAVE_PASSPHRASE_FILE=/dev/null "$CONCLAVE" account join "$token"
+CONCLAVE_HOME=$home/henry-home conclave account join "$token" | grep -q Sent
+conclave account admit henry
+CONCLAVE_HOME=$home/jack-home conclave account join "$(invite jack)" > /dev/null
+CONCLAVE_HOME=$home/jack-home refused 'holds an identity already' conclave account join "$(invite jack)"
+cp -r "$home/jack-home/jack" "$CONCLAVE_HOME/jack"   # as `account create jack` leaves it when it is killed before it admits
+conclave account create jack | grep -q 'jack is in the roster'
+ls -d "$CONCLAVE_HOME"/jack.was-* > /dev/null || fail "the keys that nobody admitted are gone"
 
 step "a new invitation voids the one before it; @FILE and - keep a token off the command line"
 token=$(invite erin)

@@ -134,6 +134,19 @@ refused(errno.EPERM, os.mkfifo, top + "/prod/pipe")
 os.rename(top + "/prod/db", top + "/prod/moved")
 os.rename(top + "/prod/moved", top + "/prod/db")
 PYTHON
+step "the policy whose path is nearest is the one, whatever folder is there"
+mkdir "$M/secrets/prod/inner"
+echo -n early > "$M/secrets/prod/inner/early"
+conclave policy set /secrets/prod/inner --approvers alice --quorum 1
+echo -n later > "$M/secrets/prod/inner/early"   # written anew, it is under the policy that was set within
+rm -r "$M/secrets/prod/inner"
+mkdir "$M/secrets/prod/inner"
+refused 'Permission denied' bash -c "echo -n astray > '$M/secrets/prod/inner/astray'"
+[ -z "$(ls "$M/secrets/prod/inner")" ] || fail "a refused secret left a name"
+conclave policy set /secrets/prod/inner --approvers alice --quorum 1
+echo -n home > "$M/secrets/prod/inner/astray"
+rm -r "$M/secrets/prod/inner"
+
 [ "$(cat "$M/secrets/prod/db")" = "$secret" ]
 cat "$M/secrets/prod/db" > "$ROOT/opened"   # to a file, as to a pipe
 [ "$(cat "$ROOT/opened")" = "$secret" ] || fail "cat > file gave $(cat "$ROOT/opened")"

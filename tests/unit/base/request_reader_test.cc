@@ -39,6 +39,19 @@ class Fed {
 const std::string kCall =
     "POST /a.B/C HTTP/1.1\r\nHost: x\r\nContent-Type: application/proto\r\nCONCLAVE-Op: 1-2-3-4\r\nContent-Length: 5\r\n\r\nhello";
 
+TEST(RequestReader, ALineWithoutAnEndIsRefusedAndNotKept) {
+  const std::string head = "POST /a.B/C HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+  std::string trailers = "0\r\n";
+  while (trailers.size() < 4 * kMaxHeaderBytes) trailers += "x: y\r\n";
+  for (const std::string& rest : {"1;" + std::string(4 * kMaxHeaderBytes, 'a'), trailers}) {
+    Fed fed(head + rest, 1000);
+    ASSERT_EQ(*fed.next(), Progress::kHeader);
+    const auto refused = fed.next();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Errc::kMessageTooBig);
+  }
+}
+
 TEST(RequestReader, ARequestComesOutWholeHoweverItsBytesCome) {
   for (const std::size_t piece : {1ul, 2ul, 7ul, 60ul, 1000ul}) {
     Fed fed(kCall + kCall, piece);

@@ -67,6 +67,24 @@ TEST(WriteBuffer, AFailedPieceDoesNotHideNewerBytes) {
   EXPECT_EQ(buffer.dirty_bytes(), 4u);
 }
 
+TEST(WriteBuffer, WhatWasOnItsWayWhenAllWasGivenUpSaysNothingOfWhatIsWrittenAfter) {
+  WriteBuffer buffer;
+  buffer.write(0, view_of("old"));
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, at_boot(1)));
+  const auto commit = buffer.covered();
+  buffer.write(8, view_of("old"));
+  const auto flight = buffer.take();
+  buffer.clear();
+  buffer.write(0, view_of("new"));
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, at_boot(1)));
+  buffer.write(8, view_of("new"));
+  buffer.committed(commit);
+  EXPECT_FALSE(buffer.failed(flight->id));
+  EXPECT_EQ(buffer.held_bytes(), 6u);
+  EXPECT_TRUE(buffer.uncommitted());
+  EXPECT_EQ(overlaid(buffer, 0, "..........."), "new.....new");
+}
+
 TEST(WriteBuffer, SentBytesStayUntilCommitted) {
   WriteBuffer buffer;
   buffer.write(0, view_of("aaaa"));
