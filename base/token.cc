@@ -136,4 +136,14 @@ Result<ChunkPermit> EpochKeys::open_permit(ByteView sealed) const {
   return out;
 }
 
+// File servers let whoever may write also read: it takes both rights.
+std::uint8_t rights_for(LeaseMode mode) {
+  switch (mode) {
+    case LeaseMode::kWrite:
+    case LeaseMode::kShared: return kTicketRead | kTicketWrite;
+    case LeaseMode::kDirWrite: return kTicketWrite;
+    default: return kTicketRead;
+  }
+}
+
 }  // namespace conclave

@@ -45,6 +45,8 @@ struct Ticket {
   InodeId inode{};
   std::uint8_t rights = 0;
 };
+// Those that a lease of this mode needs, all of them.
+std::uint8_t rights_for(LeaseMode mode);
 
 // From D with a layout: where a chunk lies. The file servers believe it, so a master needs no
 // configuration of its own.

@@ -12,12 +12,24 @@ namespace {
 constexpr int kMaxGetAttr = 1000;
 constexpr std::string_view kCapabilities = "security.capability";
 
+// Set-id bits that a write would end, or capabilities.
+Result<bool> has_privileges(View& view, const Node& node) {
+  if (!node.is_regular()) return false;
+  if (without_set_id(node.mode) != node.mode) return true;
+  if (node.xattrs == 0) return false;
+  const auto has = view.xattr(node.inode, kCapabilities);
+  if (!has && has.error().code != Errc::kNoAttribute) return has.error();
+  return has.has_value();
+}
+
 Result<std::uint8_t> rights_of(View& view, const Call& call, const Node& node) {
   const auto acl = call.subject.kernel_checked ? std::nullopt : TRY(view.access_acl(node));
   const PosixAcl* list = acl ? &*acl : nullptr;
   std::uint8_t rights = 0;
   if (may(call.subject, node, list, kMayRead)) rights |= kTicketRead;
-  if (may(call.subject, node, list, kMayWrite)) rights |= kTicketWrite;
+  // A file server would not end the privileges that a write ends: SetAttr with kill_privileges does, before.
+  const bool ends_first = !call.subject.kernel_checked && TRY(has_privileges(view, node));
+  if (!ends_first && may(call.subject, node, list, kMayWrite)) rights |= kTicketWrite;
   return rights;
 }
 

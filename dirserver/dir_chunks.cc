@@ -136,7 +136,8 @@ Result<v1::CommitResponse> commit_size(Change& change, const Call& call, const v
   // The bytes were changed at mtime, and ctime with them; it never goes back.
   node.ctime_ns = std::max(node.ctime_ns, request.mtime_ns());
   ++node.change;
-  TRY(request.kill_privileges() ? kill_privileges(change, node) : drop_capabilities(change, node));
+  const bool by_others = request.kill_privileges() || !call.subject.kernel_checked;
+  TRY(by_others ? kill_privileges(change, node) : drop_capabilities(change, node));
   v1::CommitResponse out;
   *out.mutable_attr() = attr_of(node);
   return out;

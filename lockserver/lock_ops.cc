@@ -31,10 +31,6 @@ std::string text_of_session(SessionId session) {
   return to_hex(bytes);
 }
 
-std::uint8_t right_for(LeaseMode mode) {
-  return mode == LeaseMode::kRead || mode == LeaseMode::kDirRead || mode == LeaseMode::kSharedRead ? kTicketRead : kTicketWrite;
-}
-
 LockRange range_of(const v1::Range& range) { return {range.start(), std::min(range.end(), kLockEnd)}; }
 
 LockKind kind_of(v1::LockKind kind) { return kind == v1::POSIX ? LockKind::kPosix : LockKind::kFlock; }
@@ -244,13 +240,13 @@ Status LockOps::take_grants(MonoTime now) const {
   return Error(Errc::kUnavailable, "the lock server has just started and waits for the sessions before it to end");
 }
 
-Status LockOps::check_ticket(const std::string& sealed, SessionId session, InodeId inode, std::uint8_t rights) const {
+Result<std::uint8_t> LockOps::rights_of(const std::string& sealed, SessionId session, InodeId inode) const {
   const Ticket ticket = TRY(keys_.open_ticket(view_of(sealed)));
   if (ticket.session != session || ticket.inode != inode) {
     return Error(Errc::kStale, "the ticket is for another session or inode");
   }
-  if ((ticket.rights & rights) == 0) return Error(Errc::kAccess, "the ticket does not allow this");
-  return {};
+  if (ticket.rights == 0) return Error(Errc::kAccess, "the ticket does not allow this");
+  return ticket.rights;
 }
 
 v1::Grant LockOps::message_of(const GrantedLease& granted) const {
@@ -274,8 +270,9 @@ v1::Grant LockOps::acquire_one(const SessionTable::Session& session, const v1::W
   const LeaseMode mode = mode_of(want.mode());
   const InodeId inode{want.inode()};
   if (mode == LeaseMode::kNone || inode == kNoInode) return refuse(Errc::kInvalid);
-  const Status ticket = check_ticket(want.ticket(), session.id, inode, right_for(mode));
-  if (!ticket) return refuse(ticket.error().code);
+  const auto rights = rights_of(want.ticket(), session.id, inode);
+  if (!rights) return refuse(rights.error().code);
+  if ((*rights & rights_for(mode)) != rights_for(mode)) return refuse(Errc::kAccess);
   const bool full = leases_.held() + leases_.waiting() >= kMaxLeases || leases_.held_by(session.id) >= kMaxLeasesPerSession;
   if (full) return refuse(Errc::kOverloaded);
   LeaseEffects effects;
@@ -349,7 +346,7 @@ Result<bool> LockOps::set_one_lock(const SessionTable::Session& session, const v
   want.pid = request.pid();
   want.wait = request.wait();
   if (want.type != LockType::kUnlock) {
-    TRY(check_ticket(request.ticket(), session.id, want.inode, kTicketRead | kTicketWrite));
+    TRY(rights_of(request.ticket(), session.id, want.inode));
   }
   std::vector<LockAnswered> answers;
   auto granted = locks_.set(want, answers);

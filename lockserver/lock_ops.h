@@ -65,7 +65,7 @@ class LockOps final : public Duty {
   Result<v1::HealthResponse> health(const CallContext& call, const v1::HealthRequest& request) REQUIRES(mutex_);
 
   Result<const SessionTable::Session*> session_of(const CallContext& call, std::uint64_t id) const REQUIRES(mutex_);
-  Status check_ticket(const std::string& sealed, SessionId session, InodeId inode, std::uint8_t rights) const;
+  Result<std::uint8_t> rights_of(const std::string& ticket, SessionId session, InodeId inode) const;  // one at least
   Status take_grants(MonoTime now) const;   // kUnavailable while quiet
   v1::Grant acquire_one(const SessionTable::Session& session, const v1::Want& want, MonoTime now) REQUIRES(mutex_);
   v1::Grant message_of(const GrantedLease& granted) const REQUIRES(mutex_);

@@ -126,6 +126,22 @@ TEST_F(DirAttrs, StickyDirectoriesKeepOthersAway) {
   EXPECT_FALSE(code_of(owner.remove(shared, "mine")));
 }
 
+TEST_F(DirAttrs, AFileWithPrivilegesIsWrittenByAPersonAfterTheyEnded) {
+  const auto rights = [&](DirSession& session) {
+    return world.keys().open_ticket(view_of(session.look(kRoot, "f")->ticket()))->rights;
+  };
+  ASSERT_TRUE(owner.chmod(file, 04777));
+  EXPECT_EQ(rights(other), kTicketRead);
+  EXPECT_EQ(rights(host), kTicketRead | kTicketWrite);  // its kernel says when they end
+  auto ends = other.set_request(file);
+  ends.set_kill_privileges(true);
+  ASSERT_TRUE(other.set(ends));
+  EXPECT_EQ(host.attr(file)->mode(), S_IFREG | 0777u);
+  EXPECT_EQ(rights(other), kTicketRead | kTicketWrite);
+  ASSERT_TRUE(host.set_xattr(file, "security.capability", "cap"));
+  EXPECT_EQ(rights(owner), kTicketRead);
+}
+
 TEST_F(DirAttrs, TicketsSayWhatTheCallerMayDo) {
   const auto rights = [&](DirSession& session) {
     return world.keys().open_ticket(view_of(session.look(kRoot, "f")->ticket()))->rights;

@@ -186,6 +186,7 @@ TEST_F(LockOpsTest, ALeaseNeedsATicketThatAllowsIt) {
   EXPECT_EQ(a.acquire(v1::READ, ticket(a.session, kInode, kTicketWrite)).errc(), "Access");
   EXPECT_EQ(a.acquire(v1::WRITE, ticket(a.session, kInode, kTicketRead)).errc(), "Access");
   EXPECT_EQ(a.acquire(v1::SHARED, ticket(a.session, kInode, kTicketRead)).errc(), "Access");
+  EXPECT_EQ(a.acquire(v1::WRITE, ticket(a.session, kInode, kTicketWrite)).errc(), "Access");  // it would let them read
   EXPECT_EQ(a.acquire(v1::READ, ticket(b.session, kInode)).errc(), "Stale");
   EXPECT_EQ(a.acquire(v1::READ, ticket(a.session, kInode + 1)).errc(), "Stale");
   EXPECT_EQ(a.acquire(v1::READ, "no ticket").errc(), "Invalid");
@@ -382,7 +383,7 @@ TEST_F(LockOpsTest, ASessionThatAcknowledgesNothingIsFencedWhenItsGrantsAreTooMa
         auto& want = *request.add_wants();
         want.set_inode(inode);
         want.set_mode(v1::WRITE);
-        want.set_ticket(string_of(seals.seal(Ticket{SessionId{client.session}, InodeId{inode}, kTicketWrite})));
+        want.set_ticket(string_of(seals.seal(Ticket{SessionId{client.session}, InodeId{inode}, kTicketRead | kTicketWrite})));
       }
       EXPECT_TRUE(client.lock.acquire(request));
     }
