@@ -23,7 +23,7 @@ struct VerifiedLog {
 // Every entry, hashed up to the root that the checkpoint signs. kCorrupt, kKeyRejected.
 Result<VerifiedLog> read_log(const LogFile& file, const ClusterFile& cluster) {
   VerifiedLog out;
-  const std::string origin = "conclave/" + to_hex(cluster.id);
+  const std::string origin = vault::log_origin(cluster.id);
   out.checkpoint = TRY(vault::open_checkpoint(TRY(file("checkpoint")), origin, cluster.log_key));
   for (std::uint64_t first = 0; first < out.checkpoint.size; first += vault::kTileWidth) {
     const std::uint64_t width = std::min<std::uint64_t>(vault::kTileWidth, out.checkpoint.size - first);

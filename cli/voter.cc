@@ -11,7 +11,7 @@ Result<CheckedRequest> find_request(vault::VaultClient& vault, const std::string
 Voter::Voter(Seams seams, vault::VaultClient& vault, const ClusterFile& cluster, const vault::RosterChain& roster,
              const vault::Device& device, vault::VaultMemory& memory)
     : seams_(seams), vault_(vault), roster_(roster), device_(device),
-      log_([&vault](const std::string& path) { return vault.log_file(path); }, "conclave/" + to_hex(cluster.id),
+      log_([&vault](const std::string& path) { return vault.log_file(path); }, vault::log_origin(cluster.id),
            cluster.log_key, memory) {}
 
 // The log is looked at before and after: only what is new in it can be this vote.

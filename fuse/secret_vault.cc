@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "vault/fields.h"
+#include "vault/log_check.h"
 
 namespace conclave::fuse_fs {
 namespace {
@@ -87,13 +88,20 @@ Result<vault::Checkpoint> SecretVault::newest_checkpoint() {
 }
 
 // A memory that cannot be written is as good as none: what was verified holds all the same.
-void SecretVault::saw(const vault::Checkpoint& checkpoint) {
+Status SecretVault::saw(const vault::Checkpoint& checkpoint, std::uint64_t proven) {
+  const vault::Checkpoint seen = TRY(newest_checkpoint());
+  if (seen.size > proven) {  // another release has shown more meanwhile
+    const auto file = [this](const std::string& path) { return client_.log_file(path); };
+    vault::LogCheck log(file, vault::log_origin(cluster_.id), cluster_.log_key, memory_);
+    TRY(log.check_same_log(seen, checkpoint));
+  }
   {
     const std::lock_guard lock(mutex_);
-    if (checkpoint.size <= seen_.size) return;
+    if (checkpoint.size <= seen_.size) return {};
     seen_ = checkpoint;
   }
   static_cast<void>(memory_.remember(checkpoint));
+  return {};
 }
 
 Status SecretVault::check_login(const vault::LoginCert& cert, std::uint32_t roles) {
@@ -140,8 +148,8 @@ Result<ReleasedKey> SecretVault::release(const FiledRequest& filed) {
   for (const std::string& node : answer.proof()) proof.inclusion.push_back(hash_of(node));
   for (const std::string& node : answer.consistency()) proof.consistency.push_back(hash_of(node));
   const vault::Checkpoint checkpoint = TRY(vault::check_release_logged(
-      out.a_case, out.approvals, out.sealed_inner, proof, "conclave/" + to_hex(cluster_.id), cluster_.log_key));
-  saw(checkpoint);
+      out.a_case, out.approvals, out.sealed_inner, proof, vault::log_origin(cluster_.id), cluster_.log_key));
+  TRY(saw(checkpoint, filed.request.log_size));
   return out;
 }
 

@@ -79,7 +79,8 @@ class SecretVault {
   // The roster now; fetched once, then what has come since.
   Result<vault::RosterChain> roster();
   Result<vault::Checkpoint> newest_checkpoint();
-  void saw(const vault::Checkpoint& checkpoint);
+  // Remembers it, if it is of the log that was seen. `proven`: up to where that is known.
+  Status saw(const vault::Checkpoint& checkpoint, std::uint64_t proven);
 
   vault::VaultClient& client_;
   const ClusterFile& cluster_;

@@ -16,14 +16,18 @@ Result<Checkpoint> LogCheck::advance() {
     return Error(Errc::kCorrupt, "the audit log has " + std::to_string(now.size) + " entries; this device has seen " +
                                      std::to_string(seen.size) + ": the newest were deleted");
   }
-  if (seen.size > 0) {
-    const auto proof = TRY(consistency_proof(seen.size, now.size, [&](unsigned level, std::uint64_t index) {
-      return subtree(level, index, now.size);
-    }));
-    TRY(verify_consistency(seen.size, seen.root, now.size, now.root, proof));
-  }
+  TRY(check_same_log(seen, now));
   TRY(memory_.remember(now));
   return now;
+}
+
+Status LogCheck::check_same_log(const Checkpoint& one, const Checkpoint& other) {
+  const auto& [older, newer] = std::minmax(one, other, [](const auto& a, const auto& b) { return a.size < b.size; });
+  if (older.size == 0) return {};
+  const auto proof = TRY(consistency_proof(older.size, newer.size, [&, size = newer.size](unsigned level, std::uint64_t index) {
+    return subtree(level, index, size);
+  }));
+  return verify_consistency(older.size, older.root, newer.size, newer.root, proof);
 }
 
 Status LogCheck::check_logged(std::uint64_t from, const Checkpoint& checkpoint, LeafKind kind, const Hash& subject,

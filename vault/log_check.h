@@ -22,6 +22,9 @@ class LogCheck {
   // The newest checkpoint, verified to be signed by the log's key and to begin with what was remembered; then remembered.
   Result<Checkpoint> advance();
 
+  // The log of the larger of two verified checkpoints begins with that of the smaller. kCorrupt: they are two logs.
+  Status check_same_log(const Checkpoint& one, const Checkpoint& other);
+
   // One leaf of [from, checkpoint.size) is this one and is in the tree that the checkpoint signs. kCorrupt: none is, or more
   // than kMostLeaves would have to be looked at.
   static constexpr std::uint64_t kMostLeaves = 4096;

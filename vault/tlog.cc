@@ -88,6 +88,8 @@ Result<bool> is_signed_by(std::string_view line, std::string_view text, std::str
 
 }  // namespace
 
+std::string log_origin(const ClusterId& cluster) { return "conclave/" + to_hex(cluster); }
+
 std::string path_of(const TilePath& tile) {
   std::string out = "tile/" + (tile.entries ? std::string("entries") : std::to_string(tile.level)) + "/";
   out += number_text(tile.number);

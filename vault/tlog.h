@@ -7,9 +7,13 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ids.h"
 #include "vault/merkle.h"
 
 namespace conclave::vault {
+
+// What the log is called in its checkpoints.
+std::string log_origin(const ClusterId& cluster);
 
 inline constexpr std::uint64_t kTileWidth = 256;         // hashes in a full tile, entries in a full bundle
 inline constexpr std::size_t kMaxBundledBytes = 65535;   // an entry's length stands in 2 bytes

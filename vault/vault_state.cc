@@ -23,7 +23,6 @@ Result<RosterChain> load_roster(Database& db, ByteView first_roster) {
 
 }  // namespace
 
-std::string log_origin(const ClusterId& cluster) { return "conclave/" + to_hex(cluster); }
 
 Result<std::unique_ptr<VaultState>> VaultState::open(const SqliteVfs& vfs, const std::string& path,
                                                      ByteView first_roster, SigningKey log_key, Clock& clock,

@@ -53,7 +53,7 @@ Status SimPerson::put_policy(vault::Policy policy) {
 }
 
 Result<std::vector<vault::LogLeaf>> SimPerson::read_log() {
-  const std::string origin = "conclave/" + to_hex(cluster_.id);
+  const std::string origin = vault::log_origin(cluster_.id);
   const auto signed_end = TRY(vault::open_checkpoint(TRY(client_.log_file("checkpoint")), origin, cluster_.log_key));
   std::vector<vault::LogLeaf> out;
   vault::MerkleTree tree;

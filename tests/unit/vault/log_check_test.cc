@@ -67,6 +67,22 @@ TEST_F(Watched, ALogThatForgetsOrRewritesIsNot) {
   EXPECT_EQ(code_of(check().advance()), Errc::kCorrupt);
 }
 
+TEST_F(Watched, OfTwoCheckpointsOneContinuesTheOther) {
+  const auto checkpoint = [&] { return Checkpoint{"conclave/test", log.leaves.size(), log.tree().root()}; };
+  log.grow_to(200);
+  const Checkpoint early = checkpoint();
+  log.grow_to(300);
+  const Checkpoint late = checkpoint();
+  EXPECT_EQ(code_of(check().check_same_log(early, late)), kDone);
+  EXPECT_EQ(code_of(check().check_same_log(late, early)), kDone);
+  EXPECT_EQ(code_of(check().check_same_log(late, late)), kDone);
+  EXPECT_EQ(code_of(check().check_same_log({}, late)), kDone);
+  log.leaves[150] = encode(LogLeaf{LeafKind::kDeny, kNow, "bob", rd, "", {}});  // the other branch of a fork at 100
+  const Checkpoint forked = checkpoint();
+  EXPECT_EQ(code_of(check().check_same_log(early, forked)), Errc::kCorrupt);
+  EXPECT_EQ(code_of(check().check_same_log(forked, late)), Errc::kCorrupt);
+}
+
 TEST_F(Watched, ACheckpointOfAnotherKeyIsNotBelieved) {
   log.grow_to(3);
   LogCheck other(file, "conclave/test", signing_key_of_seed(Bytes(32, 8)).public_key, memory);
