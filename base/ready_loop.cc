@@ -16,22 +16,6 @@ constexpr ReadyLoop::Id kFinished = ~0ull;
 
 }  // namespace
 
-Descriptor::Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  if (this != &other) {
-    close();
-    number_ = std::exchange(other.number_, -1);
-  }
-  return *this;
-}
-
-Descriptor::~Descriptor() { close(); }
-
-void Descriptor::close() {
-  if (number_ >= 0) ::close(std::exchange(number_, -1));
-}
-
 ReadyLoop::ReadyLoop() : epoll_(epoll_create1(EPOLL_CLOEXEC)), finished_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   CHECK(epoll_.number() >= 0 && finished_.number() >= 0);
   epoll_event event{EPOLLIN, {.u64 = kFinished}};

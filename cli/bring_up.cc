@@ -53,11 +53,12 @@ Status wait_for_file_servers(Context& context, const ClusterFolder& folder, Clus
   }
 }
 
-Status start_all(Context& context, const ClusterFolder& folder, ClusterProcesses& processes, const UpOptions& options) {
-  for (const std::string& server : TRY(folder.servers(context.files()))) TRY(processes.start(server));
+Status start_all(Context& context, const ClusterFolder& folder, ClusterProcesses& processes, const UpOptions& options,
+                 const FolderLock& lock) {
+  for (const std::string& server : TRY(folder.servers(context.files()))) TRY(processes.start(server, lock));
   TRY(wait_for_file_servers(context, folder, processes));
-  for (const MountRecord& mount : TRY(processes.mounts())) TRY(processes.mount(mount.path));
-  if (!options.mount.empty()) TRY(processes.mount(options.mount));
+  for (const MountRecord& mount : TRY(processes.mounts())) TRY(processes.mount(mount.path, lock));
+  if (!options.mount.empty()) TRY(processes.mount(options.mount, lock));
   return {};
 }
 
@@ -90,7 +91,7 @@ Status bring_up(Context& context, const ClusterFolder& folder, const UpOptions& 
   TRY(ensure_file_servers(context, folder, options.file_servers));
   ClusterProcesses processes(context, folder);
   const bool warm = TRY(anything_runs(context, folder, processes));
-  Status status = start_all(context, folder, processes, options);
+  Status status = start_all(context, folder, processes, options, lock);
   if (!status && !warm) {
     for (const MountRecord& mount : TRY(processes.mounts())) static_cast<void>(processes.unmount(mount, true));
     static_cast<void>(stop_servers(context, folder, processes));  // the first error is the one to tell

@@ -62,7 +62,7 @@ Status mount(Context& context, const std::string& path) {
   }
   const FolderLock lock = TRY(FolderLock::take(context.files(), folder));
   ClusterProcesses processes(context, folder);
-  return processes.mount(fuse_fs::mount_point_of(path));
+  return processes.mount(fuse_fs::mount_point_of(path), lock);
 }
 
 Status token_fileserver(Context& context) {

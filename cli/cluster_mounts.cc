@@ -6,24 +6,12 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/descriptor.h"
 #include "cli/cluster_folder.h"
 #include "fuse/mount_table.h"
 
 namespace conclave::cli {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 Error control_error(const std::string& path) {
   if (errno == ENOTCONN) {
@@ -47,8 +35,8 @@ std::vector<std::string> mounts_of(const ClusterId& cluster) {
 Status write_control(const std::string& mount, const std::string& name, ByteView message) {
   const std::string path = mount + "/.conclave/" + name;
   const Descriptor fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (fd.get() < 0) return control_error(path);
-  const ssize_t written = write(fd.get(), message.data(), message.size());
+  if (fd.number() < 0) return control_error(path);
+  const ssize_t written = write(fd.number(), message.data(), message.size());
   if (written < 0) return control_error(path);
   if (static_cast<std::size_t>(written) != message.size()) return Error(Errc::kIo, path + " took only a part of the message");
   return {};

@@ -71,17 +71,20 @@ std::optional<Process> ClusterProcesses::running(const std::string& server) {
   return std::move(process).value();
 }
 
-Status ClusterProcesses::start(const std::string& server) {
+Status ClusterProcesses::start(const std::string& server, const FolderLock& lock) {
   if (running(server)) return {};
-  return start_noted(server, {command_of(server), "--config", folder_.config(server)}, "");
+  return start_noted(server, {command_of(server), "--config", folder_.config(server)}, "", lock);
 }
 
-// One that is not noted would run on unknown; one that did not start needs no note.
-Status ClusterProcesses::start_noted(const std::string& name, const std::vector<std::string>& arguments, const std::string& more) {
+// One that did not start needs no note.
+Status ClusterProcesses::start_noted(const std::string& name, const std::vector<std::string>& arguments, const std::string& note,
+                                      const FolderLock& lock) {
   Launch what;
   what.arguments = arguments;
   what.log_path = folder_.log(name);
-  what.note = [&](const ProcessMark& mark) { return files_.write_all(folder_.process(name), mark.text() + more); };
+  what.process_path = folder_.process(name);
+  what.note = note;
+  what.lock = lock.descriptor();
   Status started = launch(what);
   if (!started) static_cast<void>(files_.remove(folder_.process(name)));
   return started;
@@ -139,7 +142,7 @@ Status ClusterProcesses::clear_mount_point(const std::string& path) {
   return {};
 }
 
-Status ClusterProcesses::mount(const std::string& path) {
+Status ClusterProcesses::mount(const std::string& path, const FolderLock& lock) {
   const std::string name = mount_name(path);
   for (const MountRecord& record : TRY(mounts())) {
     if (record.path != path) continue;
@@ -152,7 +155,7 @@ Status ClusterProcesses::mount(const std::string& path) {
     }
   }
   TRY(clear_mount_point(path));
-  Status started = start_noted(name, {"mount-daemon", "--config", folder_.config("mount"), path}, path);
+  Status started = start_noted(name, {"mount-daemon", "--config", folder_.config("mount"), path}, path, lock);
   if (!started) {
     remove_stale(path);  // one that was killed because it was not ready in time
     return started;

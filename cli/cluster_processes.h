@@ -18,6 +18,7 @@ class FolderLock {
   FolderLock(FolderLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
   FolderLock& operator=(FolderLock&&) = delete;
   ~FolderLock();
+  [[nodiscard]] int descriptor() const { return descriptor_; }
 
  private:
   explicit FolderLock(int descriptor) : descriptor_(descriptor) {}
@@ -38,7 +39,7 @@ class ClusterProcesses {
   // The server's process, if it runs.
   [[nodiscard]] std::optional<Process> running(const std::string& server);
   // Starts it and waits until it is ready; at once if it runs. As launch().
-  Status start(const std::string& server);
+  Status start(const std::string& server, const FolderLock& lock);
   // SIGTERM, then waits; SIGKILL after kStopLimit (true is returned: its data survive that, but it should not happen).
   Result<bool> stop(const std::string& server);
 
@@ -46,12 +47,13 @@ class ClusterProcesses {
   [[nodiscard]] std::optional<Process> running(const MountRecord& mount);
   // Starts the daemon of a mount and waits until the mount answers. kBusy when something else is mounted there,
   // kNotDirectory, kNotEmpty; a stale mount of ours is taken away first. The folder is made if missing.
-  Status mount(const std::string& path);
+  Status mount(const std::string& path, const FolderLock& lock);
   // Unmounts and waits until the daemon has written everything back and ended. kBusy names who uses it.
   Status unmount(const MountRecord& mount, bool lazy);
 
  private:
-  Status start_noted(const std::string& name, const std::vector<std::string>& arguments, const std::string& more);
+  Status start_noted(const std::string& name, const std::vector<std::string>& arguments, const std::string& note,
+                     const FolderLock& lock);
   Status clear_mount_point(const std::string& path);
 
   Files& files_;

@@ -8,6 +8,7 @@
 
 #include "cli/column_table.h"
 #include "cli/commands.h"
+#include "cli/process.h"
 #include "dirserver/dir_main.h"
 #include "fuse/fuse_main.h"
 #include "fuse/page_cache_guard.h"
@@ -139,6 +140,10 @@ int main(int argc, char** argv) {
   const std::string_view program = argc > 0 ? argv[0] : "";
   cli::Arguments args(argv + std::min(argc, 1), argv + argc);
   try {
+    if (const Status noted = cli::note_own_process(files); !noted) {
+      std::cerr << "conclave: " << noted.error().message << "\n";
+      return cli::kFailed;
+    }
     if (program.ends_with("mount.conclave")) args = cli::from_mount(args);
     return cli::run(context, std::move(args));
   } catch (const std::exception& error) {  // the last resort: a library's, or no memory

@@ -9,16 +9,20 @@ extern "C" {  // glibc 2.36's header forgets it
 #include <sys/pidfd.h>
 }
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <fstream>
 #include <sstream>
 
+#include "base/descriptor.h"
+
 namespace conclave::cli {
 namespace {
 
-constexpr int kReadyDescriptor = 3;
+constexpr int kReadyDescriptor = 3, kLockDescriptor = 4;
+constexpr int kOutOfTheWay = 16;
 constexpr auto kEndLimit = std::chrono::seconds(2);
 constexpr std::uintmax_t kMaxLogBytes = 16u << 20;  // then it becomes .old: a disk is not filled by a chatty server
 
@@ -110,13 +114,16 @@ bool Process::wait(Duration limit) {
 
 namespace {
 
-// CONCLAVE_READY_FD replaced, everything else as it is here.
-std::vector<std::string> child_environment() {
+// As it is here, but for what a launch tells.
+std::vector<std::string> child_environment(const Launch& launch) {
   std::vector<std::string> out;
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (!std::string_view(*entry).starts_with("CONCLAVE_READY_FD=")) out.emplace_back(*entry);
+    const std::string_view one(*entry);
+    if (!one.starts_with("CONCLAVE_READY_FD=") && !one.starts_with("CONCLAVE_PROCESS_")) out.emplace_back(one);
   }
   out.push_back("CONCLAVE_READY_FD=" + std::to_string(kReadyDescriptor));
+  out.push_back("CONCLAVE_PROCESS_FILE=" + launch.process_path);
+  out.push_back("CONCLAVE_PROCESS_NOTE=" + launch.note);
   return out;
 }
 
@@ -127,19 +134,23 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
   return out;
 }
 
-// A descriptor in the child: input is empty, output goes to the log, the pipe's end is number 3, nothing else is
-// inherited, and no folder is kept busy.
-Result<pid_t> spawn(const Launch& launch, int ready_end) {
+// Descriptors in the child: input is empty, output goes to the log, the pipe's end is number 3, the lock is number 4,
+// nothing else is inherited, and no folder is kept busy.
+Result<pid_t> spawn(const Launch& launch, int pipe_end) {
+  const Descriptor ready_end(fcntl(pipe_end, F_DUPFD_CLOEXEC, kOutOfTheWay));
+  const Descriptor lock(fcntl(launch.lock, F_DUPFD_CLOEXEC, kOutOfTheWay));
+  if (ready_end.number() < 0 || lock.number() < 0) return system_error("start a process", errno);
   std::vector<std::string> arguments{"conclave"};
   arguments.insert(arguments.end(), launch.arguments.begin(), launch.arguments.end());
-  std::vector<std::string> environment = child_environment();
+  std::vector<std::string> environment = child_environment(launch);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, launch.log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
   posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, ready_end, kReadyDescriptor);
-  posix_spawn_file_actions_addclosefrom_np(&actions, kReadyDescriptor + 1);
+  posix_spawn_file_actions_adddup2(&actions, ready_end.number(), kReadyDescriptor);
+  posix_spawn_file_actions_adddup2(&actions, lock.number(), kLockDescriptor);
+  posix_spawn_file_actions_addclosefrom_np(&actions, kLockDescriptor + 1);
   posix_spawn_file_actions_addchdir_np(&actions, "/");
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
@@ -153,15 +164,16 @@ Result<pid_t> spawn(const Launch& launch, int ready_end) {
   return pid;
 }
 
-// True once "ready" arrived; false when the other end was closed without it, or time is over.
-bool read_ready(int descriptor, Duration limit) {
+// "ready", or why it cannot be; empty when the other end was closed without a word, or time is over.
+std::string read_word(int descriptor, Duration limit) {
   pollfd readable{descriptor, POLLIN, 0};
   int ready = -1;
   do {
     ready = poll(&readable, 1, wait_milliseconds(limit));
   } while (ready < 0 && errno == EINTR);
-  char first = 0;
-  return ready > 0 && read(descriptor, &first, 1) == 1;
+  std::array<char, 1024> word{};
+  const ssize_t size = ready > 0 ? read(descriptor, word.data(), word.size()) : 0;
+  return {word.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
 }
 
 // A process that fails closes its end of the pipe a moment before it has ended.
@@ -170,11 +182,6 @@ bool ends_soon(pid_t child) {
   if (!mark) return true;
   auto process = Process::open(*mark);
   return !process || process->wait(kEndLimit);
-}
-
-Status noted_by(const Launch& launch, pid_t child) {
-  const ProcessMark mark = TRY(ProcessMark::of(child));
-  return launch.note(mark);
 }
 
 void keep_log_small(const std::string& path) {
@@ -192,19 +199,33 @@ Status launch(const Launch& launch) {
   if (pipe2(ends, O_CLOEXEC) != 0) return system_error("make a pipe", errno);
   auto pid = spawn(launch, ends[1]);
   close(ends[1]);
-  const Status noted = pid ? noted_by(launch, *pid) : Status();
-  const bool ready = pid && noted && read_ready(ends[0], launch.limit);
+  const std::string word = pid ? read_word(ends[0], launch.limit) : "";
   close(ends[0]);
   if (!pid) return std::move(pid).error();
-  if (ready) return {};
-  const bool ended = noted && ends_soon(*pid);
+  if (word.starts_with("ready")) return {};
+  const bool ended = ends_soon(*pid);
   if (!ended) {
     kill(*pid, SIGKILL);  // our child and not waited for yet: the number is still its own
   }
   waitpid(*pid, nullptr, 0);
-  if (!noted) return in_context("cannot note that conclave " + launch.arguments.front() + " runs, so it was stopped", noted.error());
+  if (!word.empty()) return Error(Errc::kUnavailable, "conclave " + launch.arguments.front() + " did not start: " + word);
   return Error(Errc::kUnavailable, "conclave " + launch.arguments.front() + (ended ? " did not start" : " was not ready in time") +
                                        "; " + launch.log_path + " ends with:\n" + last_lines(launch.log_path, 5));
+}
+
+Status note_own_process(Files& files) {
+  const char* const path = std::getenv("CONCLAVE_PROCESS_FILE");
+  const char* const note = std::getenv("CONCLAVE_PROCESS_NOTE");
+  if (path == nullptr || note == nullptr) return {};
+  const ProcessMark mark = TRY(ProcessMark::of(getpid()));
+  Status noted = files.write_all(path, mark.text() + note);
+  unsetenv("CONCLAVE_PROCESS_FILE");  // not of a child of ours
+  unsetenv("CONCLAVE_PROCESS_NOTE");
+  close(kLockDescriptor);
+  if (noted) return {};
+  Error why = in_context("cannot note that it runs", std::move(noted).error());
+  (void)!write(kReadyDescriptor, why.message.data(), why.message.size());  // the log may be on the same full disk
+  return why;
 }
 
 std::string last_lines(const std::string& path, std::size_t lines) {

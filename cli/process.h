@@ -5,7 +5,6 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -50,14 +49,17 @@ struct Launch {
   std::vector<std::string> arguments;  // of this same program: {"dirserver", "--config", "…"}
   std::string log_path;                // appended to; standard error and output
   Duration limit = std::chrono::seconds(30);
-  // Called as soon as there is a process, before it is ready: it lives on if we are killed. An error: it is killed.
-  std::function<Status(const ProcessMark&)> note;
+  // Where the process notes its mark and `note` before it does anything else: it lives on if whoever launches it is killed.
+  std::string process_path, note;
+  int lock = -1;  // a descriptor of what the launcher has locked: the process keeps it until it is noted
 };
 
 // Starts this program again in a session of its own, and returns when it wrote "ready" to the descriptor that
 // CONCLAVE_READY_FD names. kUnavailable with the last lines of its log when it ended or was not ready in time (it is
 // then killed). Not thread-safe.
 Status launch(const Launch& launch);
+// In a process that was launched: notes it, as Launch says. In others it does nothing.
+Status note_own_process(Files& files);
 
 // The end of a log file as a person wants to read it: at most `lines` lines.
 std::string last_lines(const std::string& path, std::size_t lines);

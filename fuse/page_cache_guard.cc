@@ -13,23 +13,12 @@
 #include <iostream>
 #include <vector>
 
+#include "base/descriptor.h"
+
 namespace conclave::fuse_fs {
 namespace {
 
 constexpr std::size_t kPageBytes = kGuardTestBytes;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // One page of a private mapping, or null. It is made once and before all else: on a file with direct I/O the kernel empties
 // the page cache for each (fuse_file_mmap), and nothing would be found in it.
@@ -54,7 +43,7 @@ bool is_resident(const Mapping& mapping) {
 // The kernel copies from the mapping for write(2), which then fails with EFAULT where a touch would be SIGBUS.
 void touch(int, const Mapping& mapping) {
   const Descriptor sink(memfd_create("touch", MFD_CLOEXEC));
-  if (sink.get() >= 0) (void)!write(sink.get(), mapping.get(), 1);
+  if (sink.number() >= 0) (void)!write(sink.number(), mapping.get(), 1);
 }
 
 // What these hints ask for comes later; the touch waits for it.
@@ -69,13 +58,13 @@ void splice_out(int fd, const Mapping&) {
   if (pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) return;
   const Descriptor in(ends[1]), out(ends[0]);
   loff_t offset = 0;
-  (void)!splice(fd, &offset, in.get(), nullptr, kPageBytes, SPLICE_F_NONBLOCK);
+  (void)!splice(fd, &offset, in.number(), nullptr, kPageBytes, SPLICE_F_NONBLOCK);
 }
 
 void send_out(int fd, const Mapping&) {
   const Descriptor sink(memfd_create("send", MFD_CLOEXEC));
   off_t offset = 0;
-  if (sink.get() >= 0) (void)!sendfile(sink.get(), fd, &offset, kPageBytes);
+  if (sink.number() >= 0) (void)!sendfile(sink.number(), fd, &offset, kPageBytes);
 }
 
 struct Way {
@@ -93,16 +82,16 @@ constexpr std::array<Way, 4> kWays = {{
 
 Status test_page_cache_guard(const std::string& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return Error(errc_of_errno(errno), path + ": " + std::strerror(errno));
-  const Mapping mapping(file.get());
+  if (file.number() < 0) return Error(errc_of_errno(errno), path + ": " + std::strerror(errno));
+  const Mapping mapping(file.number());
   if (mapping.get() == nullptr) return Error(errc_of_errno(errno), path + " cannot be mapped, so its page cache cannot be seen");
   std::array<char, kPageBytes> bytes{};
-  if (read(file.get(), bytes.data(), bytes.size()) <= 0) {
+  if (read(file.number(), bytes.data(), bytes.size()) <= 0) {
     return Error(Errc::kNotSupported, "read(2) gives nothing under the page-cache guard on this kernel");
   }
   if (is_resident(mapping)) return Error(Errc::kNotSupported, "read(2) leaves pages in the page cache on this kernel");
   for (const Way& way : kWays) {
-    way.take(file.get(), mapping);
+    way.take(file.number(), mapping);
     if (is_resident(mapping)) {
       return Error(Errc::kNotSupported, std::string(way.name) + " leaves pages in the page cache on this kernel");
     }
@@ -120,7 +109,7 @@ Status test_page_cache_guard_apart(const std::string& path) {
     const Descriptor in(ends[1]);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, in.get(), STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, in.number(), STDOUT_FILENO);
     posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
     std::string program = "conclave", command = "page-cache-test", target = path;
     const std::array<char*, 4> arguments = {program.data(), command.data(), target.data(), nullptr};
@@ -130,7 +119,7 @@ Status test_page_cache_guard_apart(const std::string& path) {
   if (failed != 0) return Error(errc_of_errno(failed), std::string("the page-cache test: ") + std::strerror(failed));
   std::string said;
   std::array<char, 512> piece{};
-  for (ssize_t n = 0; (n = read(out.get(), piece.data(), piece.size())) > 0 || (n < 0 && errno == EINTR);) {
+  for (ssize_t n = 0; (n = read(out.number(), piece.data(), piece.size())) > 0 || (n < 0 && errno == EINTR);) {
     if (n > 0) said.append(piece.data(), static_cast<std::size_t>(n));
   }
   int ended = 0;

@@ -29,6 +29,19 @@ conclave down
 conclave up --mount "$M"
 [ "$(cat "$M/file")" = kept ]
 
+step "an up that is killed at any moment is repeated, and nothing runs twice"
+for pause in 0.02 0.05 0.1 0.2 0.4; do
+  conclave down > /dev/null
+  "$CONCLAVE" up --mount "$M" > /dev/null & starting=$!
+  sleep $pause
+  kill -9 $starting 2> /dev/null || true   # it may be up already
+  wait $starting 2> /dev/null || true
+  conclave up --mount "$M" > /dev/null
+  [ "$(cat "$M/file")" = kept ]
+  twice=$(processes | cut -d' ' -f2- | sort | uniq -d)
+  [ -z "$twice" ] || fail "killed after $pause s: $twice"
+done
+
 step "as mount(8) calls it"
 "$(dirname "$CONCLAVE")/mount.conclave" "$CONCLAVE_DIR" "$M2" -o rw,_netdev
 [ "$(cat "$M2/file")" = kept ]
