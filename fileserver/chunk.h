@@ -62,7 +62,7 @@ struct Chunk {
   std::size_t cached_bytes = 0;      // as the store counts it, under its mutex
 
   // From its file, if it has one, as of the checkpoint `complete`.
-  Status load(Files& files, const std::string& path, Lsn complete = UINT64_MAX);
+  Status load(Files& files, const std::string& path, Lsn complete = kAllRecovered);
 
   [[nodiscard]] bool has(std::uint32_t sector) const { return pending.contains(sector) || table.has(sector); }
   [[nodiscard]] SectorSet present() const;

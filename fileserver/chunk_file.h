@@ -9,7 +9,8 @@
 // Big-endian. lsn: the checkpoint that wrote it; sectors that it names are in the file once that one is complete.
 //
 // A file both of whose slots are zeros was made by a write and never checkpointed: what it holds is in the journal
-// or was never promised. Two slots neither of which is zeros or valid are damage: kCorrupt.
+// or was never promised. A slot that is neither zeros nor valid is damage, kCorrupt, but for one that a crash tore: the
+// recovery that follows writes it again, so only that may meet one.
 #pragma once
 
 #include <memory>
@@ -27,6 +28,8 @@ std::string chunk_folder(const std::string& store_folder, ChunkId chunk);
 std::string chunk_path(const std::string& store_folder, ChunkId chunk);
 Result<ChunkId> chunk_of_name(std::string_view name);   // kInvalid: not a chunk's file
 
+inline constexpr Lsn kAllRecovered = UINT64_MAX;   // no crash has left anything
+
 class ChunkFile {
  public:
   struct Loaded {
@@ -43,7 +46,7 @@ class ChunkFile {
 
   // `complete`: the journal's last checkpoint; a slot of a later one, which a crash cut short, does not count.
   // Before write_slot. kCorrupt, kIo.
-  Result<Loaded> load(Lsn complete = UINT64_MAX);
+  Result<Loaded> load(Lsn complete = kAllRecovered);
   // Into the slot that does not count now. Atomic with regard to crashes; durable after sync().
   Status write_slot(const ChunkHead& head, const BlockTable& table, Lsn checkpoint);
 

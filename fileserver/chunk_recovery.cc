@@ -24,6 +24,7 @@ Status ChunkStore::recover() {
     for (const ChunkId id : changed_) chunks.push_back(chunks_.at(id).chunk);
   }
   for (const ChunkPtr& chunk : chunks) TRY(finish_replay(*chunk));
+  forget_removed();
   direct_.clear();
   dirty_.clear();
   if (counts.recovered_sectors > 0) {
@@ -33,6 +34,19 @@ Status ChunkStore::recover() {
   const Status status = checkpoint();
   if (!status && status.error().code == Errc::kNoSpace) return {};   // the journal has it; writers will be told
   return status;
+}
+
+// What recovery would not take is looked at again by whoever asks: gone, or damaged, which must not read as empty.
+void ChunkStore::forget_removed() {
+  const std::lock_guard lock(mutex_);
+  for (auto at = chunks_.begin(); at != chunks_.end();) {
+    if (!at->second.chunk->removed) {
+      ++at;
+      continue;
+    }
+    used_.erase(at->second.used);
+    at = chunks_.erase(at);
+  }
 }
 
 Status ChunkStore::count_chunks() {

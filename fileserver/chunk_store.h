@@ -141,6 +141,7 @@ class ChunkStore {
   Status replay_dirty(ChunkId id, Lsn lsn);
   Status replay_op(const ChunkJournal::Record& record);
   Status finish_replay(Chunk& chunk);
+  void forget_removed();
   Status count_chunks();
 
   Files& files_;

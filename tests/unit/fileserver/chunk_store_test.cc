@@ -324,6 +324,32 @@ TEST(ChunkStore, DamageOfTheTableIsNeverTakenForHoles) {
   }
 }
 
+// The slot before it is whole, and says what the chunk was an age ago.
+TEST(ChunkStore, ADamagedNewestSlotIsNotTakenForATornOne) {
+  constexpr std::uint64_t kSlotA = 0;   // of generation 2
+  for (const bool changed_since : {false, true}) {
+    for (const std::uint64_t byte : {40u, 70u, 100u}) {
+      Fixture at;
+      ASSERT_TRUE(at.open());
+      for (const std::uint64_t offset : {0u, 3 * kSectorBytes}) {   // the first one's sector fits both tables
+        ASSERT_TRUE(at.write(offset, "hello"));
+        ASSERT_TRUE(at.store->checkpoint());
+      }
+      if (changed_since) {
+        ASSERT_TRUE(at.write(2 * kSectorBytes, "in the journal"));
+      }
+      at.store = nullptr;
+      at.files.kill_process();
+      at.files.flip_bit(chunk_path("/data", kChunk), (kSlotA + byte) * 8);
+      ASSERT_TRUE(at.open());
+      const auto found = at.store->read(kChunk, 0, 100);
+      ASSERT_FALSE(found) << byte << ": " << found->bytes;
+      EXPECT_EQ(found.error().code, Errc::kCorrupt);
+      EXPECT_EQ(at.write(0, "more").error().code, Errc::kCorrupt) << byte;
+    }
+  }
+}
+
 TEST(ChunkStore, AFullDiskRefusesWritesAndLosesNothing) {
   Fixture at;
   ASSERT_TRUE(at.open());
