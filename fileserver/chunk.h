@@ -89,8 +89,9 @@ struct Chunk {
   [[nodiscard]] bool unsettled(std::uint32_t first, std::uint32_t end) const;
   // Makes it so. The journal must be synced up to last_lsn: it does the same again.
   Status settle(std::uint32_t first, std::uint32_t end);
-  // Writes `pending` and the head into the file. The journal must be synced up to last_lsn; the file's sync follows.
-  Status checkpoint(Lsn lsn);
+  // Writes `pending` and the head into the file, for checkpoint `lsn`, after `complete`. The journal must be synced up to
+  // last_lsn; the file's sync follows.
+  Status checkpoint(Lsn lsn, Lsn complete);
 };
 
 // Sums of whole sectors; kCorrupt names the first one that does not fit.

@@ -136,15 +136,17 @@ Result<ChunkFile::Loaded> ChunkFile::load(Lsn complete) {
   if (damaged && (newest || complete == kAllRecovered || (!best && empties == 0))) return damage;
   if (!best) return Loaded{{}, {}, damaged.has_value()};
   generation_ = best->header.generation;
+  lsn_ = best->header.lsn;
   return std::move(best->loaded);
 }
 
-Status ChunkFile::write_slot(const ChunkHead& head, const BlockTable& table, Lsn checkpoint) {
-  const std::uint64_t next = generation_ + 1;
+Status ChunkFile::write_slot(const ChunkHead& head, const BlockTable& table, Lsn checkpoint, Lsn complete) {
+  const std::uint64_t next = generation_ + (lsn_ > complete ? 2 : 1);
   const Bytes bytes = encode_slot(next, checkpoint, head, table);
   CHECK(bytes.size() <= kSlotBytes);
   TRY(file_->write_at(next % 2 * kSlotBytes, bytes));
   generation_ = next;
+  lsn_ = checkpoint;
   return {};
 }
 

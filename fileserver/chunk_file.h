@@ -1,7 +1,8 @@
 // One chunk on disk: a file of
 //
 //   0        slot A   head and block table, a checksum over both; 128 KiB at most
-//   128 KiB  slot B   the same, written in turn: the valid one with the greater generation counts
+//   128 KiB  slot B   the same, written in turn: the valid one with the greater generation counts. What the last
+//                     complete checkpoint wrote stays until the next one is complete
 //   256 KiB  data     64 MiB, sector i at 256 KiB + 4096 · i; what is not in the table is a hole
 //
 // A slot: magic "CfsChunk", version 1 (4 bytes), generation (8), lsn (8), length of what follows the checksum (4),
@@ -47,8 +48,9 @@ class ChunkFile {
   // `complete`: the journal's last checkpoint; a slot of a later one, which a crash cut short, does not count.
   // Before write_slot. kCorrupt, kIo.
   Result<Loaded> load(Lsn complete = kAllRecovered);
-  // Into the slot that does not count now. Atomic with regard to crashes; durable after sync().
-  Status write_slot(const ChunkHead& head, const BlockTable& table, Lsn checkpoint);
+  // Into the slot that does not count now, by the journal's last checkpoint that is `complete`: one that was not may have
+  // written the other, and is written over. Atomic with regard to crashes; durable after sync().
+  Status write_slot(const ChunkHead& head, const BlockTable& table, Lsn checkpoint, Lsn complete);
 
   // Bytes behind the file's end are zeros.
   Status read(std::uint32_t sector, ByteSpan out);
@@ -59,7 +61,8 @@ class ChunkFile {
  private:
   explicit ChunkFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
   const std::unique_ptr<File> file_;
-  std::uint64_t generation_ = 0;   // of the slot that counts; even ones lie in slot A
+  std::uint64_t generation_ = 0;   // of the slot last written; even ones lie in slot A
+  Lsn lsn_ = 0;                    // its checkpoint
 };
 
 }  // namespace conclave::file

@@ -18,6 +18,7 @@ bool begins_a_chunk(const ChunkOp& op) { return op.sequence == 1 || op.kind == O
 Status ChunkStore::recover() {
   TRY(count_chunks());
   TRY(journal_->replay([this](const ChunkJournal::Record& record) { return replay(record); }));
+  complete_ = journal_->replayed_from();
   std::vector<ChunkPtr> chunks;
   {
     const std::lock_guard lock(mutex_);

@@ -381,6 +381,36 @@ TEST(ChunkStore, AFullDiskRefusesWritesAndLosesNothing) {
   EXPECT_TRUE(at.store->checkpoint());
 }
 
+// Each writes this chunk's slot and then fails at another's: what the last complete one wrote must stay.
+TEST(ChunkStore, CheckpointsThatFailLoseNothing) {
+  for (const int complete : {0, 1, 2}) {
+    Fixture at;
+    ASSERT_TRUE(at.open());
+    std::string expected = pattern(3 * kSectorBytes, 1);
+    ASSERT_TRUE(at.write(0, expected));
+    for (int i = 0; i < complete; ++i) {
+      ASSERT_TRUE(at.write(0, "x"));
+      ASSERT_TRUE(at.store->checkpoint());
+    }
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_TRUE(at.write(0, std::to_string(i)));
+      ASSERT_TRUE(at.write(0, "the disk is full for this one", ChunkId{43}));
+      at.files.fail(sim::SimFiles::Call::kWrite, 3, Errc::kNoSpace);   // after sectors and slot of the first
+      const Status done = at.store->checkpoint();
+      ASSERT_FALSE(done);
+      EXPECT_EQ(done.error().code, Errc::kNoSpace);
+    }
+    ASSERT_TRUE(at.write(0, "synced"));
+    ASSERT_TRUE(at.store->sync(std::array{kChunk}));
+    at.store = nullptr;
+    at.files.kill_process();
+    ASSERT_TRUE(at.open());
+    expected.replace(0, 6, "synced");
+    EXPECT_TRUE(*at.read_all() == expected) << complete;
+    EXPECT_EQ(*at.read_all(ChunkId{43}), "the disk is full for this one");
+  }
+}
+
 TEST(ChunkStore, AFailedSyncEndsTheDisk) {
   Fixture at;
   ASSERT_TRUE(at.open());
