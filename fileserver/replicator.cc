@@ -188,7 +188,7 @@ Status Replicator::copy(ServerId to, const SealedPermit& chunk, const ChunkHead&
     }
   }
   TRY(step(OpKind::kCopied, 0, string_of(head.encode())));
-  note(head.chunk, {to, {}, boot, {}}, head.sequence);
+  note_whole(head, to, boot);
   return {};
 }
 
@@ -201,7 +201,7 @@ Status Replicator::copy_unless_same(ServerId to, const SealedPermit& chunk, cons
     return client.call<v1::FetchResponse>(kFetchPath, request, {kPatience, {}, {}});
   }();
   if (!theirs || theirs->sequence() != head.sequence || theirs->link() != head.link) return copy(to, chunk, head);
-  note(head.chunk, {to, {}, theirs->boot(), {}}, head.sequence);
+  note_whole(head, to, theirs->boot());
   return {};
 }
 
@@ -249,12 +249,11 @@ Status Replicator::commit(std::span<const SealedPermit> chunks) {
   calls.emplace_back([&] { here = parts_.store.sync(ids); });
   parts_.calls.make(std::move(calls));
   TRY(std::move(here));
-  for (const Answer& answer : answers) {
+  for (Answer& answer : answers) {
     const auto& theirs = by_member[answer.from];
-    if (!answer.status && answer.status.error().code == Errc::kStale) {
-      note_committed(answer.from, theirs, answer.sequences);   // what is sent again is taken by it as it is now
-      return answer.status;
-    }
+    const auto is_stale = [&] { return !answer.status && answer.status.error().code == Errc::kStale; };
+    if (is_stale() && bring_up(answer.from, theirs)) answer = commit_at(answer.from, theirs);
+    if (is_stale()) return answer.status;
     if (answer.status) {
       note_committed(answer.from, theirs, answer.sequences);
       continue;
@@ -263,6 +262,22 @@ Status Replicator::commit(std::span<const SealedPermit> chunks) {
       const Status shrunk = shrink(chunk, {answer.from}, answer.status.error());
       if (!shrunk) return shrunk;
     }
+  }
+  return {};
+}
+
+// A member that was restarted may have lost what no commit covered. It has the same changes, or it gets a copy: its
+// numbers tell, as what a power loss left of a change has a link of its own (ChunkStore::finish_replay).
+Status Replicator::bring_up(ServerId member, std::span<const SealedPermit> chunks) {
+  for (const SealedPermit& chunk : chunks) {
+    const std::uint64_t key = raw(chunk.permit.chunk);
+    std::optional<Turns::Turn> applying(applying_.take(key));
+    const auto sending = sending_.take(key);   // what was applied here has been sent
+    const ChunkHead head = TRY(parts_.store.head(chunk.permit.chunk));
+    applying.reset();
+    const SealedPermit current = newest(chunk);
+    const bool is_member = std::ranges::find(current.permit.members, member) != current.permit.members.end();
+    if (is_member && head.sequence != 0) TRY(copy_unless_same(member, current, head));
   }
   return {};
 }
@@ -315,6 +330,14 @@ void Replicator::note(ChunkId chunk, const Answer& answer, std::uint64_t sequenc
   Member& member = chains_[chunk].members[answer.from];
   if (member.acknowledged <= member.committed) member.boot = answer.boot;
   member.acknowledged = std::max(member.acknowledged, sequence);
+}
+
+// It has all changes up to the head's last, under this boot, whatever it had before.
+void Replicator::note_whole(const ChunkHead& head, ServerId member, std::uint64_t boot) {
+  const std::lock_guard lock(mutex_);
+  Member& known = chains_[head.chunk].members[member];
+  known.acknowledged = std::max(known.acknowledged, head.sequence);
+  known.boot = boot;
 }
 
 void Replicator::note_committed(ServerId member, std::span<const SealedPermit> chunks,

@@ -46,7 +46,8 @@ class Replicator {
   // of ChunkStore::apply: nothing happened. kUnknown: it is here and perhaps not everywhere; repeat it. Blocks.
   Result<Done> apply(const SealedPermit& chunk, ChunkOp op, std::string& body, const BodySums& sums);
 
-  // What was answered survives power loss at every member. kStale: a member was restarted since it took something.
+  // What was answered survives power loss at every member. One that was restarted since it took something is brought up
+  // first. kStale: the members have changed, or one could not be brought up.
   Status commit(std::span<const SealedPermit> chunks);
 
  private:
@@ -77,9 +78,11 @@ class Replicator {
   Status copy_unless_same(ServerId to, const SealedPermit& chunk, const ChunkHead& head);
   Status shrink(const SealedPermit& chunk, const std::vector<ServerId>& lost, const Error& why);
   Answer commit_at(ServerId member, std::span<const SealedPermit> chunks);
+  Status bring_up(ServerId member, std::span<const SealedPermit> chunks);
   Status check_newest(const ChunkPermit& permit);
   std::vector<ServerId> others(const ChunkPermit& permit, ServerId own) const;
   void note(ChunkId chunk, const Answer& answer, std::uint64_t sequence);
+  void note_whole(const ChunkHead& head, ServerId member, std::uint64_t boot);
   void note_committed(ServerId member, std::span<const SealedPermit> chunks, const std::vector<std::uint64_t>& upto);
 
   const Parts parts_;
