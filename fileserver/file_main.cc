@@ -79,8 +79,8 @@ Status serve(Config& file, const std::string& path, Files& files) {
                             random.u64()};
   Membership membership(own, dir, *store, clock, log);
   Admission admission(membership);
-  Replicator replicator({*store, membership, dir, transport, clock, waiter, calls, log});
   BlockRepair repair(*store, membership, transport, clock, log);
+  Replicator replicator({*store, membership, dir, transport, clock, waiter, calls, repair, log});
   FileOps ops({*store, membership, admission, replicator, repair, dir, clock, log});
   FileBack back_ops(*store, membership, admission);
   ops.add_to(front);

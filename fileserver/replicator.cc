@@ -160,6 +160,18 @@ Replicator::Answer Replicator::send(ServerId to, const HttpRequest& request) {
   }
 }
 
+// Before a member gives up what it has: it may hold the only good copy of a block that is damaged here.
+Status Replicator::repair_here(const SealedPermit& chunk) {
+  const auto extents = TRY(parts_.store.extents(chunk.permit.chunk));
+  for (const auto& [start, length] : extents.ranges) {
+    const auto first = static_cast<std::uint32_t>(start / kBlockBytes);
+    const auto count = static_cast<std::uint32_t>(length / kBlockBytes);
+    if (parts_.repair.repair(chunk.permit.chunk, chunk.permit.members, first, count)) continue;
+    return Error(Errc::kCorrupt, "the master's copy of the chunk is damaged and cannot be given to a member");
+  }
+  return {};
+}
+
 // The whole chunk, by blocks. Changes that are applied here meanwhile may be in it already; they are sent after it,
 // in order, and say the same again.
 Status Replicator::copy(ServerId to, const SealedPermit& chunk, const ChunkHead& head) {
@@ -177,6 +189,7 @@ Status Replicator::copy(ServerId to, const SealedPermit& chunk, const ChunkHead&
     boot = answer.boot;
     return answer.status;
   };
+  TRY(repair_here(chunk));
   TRY(step(OpKind::kEmpty, 0, ""));
   const auto extents = TRY(parts_.store.extents(head.chunk));
   for (const auto& [start, length] : extents.ranges) {

@@ -15,6 +15,7 @@
 #include "base/guarded.h"
 #include "base/parallel_calls.h"
 #include "dirserver/dir_client.h"
+#include "fileserver/block_repair.h"
 #include "fileserver/membership.h"
 
 namespace conclave::file {
@@ -34,6 +35,7 @@ class Replicator {
     Clock& clock;
     Waiter& waiter;
     ParallelCalls& calls;
+    BlockRepair& repair;
     Log& log;
   };
   explicit Replicator(Parts parts);
@@ -74,6 +76,7 @@ class Replicator {
                                   HttpRequest& request);
   Answer send(ServerId to, const HttpRequest& request);
   Answer send_or_copy(ServerId to, const SealedPermit& chunk, const ChunkOp& op, const HttpRequest& request);
+  Status repair_here(const SealedPermit& chunk);
   Status copy(ServerId to, const SealedPermit& chunk, const ChunkHead& head);
   Status copy_unless_same(ServerId to, const SealedPermit& chunk, const ChunkHead& head);
   Status shrink(const SealedPermit& chunk, const std::vector<ServerId>& lost, const Error& why);

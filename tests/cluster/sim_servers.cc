@@ -89,8 +89,8 @@ struct FileParts {
   ParallelCalls calls;
   file::Membership membership;
   file::Admission admission;
-  file::Replicator replicator;
   file::BlockRepair repair;
+  file::Replicator replicator;
   file::FileOps ops;
   file::FileBack back_ops;
   file::CheckpointDuty checkpoints;
@@ -105,9 +105,9 @@ struct FileParts {
         membership({kSimCluster, "sim", kFrontPort, kBackPort, instance, process.sim().random.u64()}, dir, *store,
                    process.sim().clock, process.log()),
         admission(membership),
-        replicator({*store, membership, dir, process.transport(), process.sim().clock, process.sim().waiter, calls,
-                    process.log()}),
         repair(*store, membership, process.transport(), process.sim().clock, process.log()),
+        replicator({*store, membership, dir, process.transport(), process.sim().clock, process.sim().waiter, calls,
+                    repair, process.log()}),
         ops({*store, membership, admission, replicator, repair, dir, process.sim().clock, process.log()}),
         back_ops(*store, membership, admission), checkpoints(*store, process.log()),
         scrubber(*store, repair, process.disk(), kFolder, process.sim().clock, process.log(), {8u << 20, 1s}),

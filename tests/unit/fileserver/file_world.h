@@ -137,8 +137,8 @@ class FileServerNode {
           store(opened(s, disk, log)),
           membership({kCluster, "sim", 1, 2, std::string(16, 'i'), s.random.u64() | 1}, dir, *store, s.clock, log),
           admission(membership),
-          replicator({*store, membership, dir, transport, s.clock, s.waiter, calls, log}),
           repair(*store, membership, transport, s.clock, log),
+          replicator({*store, membership, dir, transport, s.clock, s.waiter, calls, repair, log}),
           ops({*store, membership, admission, replicator, repair, dir, s.clock, log}),
           back_ops(*store, membership, admission),
           front(s.clock),
@@ -161,8 +161,8 @@ class FileServerNode {
     std::unique_ptr<ChunkStore> store;
     Membership membership;
     Admission admission;
-    Replicator replicator;
     BlockRepair repair;
+    Replicator replicator;
     FileOps ops;
     FileBack back_ops;
     Router front, back;

@@ -165,6 +165,35 @@ TEST(Replication, ANewMemberGetsTheWholeChunkWithTheNextWrite) {
   EXPECT_EQ(world.at(3).store().extents(kChunk)->ranges, world.at(1).store().extents(kChunk)->ranges);
 }
 
+// A member is emptied before it gets a copy: not while it has what the master needs for it.
+TEST(Replication, ABadBlockOfTheMasterIsRepairedBeforeAMemberIsEmptied) {
+  for (const bool bad_at_both : {false, true}) {
+    FileWorld world(1);
+    std::string expected = pattern(300000, 1);
+    ASSERT_TRUE(world.write(0, expected));
+    const std::uint64_t bad_bit = ((256u << 10) + 1000) * 8;
+    world.at(1).disk.flip_bit(chunk_path("/data", kChunk), bad_bit);
+    if (bad_at_both) world.at(2).disk.flip_bit(chunk_path("/data", kChunk), bad_bit);
+    ChunkOp other = op_for(world.dir.permits[kChunk], OpKind::kWrite);   // its changes are others now
+    other.offset = 200000;
+    ASSERT_TRUE(world.at(2).store().apply(other, view_of("other"), BodySums::of(200000, view_of("other"))));
+    ASSERT_TRUE(world.write(250000, "small"));
+    expected.replace(250000, 5, "small");
+    if (bad_at_both) {
+      const auto head = world.at(2).store().head(kChunk);
+      EXPECT_FALSE(head->copying);
+      EXPECT_EQ(head->length_bytes, expected.size());
+      EXPECT_EQ(world.dir.shrinks, 1);
+    } else {
+      const auto found = world.at(1).content();
+      ASSERT_TRUE(found) << found.error().message;
+      EXPECT_TRUE(*found == expected);
+      expect_equal_members(world);
+      EXPECT_EQ(world.dir.shrinks, 0);
+    }
+  }
+}
+
 TEST(Replication, AStaleMasterIsRefused) {
   FileWorld world(1);
   ASSERT_TRUE(world.write(0, "hello"));
