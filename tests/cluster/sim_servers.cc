@@ -9,6 +9,7 @@
 #include "fileserver/checkpoint_duty.h"
 #include "fileserver/file_back.h"
 #include "fileserver/file_ops.h"
+#include "fileserver/removal_duty.h"
 #include "fileserver/scrubber.h"
 #include "lockserver/epoch_file.h"
 #include "lockserver/lock_ops.h"
@@ -94,6 +95,7 @@ struct FileParts {
   file::FileOps ops;
   file::FileBack back_ops;
   file::CheckpointDuty checkpoints;
+  file::RemovalDuty removals;
   file::Scrubber scrubber;
   Router front, back;
 
@@ -110,6 +112,7 @@ struct FileParts {
                     repair, process.log()}),
         ops({*store, membership, admission, replicator, repair, dir, process.sim().clock, process.log()}),
         back_ops(*store, membership, admission), checkpoints(*store, process.log()),
+        removals(*store, membership, process.log()),
         scrubber(*store, repair, process.disk(), kFolder, process.sim().clock, process.log(), {8u << 20, 1s}),
         front(process.sim().clock), back(process.sim().clock) {
     ops.add_to(front);
@@ -120,6 +123,7 @@ struct FileParts {
     for (int i = 0; i < 2; ++i) node.spawn("side", [this] { calls.run(); });
     node.run_duty("heartbeat", membership);
     node.run_duty("checkpoint", checkpoints);
+    node.run_duty("remove", removals);
     node.run_duty("scrub", scrubber);
   }
   // Many checkpoints and segments in a short run.

@@ -10,6 +10,7 @@
 #include "fileserver/file_back.h"
 #include "fileserver/file_client.h"
 #include "fileserver/file_ops.h"
+#include "fileserver/removal_duty.h"
 #include "fileserver/scrubber.h"
 #include "tests/support/simulation.h"
 
@@ -124,7 +125,7 @@ class FileServerNode {
         dir_(dir),
         disk(seed * 10 + id),
         node(simulation.network, "f" + std::to_string(id), server_dns_name(Role::kFile, std::to_string(id), kCluster), &disk) {
-    disk.before_sync([this] { simulation_.scheduler.yield(); });
+    disk.before_sync([this] { simulation_.scheduler.sleep_for(sync_takes); });
     start();
   }
   ~FileServerNode() { node.kill(); }
@@ -141,6 +142,7 @@ class FileServerNode {
           replicator({*store, membership, dir, transport, s.clock, s.waiter, calls, repair, log}),
           ops({*store, membership, admission, replicator, repair, dir, s.clock, log}),
           back_ops(*store, membership, admission),
+          removals(*store, membership, log),
           front(s.clock),
           back(s.clock) {
       ops.add_to(front);
@@ -165,6 +167,7 @@ class FileServerNode {
     Replicator replicator;
     FileOps ops;
     FileBack back_ops;
+    RemovalDuty removals;
     Router front, back;
   };
 
@@ -173,6 +176,7 @@ class FileServerNode {
     node.listen(1, process->front);
     node.listen(2, process->back);
     node.run_duty("heartbeat", process->membership);
+    node.run_duty("remove", process->removals);
   }
   void restart(bool power_loss = false) {
     kill(power_loss);
@@ -201,6 +205,7 @@ class FileServerNode {
 
  public:
   sim::SimFiles disk;
+  Duration sync_takes{0};
   std::optional<Process> process;
   sim::SimNode node;
 };

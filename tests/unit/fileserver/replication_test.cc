@@ -280,5 +280,17 @@ TEST(Replication, RemovedChunksAreGoneAndDIsTold) {
   EXPECT_EQ(*world.at(2).content(), "");
 }
 
+TEST(Replication, HeartbeatsGoOnWhileADiskRemovesChunks) {
+  FileWorld world(1);
+  ASSERT_TRUE(world.write(0, pattern(200000, 1)));
+  world.at(1).sync_takes = 5s;
+  world.dir.remove.insert(raw(kChunk));
+  for (int i = 0; i < 12; ++i) {
+    world.simulation.scheduler.sleep_for(1s);
+    EXPECT_TRUE(world.at(1).process->membership.serving()) << "after " << i;
+  }
+  EXPECT_TRUE(world.dir.deleted.contains(raw(kChunk)));
+}
+
 }  // namespace
 }  // namespace conclave::file
