@@ -87,7 +87,7 @@ Status serve(Config& file, const std::string& path, Files& files) {
   ops.add_to(front);
   back_ops.add_to(back);
   CheckpointDuty checkpoints(*store, log);
-  RemovalDuty removals(*store, membership, log);
+  RemovalDuty removals(*store, membership, replicator, log);
   Scrubber scrubber(*store, repair, files, server.data, clock, log, {config.scrub_bytes, 1s});
 
   Daemon daemon(clock, log);

@@ -14,6 +14,7 @@ void RemovalDuty::tick(MonoTime now) {
   if (chunks.empty()) return;
   const Status removed = store_.remove(chunks);
   if (!removed) log_.warning("chunks could not be removed", {{"why", removed.error()}});
+  if (removed) replicator_.forget(chunks);
   membership_.removed(chunks, removed.has_value());
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 constexpr Duration kPatience = 2s;            // with one member, before it is taken out
 constexpr Duration kPause = 20ms;
-constexpr std::size_t kMostChains = 20000;    // about 4 MiB
+constexpr std::size_t kFewChains = 20000;     // about 4 MiB: not swept below
 constexpr std::uint32_t kCopyBlocks = static_cast<std::uint32_t>(kMaxIoBytes / kBlockBytes);
 
 HttpRequest request_for(const SealedPermit& chunk, const ChunkOp& op, std::string body) {
@@ -24,7 +24,8 @@ HttpRequest request_for(const SealedPermit& chunk, const ChunkOp& op, std::strin
 
 }  // namespace
 
-Replicator::Replicator(Parts parts) : parts_(parts), applying_(parts.waiter), sending_(parts.waiter) {}
+Replicator::Replicator(Parts parts)
+    : parts_(parts), applying_(parts.waiter), sending_(parts.waiter), sweep_at_(kFewChains) {}
 
 std::vector<ServerId> Replicator::others(const ChunkPermit& permit, ServerId own) const {
   std::vector<ServerId> out;
@@ -331,15 +332,30 @@ Replicator::Answer Replicator::commit_at(ServerId member, std::span<const Sealed
   }
 }
 
+void Replicator::forget(std::span<const ChunkId> chunks) {
+  const std::lock_guard lock(mutex_);
+  for (const ChunkId chunk : chunks) chains_.erase(chunk);
+}
+
+std::size_t Replicator::known_chunks() const {
+  const std::lock_guard lock(mutex_);
+  return chains_.size();
+}
+
+// What is committed and was never shrunk is only a convenience. Not again before as many have come as were left: where
+// none can go, each change would look at all of them.
+void Replicator::sweep() {
+  std::erase_if(chains_, [](const auto& entry) {
+    return entry.second.newest.permit.chainver == 0 &&
+           std::ranges::all_of(entry.second.members,
+                               [](const auto& known) { return known.second.acknowledged <= known.second.committed; });
+  });
+  sweep_at_ = std::max(kFewChains, 2 * chains_.size());
+}
+
 void Replicator::note(ChunkId chunk, const Answer& answer, std::uint64_t sequence) {
   const std::lock_guard lock(mutex_);
-  if (chains_.size() > kMostChains) {   // what is committed and was never shrunk is only a convenience
-    std::erase_if(chains_, [&](const auto& entry) {
-      return entry.first != chunk && entry.second.newest.permit.chainver == 0 &&
-             std::ranges::all_of(entry.second.members,
-                                 [](const auto& known) { return known.second.acknowledged <= known.second.committed; });
-    });
-  }
+  if (chains_.size() > sweep_at_) sweep();
   Member& member = chains_[chunk].members[answer.from];
   if (member.acknowledged <= member.committed) member.boot = answer.boot;
   member.acknowledged = std::max(member.acknowledged, sequence);

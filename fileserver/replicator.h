@@ -52,6 +52,11 @@ class Replicator {
   // first. kStale: the members have changed, or one could not be brought up.
   Status commit(std::span<const SealedPermit> chunks);
 
+  // They were removed from here.
+  void forget(std::span<const ChunkId> chunks);
+  // Of how many chunks something is known beside what the store has.
+  [[nodiscard]] std::size_t known_chunks() const;
+
  private:
   struct Member {
     std::uint64_t acknowledged = 0;   // the last change it is known to have; 0: not known
@@ -84,6 +89,7 @@ class Replicator {
   Status bring_up(ServerId member, std::span<const SealedPermit> chunks);
   Status check_newest(const ChunkPermit& permit);
   std::vector<ServerId> others(const ChunkPermit& permit, ServerId own) const;
+  void sweep() REQUIRES(mutex_);
   void note(ChunkId chunk, const Answer& answer, std::uint64_t sequence);
   void note_whole(const ChunkHead& head, ServerId member, std::uint64_t boot);
   void note_committed(ServerId member, std::span<const SealedPermit> chunks, const std::vector<std::uint64_t>& upto);
@@ -91,8 +97,9 @@ class Replicator {
   const Parts parts_;
   Turns applying_;
   Turns sending_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<ChunkId, Chain> chains_ GUARDED_BY(mutex_);
+  std::size_t sweep_at_ GUARDED_BY(mutex_);   // chains; double of what the last sweep left
 };
 
 }  // namespace conclave::file

@@ -112,7 +112,7 @@ struct FileParts {
                     repair, process.log()}),
         ops({*store, membership, admission, replicator, repair, dir, process.sim().clock, process.log()}),
         back_ops(*store, membership, admission), checkpoints(*store, process.log()),
-        removals(*store, membership, process.log()),
+        removals(*store, membership, replicator, process.log()),
         scrubber(*store, repair, process.disk(), kFolder, process.sim().clock, process.log(), {8u << 20, 1s}),
         front(process.sim().clock), back(process.sim().clock) {
     ops.add_to(front);

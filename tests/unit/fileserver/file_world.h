@@ -142,7 +142,7 @@ class FileServerNode {
           replicator({*store, membership, dir, transport, s.clock, s.waiter, calls, repair, log}),
           ops({*store, membership, admission, replicator, repair, dir, s.clock, log}),
           back_ops(*store, membership, admission),
-          removals(*store, membership, log),
+          removals(*store, membership, replicator, log),
           front(s.clock),
           back(s.clock) {
       ops.add_to(front);

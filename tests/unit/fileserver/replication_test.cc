@@ -280,6 +280,15 @@ TEST(Replication, RemovedChunksAreGoneAndDIsTold) {
   EXPECT_EQ(*world.at(2).content(), "");
 }
 
+TEST(Replication, AMasterForgetsWhatItKnewOfRemovedChunks) {
+  FileWorld world(1);
+  ASSERT_TRUE(world.write(0, "never committed"));
+  EXPECT_EQ(world.at(1).process->replicator.known_chunks(), 1u);
+  world.dir.remove.insert(raw(kChunk));
+  world.simulation.scheduler.sleep_for(2s);
+  EXPECT_EQ(world.at(1).process->replicator.known_chunks(), 0u);
+}
+
 TEST(Replication, HeartbeatsGoOnWhileADiskRemovesChunks) {
   FileWorld world(1);
   ASSERT_TRUE(world.write(0, pattern(200000, 1)));
