@@ -77,7 +77,9 @@ struct DirParts {
     gate.know(store->sessions_at_start(), clock.now());
     using Rows = std::vector<dir::ServerRow>;
     using Fences = std::vector<dir::View::Fence>;
-    for (const auto& row : must(store->read<Rows>([](dir::View& view) { return view.servers(); }))) servers.know(row);
+    for (const auto& row : must(store->read<Rows>([](dir::View& view) { return view.servers(); }))) {
+      servers.know(row, clock.now());
+    }
     for (const auto& fence : must(store->read<Fences>([](dir::View& view) { return view.fences(0); }))) {
       gate.know_fence(fence.session, fence.number);
     }

@@ -50,7 +50,7 @@ class DirWorld {
     ops_->add_to(*router_);
     auto rows = store_->read<std::vector<ServerRow>>([](View& view) { return view.servers(); });
     if (rows) {
-      for (const ServerRow& row : *rows) servers_->know(row);
+      for (const ServerRow& row : *rows) servers_->know(row, clock_.now());
     }
   }
   [[nodiscard]] const std::string& start_failure() const { return start_failure_; }
