@@ -41,10 +41,11 @@ Status Replicator::check_newest(const ChunkPermit& permit) {
 }
 
 Result<Replicator::Done> Replicator::apply(const SealedPermit& chunk, ChunkOp op, std::string& body,
-                                           const BodySums& sums) {
+                                           const BodySums& sums, const Check& check) {
   TRY(check_newest(chunk.permit));
   const std::uint64_t key = raw(chunk.permit.chunk);
   std::optional<Turns::Turn> applying(applying_.take(key));
+  TRY(check());
   auto applied = TRY(parts_.store.apply(std::move(op), view_of(body), sums));
   const auto sending = sending_.take(key);   // before the next one applies: sent in the order of their numbers
   applying.reset();

@@ -212,7 +212,6 @@ class FileServerNode {
 
 struct FileWorld {
   explicit FileWorld(std::uint64_t seed, std::uint32_t servers = 2) : simulation(seed), dir(simulation) {
-    dir::v1::ServersResponse known;
     ChunkPermit permit{kInode, 0, kChunk, 1, {}};
     for (std::uint32_t id = 1; id <= servers; ++id) {
       files.push_back(std::make_unique<FileServerNode>(simulation, id, dir.endpoint(), seed));
@@ -256,6 +255,7 @@ struct FileWorld {
 
   sim::Simulation simulation;
   DirDouble dir;
+  dir::v1::ServersResponse known;   // what D tells clients
   std::vector<std::unique_ptr<FileServerNode>> files;
   sim::SimNode client_node{simulation.network, "c", ""};
   sim::SimTransport transport{simulation.network, client_node, peer_of(Role::kHost, "c")};
