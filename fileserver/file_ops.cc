@@ -53,6 +53,14 @@ Status check_started(const SealedPermit& chunk, const ChunkHead& head) {
   return Error(Errc::kNoDevice, "the chunk has not been started: call Start with the layout's start and cursors");
 }
 
+// Whoever may write a log gets a writer's lease too: the records that are there are safe from him here.
+Status check_log(ChunkStore& store, const ChunkOp& op) {
+  if (op.append || op.kind == OpKind::kSeal || op.kind == OpKind::kStart) return {};
+  const ChunkHead head = TRY(store.head(op.chunk));
+  if (!head.only_grows()) return {};
+  return Error(Errc::kNotPermitted, "the chunk is a log's, which only grows: use Append");
+}
+
 }  // namespace
 
 void FileOps::add_to(Router& router) {
@@ -112,7 +120,10 @@ Result<ChunkStore::ReadBytes> FileOps::read_repairing(const SealedPermit& chunk,
 Result<Replicator::Done> FileOps::change(const Admission::Admitted& admitted, ChunkOp op, std::string body,
                                          const BodySums& sums) {
   const SealedPermit& chunk = admitted.chunk;
-  const auto check = [&] { return parts_.admission.still(admitted); };
+  const auto check = [&]() -> Status {
+    TRY(parts_.admission.still(admitted));
+    return check_log(parts_.store, op);
+  };
   op.mtime_ns = parts_.clock.wall().ns;
   auto done = parts_.replicator.apply(chunk, op, body, sums, check);
   if (done || done.error().code != Errc::kCorrupt) return done;
@@ -122,7 +133,7 @@ Result<Replicator::Done> FileOps::change(const Admission::Admitted& admitted, Ch
     const auto block = static_cast<std::uint32_t>(std::min(place, kChunkBytes - 1) / kBlockBytes);
     parts_.repair.repair(op.chunk, chunk.permit.members, block, 1);
   }
-  return parts_.replicator.apply(chunk, std::move(op), body, sums, check);
+  return parts_.replicator.apply(chunk, op, body, sums, check);
 }
 
 Result<Replicator::Done> FileOps::change(const Admission::Admitted& admitted, const ChunkOp& op) {
