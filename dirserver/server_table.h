@@ -33,8 +33,8 @@ class ServerTable {
 
   [[nodiscard]] std::optional<ServerId> id_of(const std::string& name) const;
   [[nodiscard]] std::vector<v1::Member> members(MonoTime now) const;
-  // The highest fence that every server which is up has acknowledged; `newest` if none is up. One that is known from the
-  // database may serve yet on what an earlier start of D told it: it counts until it would be dead.
+  // The highest fence that every server which is up has acknowledged; `newest` if none is up. One that is known from
+  // the database may serve yet on what an earlier start of D told it: it counts until it would be dead.
   [[nodiscard]] std::uint64_t fences_acknowledged(std::uint64_t newest, MonoTime now) const;
   // For a new chunk, the master first. kUnavailable: no server is up; kNoSpace: all are full.
   Result<std::vector<ServerId>> choose(unsigned copies, MonoTime now);

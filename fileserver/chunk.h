@@ -89,8 +89,8 @@ struct Chunk {
   [[nodiscard]] bool unsettled(std::uint32_t first, std::uint32_t end) const;
   // Makes it so. The journal must be synced up to last_lsn: it does the same again.
   Status settle(std::uint32_t first, std::uint32_t end);
-  // Writes `pending` and the head into the file, for checkpoint `lsn`, after `complete`. The journal must be synced up to
-  // last_lsn; the file's sync follows.
+  // Writes `pending` and the head into the file, for checkpoint `lsn`, after `complete`. The journal must be synced up
+  // to last_lsn; the file's sync follows.
   Status checkpoint(Lsn lsn, Lsn complete);
 };
 

@@ -48,8 +48,8 @@ class ChunkFile {
   // `complete`: the journal's last checkpoint; a slot of a later one, which a crash cut short, does not count.
   // Before write_slot. kCorrupt, kIo.
   Result<Loaded> load(Lsn complete = kAllRecovered);
-  // Into the slot that does not count now, by the journal's last checkpoint that is `complete`: one that was not may have
-  // written the other, and is written over. Atomic with regard to crashes; durable after sync().
+  // Into the slot that does not count now, by the journal's last checkpoint that is `complete`: what one that was not
+  // wrote is written over. Atomic with regard to crashes; durable after sync().
   Status write_slot(const ChunkHead& head, const BlockTable& table, Lsn checkpoint, Lsn complete);
 
   // Bytes behind the file's end are zeros.

@@ -45,11 +45,12 @@ class Replicator {
     ChunkStore::Applied applied;
     bool moved = false;            // the permit is not current any more
   };
-  // `op` without numbers; `sums` are the body's at op.offset; the body is moved from unless nothing happened. `check` is
-  // asked when it is this change's turn: it may have waited for others. Errors of it and of ChunkStore::apply: nothing
-  // happened. kUnknown: it is here and perhaps not everywhere; repeat it. Blocks.
+  // `op` without numbers; `sums` are the body's at op.offset; the body is moved from unless nothing happened. `check`
+  // is asked when it is this change's turn: it may have waited for others. Errors of it and of ChunkStore::apply:
+  // nothing happened. kUnknown: it is here and perhaps not everywhere; repeat it. Blocks.
   using Check = std::function<Status()>;
-  Result<Done> apply(const SealedPermit& chunk, ChunkOp op, std::string& body, const BodySums& sums, const Check& check);
+  Result<Done> apply(const SealedPermit& chunk, ChunkOp op, std::string& body, const BodySums& sums,
+                     const Check& check);
 
   // What was answered survives power loss at every member. One that was restarted since it took something is brought up
   // first. kStale: the members have changed, or one could not be brought up.
