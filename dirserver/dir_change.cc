@@ -156,7 +156,11 @@ Status Change::drop_xattr(Node& node, std::string_view name) {
 }
 
 Result<std::vector<ServerId>> Change::choose_members() {
-  return placing_.servers.choose(placing_.replicas, placing_.clock.now());
+  auto chosen = TRY(placing_.servers.choose(placing_.replicas, placing_.clock.now()));
+  if (chosen.size() >= placing_.min_insync) return chosen;
+  return Error(Errc::kUnavailable, "a chunk needs " + std::to_string(placing_.min_insync) +
+                                       " file servers (dir.min_insync) and " + std::to_string(chosen.size()) +
+                                       " of those that are up have room: start one, or add one");
 }
 
 Status Change::put_chunk(const Chunk& chunk, bool is_new) {

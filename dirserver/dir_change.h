@@ -55,7 +55,8 @@ class Change {
   Status put_xattr(Node& node, std::string_view name, std::string_view value);
   Status drop_xattr(Node& node, std::string_view name);  // kNoAttribute
 
-  // For a new chunk, the master first: the configured number of copies, or as many servers as are up.
+  // For a new chunk, the master first: the configured number of copies, or as many servers as are up. kUnavailable:
+  // fewer than min_insync; kNoSpace: all are full.
   Result<std::vector<ServerId>> choose_members();
   ChunkId new_chunk();
   Status put_chunk(const Chunk& chunk, bool is_new);

@@ -31,7 +31,7 @@ Result<DirConfig> read_dir(Config& config) {
 Status know_what_is_stored(DirStore& store, ServerTable& servers, SessionGate& gate, Clock& clock) {
   gate.know(store.sessions_at_start(), clock.now());
   const auto stored = TRY(store.read<std::vector<ServerRow>>([](View& view) { return view.servers(); }));
-  for (const ServerRow& row : stored) servers.know(row);
+  for (const ServerRow& row : stored) servers.know(row, clock.now());
   const auto fences = TRY(store.read<std::vector<View::Fence>>([](View& view) { return view.fences(0); }));
   for (const View::Fence& fence : fences) gate.know_fence(fence.session, fence.number);
   return {};

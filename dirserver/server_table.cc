@@ -11,10 +11,15 @@ bool ServerTable::is_up(const Server& server, MonoTime now) {
   return server.heard.has_value() && now - *server.heard < kFileServerDead;
 }
 
-void ServerTable::know(ServerRow row) {
+bool ServerTable::may_serve(const Server& server, MonoTime now) {
+  return is_up(server, now) || (!server.heard && server.known && now - *server.known < kFileServerDead);
+}
+
+void ServerTable::know(ServerRow row, MonoTime now) {
   const std::lock_guard lock(mutex_);
-  const ServerId id = row.id;
-  servers_[id].row = std::move(row);
+  Server& server = servers_[row.id];
+  server.row = std::move(row);
+  server.known = now;
 }
 
 void ServerTable::registered(ServerRow row, const Report& report, MonoTime now) {
@@ -68,7 +73,7 @@ std::uint64_t ServerTable::fences_acknowledged(std::uint64_t newest, MonoTime no
   const std::lock_guard lock(mutex_);
   std::uint64_t least = newest;
   for (const auto& [id, server] : servers_) {
-    if (is_up(server, now)) least = std::min(least, server.report.fence_acknowledged);
+    if (may_serve(server, now)) least = std::min(least, server.report.fence_acknowledged);
   }
   return least;
 }

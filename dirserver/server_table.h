@@ -24,8 +24,8 @@ class ServerTable {
     std::uint64_t free_bytes = 0;
     std::uint64_t fence_acknowledged = 0;
   };
-  // From the database, when D starts: known and down.
-  void know(ServerRow row);
+  // From the database, when D starts: known, and down until it is heard of.
+  void know(ServerRow row, MonoTime now);
   // It registered (its row is committed) and is up.
   void registered(ServerRow row, const Report& report, MonoTime now);
   // Its number. kStale: register first (D or it was restarted).
@@ -33,7 +33,8 @@ class ServerTable {
 
   [[nodiscard]] std::optional<ServerId> id_of(const std::string& name) const;
   [[nodiscard]] std::vector<v1::Member> members(MonoTime now) const;
-  // The highest fence that every server which is up has acknowledged; `newest` if none is up.
+  // The highest fence that every server which is up has acknowledged; `newest` if none is up. One that is known from
+  // the database may serve yet on what an earlier start of D told it: it counts until it would be dead.
   [[nodiscard]] std::uint64_t fences_acknowledged(std::uint64_t newest, MonoTime now) const;
   // For a new chunk, the master first. kUnavailable: no server is up; kNoSpace: all are full.
   Result<std::vector<ServerId>> choose(unsigned copies, MonoTime now);
@@ -43,9 +44,11 @@ class ServerTable {
     ServerRow row;
     Report report;
     std::optional<MonoTime> heard;    // since D's start
+    std::optional<MonoTime> known;    // D's start, if it is from the database
     std::uint64_t given = 0;          // chunks placed since the last report
   };
   static bool is_up(const Server& server, MonoTime now);
+  static bool may_serve(const Server& server, MonoTime now);
 
   mutable std::mutex mutex_;
   std::map<ServerId, Server> servers_ GUARDED_BY(mutex_);

@@ -26,6 +26,11 @@ Result<SealedPermit> open_permit(const Standing& standing, std::string_view seal
   return out;
 }
 
+Status check_fence(const Standing& standing, SessionId session) {
+  if (!standing.fenced->contains(session)) return {};
+  return Error(Errc::kFenced, "the session has ended: what it holds is not taken any more");
+}
+
 }  // namespace
 
 Result<Admission::Admitted> Admission::admit(const CallContext& context, ByteView token, std::string_view permit,
@@ -39,14 +44,19 @@ Result<Admission::Admitted> Admission::admit(const CallContext& context, ByteVie
   if (context.op.sequence != 0 && context.op.session != out.token.session) {
     return Error(Errc::kAccess, "the operation is another session's");
   }
-  if (out.standing->fenced->contains(out.token.session)) {
-    return Error(Errc::kFenced, "the session has ended: what it holds is not taken any more");
-  }
+  TRY(check_fence(*out.standing, out.token.session));
   if (!allows(out.token.mode, need)) return Error(Errc::kAccess, "the lease does not allow this");
   out.chunk = TRY(chunk_of(out, permit, need != Need::kRead));
   const std::lock_guard lock(mutex_);
   TRY(floors_.admit(out.token.inode, out.token.mode, out.token.seq));
   return out;
+}
+
+Status Admission::still(const Admitted& admitted) {
+  const auto standing = TRY(membership_.serving());
+  TRY(check_fence(*standing, admitted.token.session));
+  const std::lock_guard lock(mutex_);
+  return floors_.admit(admitted.token.inode, admitted.token.mode, admitted.token.seq);
 }
 
 Result<SealedPermit> Admission::chunk_of(const Admitted& admitted, std::string_view permit, bool as_master) const {

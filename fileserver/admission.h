@@ -27,6 +27,8 @@ class Admission {
   // another inode, of another connection's holder or session, or of a mode that does not allow it. kFenced. kStale: of
   // an old epoch, recalled since, or a chunk that is elsewhere. Changes need this server as the master.
   Result<Admitted> admit(const CallContext& context, ByteView token, std::string_view permit, Need need);
+  // What was admitted may have waited since: kFenced, kStale, kUnavailable as above.
+  Status still(const Admitted& admitted);
   // A further chunk under the same token.
   Result<SealedPermit> chunk_of(const Admitted& admitted, std::string_view permit, bool as_master) const;
 

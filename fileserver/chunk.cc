@@ -223,11 +223,11 @@ Status Chunk::settle(std::uint32_t first, std::uint32_t end) {
   return {};
 }
 
-Status Chunk::checkpoint(Lsn lsn) {
+Status Chunk::checkpoint(Lsn lsn, Lsn complete) {
   TRY(settle(0, kSectorsPerChunk));
   BlockTable next = table;
   for (const auto& [sector, content] : pending) next.set(sector, crc32c(*content));
-  TRY(file->write_slot(head, next, lsn));
+  TRY(file->write_slot(head, next, lsn, complete));
   table = std::move(next);
   pending.clear();
   risky = table.present();

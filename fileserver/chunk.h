@@ -62,7 +62,7 @@ struct Chunk {
   std::size_t cached_bytes = 0;      // as the store counts it, under its mutex
 
   // From its file, if it has one, as of the checkpoint `complete`.
-  Status load(Files& files, const std::string& path, Lsn complete = UINT64_MAX);
+  Status load(Files& files, const std::string& path, Lsn complete = kAllRecovered);
 
   [[nodiscard]] bool has(std::uint32_t sector) const { return pending.contains(sector) || table.has(sector); }
   [[nodiscard]] SectorSet present() const;
@@ -89,8 +89,9 @@ struct Chunk {
   [[nodiscard]] bool unsettled(std::uint32_t first, std::uint32_t end) const;
   // Makes it so. The journal must be synced up to last_lsn: it does the same again.
   Status settle(std::uint32_t first, std::uint32_t end);
-  // Writes `pending` and the head into the file. The journal must be synced up to last_lsn; the file's sync follows.
-  Status checkpoint(Lsn lsn);
+  // Writes `pending` and the head into the file, for checkpoint `lsn`, after `complete`. The journal must be synced up
+  // to last_lsn; the file's sync follows.
+  Status checkpoint(Lsn lsn, Lsn complete);
 };
 
 // Sums of whole sectors; kCorrupt names the first one that does not fit.

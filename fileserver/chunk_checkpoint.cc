@@ -62,6 +62,7 @@ Status ChunkStore::checkpoint_now() {
   for (const auto& folder : folders) TRY(out(files_.sync_folder(folder)));
   TRY(std::move(result));
   const Status noted = journal_->checkpointed(end);
+  if (noted) complete_ = end;
   ++counts.checkpoints;
   return !noted && noted.error().code == Errc::kOverloaded ? noted : out(noted);
 }
@@ -110,7 +111,7 @@ Status ChunkStore::write_back(Lsn end, Chunk& chunk, bool& named) {
   TRY(out(journal_->sync(chunk.last_lsn + 1)));
   const std::lock_guard lock(chunk.mutex);
   const std::size_t before = chunk.pending.size();
-  TRY(chunk.checkpoint(end));
+  TRY(chunk.checkpoint(end, complete_));
   named = chunk.name_durable;
   const std::lock_guard store_lock(mutex_);
   pending_bytes_ -= before * sizeof(Sector);

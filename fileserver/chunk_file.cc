@@ -18,9 +18,15 @@ constexpr std::size_t kFirstReadBytes = 4096;         // holds a small chunk's s
 
 std::uint64_t data_at(std::uint32_t sector) { return kDataStart + std::uint64_t{sector} * kSectorBytes; }
 
-struct Slot {
+// What a slot's first bytes say, whether or not its checksum fits.
+struct SlotHeader {
+  bool zeros = false;
   std::uint64_t generation = 0;
   Lsn lsn = 0;
+};
+
+struct Slot {
+  SlotHeader header;
   ChunkFile::Loaded loaded;
 };
 
@@ -38,12 +44,13 @@ Bytes encode_slot(std::uint64_t generation, Lsn lsn, const ChunkHead& head, cons
   return std::move(out).bytes();
 }
 
-Result<Slot> decode_slot(ByteView bytes) {
+Result<Slot> decode_slot(ByteView bytes, SlotHeader& header) {
   CanonicalReader in(bytes);
   if (in.u64() != kMagic || in.u32() != kVersion) return Error(Errc::kCorrupt, "not a slot of a chunk");
+  header.generation = in.u64();
+  header.lsn = in.u64();
   Slot out;
-  out.generation = in.u64();
-  out.lsn = in.u64();
+  out.header = header;
   const std::uint32_t size = in.u32();
   const std::uint32_t sum = in.u32();
   const ByteView rest = in.raw(size);
@@ -58,19 +65,19 @@ Result<Slot> decode_slot(ByteView bytes) {
   return out;
 }
 
-// A slot as it is in the file; `empty`: zeros. kCorrupt unless one or the other.
-Result<Slot> read_slot(File& file, std::uint64_t at, bool& empty) {
+// A slot as it is in the file. kCorrupt: zeros, or damaged.
+Result<Slot> read_slot(File& file, std::uint64_t at, SlotHeader& header) {
   Bytes bytes(kFirstReadBytes);
   bytes.resize(TRY(file.read_at(at, bytes)));
-  empty = std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
-  if (empty || bytes.size() < kFixedBytes) return Error(Errc::kCorrupt, "an empty slot");
+  header.zeros = std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
+  if (header.zeros || bytes.size() < kFixedBytes) return Error(Errc::kCorrupt, "an empty slot");
   CanonicalReader in(ByteView(bytes).subspan(kFixedBytes - 8));
   const std::uint64_t size = kFixedBytes + std::uint64_t{in.u32()};
   if (size > kSlotBytes) return Error(Errc::kCorrupt, "a chunk's slot of an impossible length");
   const std::size_t have = bytes.size();
   bytes.resize(size);
   if (size > have) TRY(file.read_at(at + have, ByteSpan(bytes).subspan(have)));
-  return decode_slot(bytes);
+  return decode_slot(bytes, header);
 }
 
 }  // namespace
@@ -107,32 +114,39 @@ Result<std::unique_ptr<ChunkFile>> ChunkFile::create(Files& files, const std::st
 Result<ChunkFile::Loaded> ChunkFile::load(Lsn complete) {
   std::optional<Slot> best;
   int empties = 0;
+  std::optional<SlotHeader> damaged;
   Error damage(Errc::kCorrupt);
   for (const std::uint64_t at : {std::uint64_t{0}, kSlotBytes}) {
-    bool empty = false;
-    auto slot = read_slot(*file_, at, empty);
+    SlotHeader header;
+    auto slot = read_slot(*file_, at, header);
     if (!slot && slot.error().code != Errc::kCorrupt) return std::move(slot).error();
-    empties += empty ? 1 : 0;
-    if (!slot) {
+    if (!slot && header.zeros) {
+      ++empties;
+    } else if (!slot) {
+      damaged = header;
       damage = slot.error();
-    } else if (slot->lsn > complete) {
+    } else if (header.lsn > complete) {
       ++empties;   // as if it had not been written
-    } else if (!best || slot->generation > best->generation) {
+    } else if (!best || header.generation > best->header.generation) {
       best = std::move(slot).value();
     }
   }
-  if (!best && empties == 0) return damage;
-  if (!best) return Loaded{{}, {}, empties == 1};
-  generation_ = best->generation;
+  // Recovery may meet a slot that a crash tore, but only an older one: what the last checkpoint covers was synced.
+  const bool newest = damaged && best && damaged->generation > best->header.generation && damaged->lsn <= complete;
+  if (damaged && (newest || complete == kAllRecovered || (!best && empties == 0))) return damage;
+  if (!best) return Loaded{{}, {}, damaged.has_value()};
+  generation_ = best->header.generation;
+  lsn_ = best->header.lsn;
   return std::move(best->loaded);
 }
 
-Status ChunkFile::write_slot(const ChunkHead& head, const BlockTable& table, Lsn checkpoint) {
-  const std::uint64_t next = generation_ + 1;
+Status ChunkFile::write_slot(const ChunkHead& head, const BlockTable& table, Lsn checkpoint, Lsn complete) {
+  const std::uint64_t next = generation_ + (lsn_ > complete ? 2 : 1);
   const Bytes bytes = encode_slot(next, checkpoint, head, table);
   CHECK(bytes.size() <= kSlotBytes);
   TRY(file_->write_at(next % 2 * kSlotBytes, bytes));
   generation_ = next;
+  lsn_ = checkpoint;
   return {};
 }
 

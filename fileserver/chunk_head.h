@@ -42,6 +42,9 @@ struct ChunkHead {
   bool copying = false;                // between kEmpty and kCopied
   Carried carried;
 
+  // It is a log's: what it holds is not changed, it only grows.
+  [[nodiscard]] bool only_grows() const { return sealed || carried.start_bytes != 0 || !carried.recent.empty(); }
+
   [[nodiscard]] Bytes encode() const;
   static Result<ChunkHead> decode(ByteView bytes);  // kCorrupt
 

@@ -18,12 +18,14 @@ bool begins_a_chunk(const ChunkOp& op) { return op.sequence == 1 || op.kind == O
 Status ChunkStore::recover() {
   TRY(count_chunks());
   TRY(journal_->replay([this](const ChunkJournal::Record& record) { return replay(record); }));
+  complete_ = journal_->replayed_from();
   std::vector<ChunkPtr> chunks;
   {
     const std::lock_guard lock(mutex_);
     for (const ChunkId id : changed_) chunks.push_back(chunks_.at(id).chunk);
   }
   for (const ChunkPtr& chunk : chunks) TRY(finish_replay(*chunk));
+  forget_removed();
   direct_.clear();
   dirty_.clear();
   if (counts.recovered_sectors > 0) {
@@ -33,6 +35,19 @@ Status ChunkStore::recover() {
   const Status status = checkpoint();
   if (!status && status.error().code == Errc::kNoSpace) return {};   // the journal has it; writers will be told
   return status;
+}
+
+// What recovery would not take is looked at again by whoever asks: gone, or damaged, which must not read as empty.
+void ChunkStore::forget_removed() {
+  const std::lock_guard lock(mutex_);
+  for (auto at = chunks_.begin(); at != chunks_.end();) {
+    if (!at->second.chunk->removed) {
+      ++at;
+      continue;
+    }
+    used_.erase(at->second.used);
+    at = chunks_.erase(at);
+  }
 }
 
 Status ChunkStore::count_chunks() {
@@ -117,7 +132,11 @@ Status ChunkStore::replay_op(const ChunkJournal::Record& record) {
 Status ChunkStore::finish_replay(Chunk& chunk) {
   SectorSet suspects = direct_[chunk.id];
   if (dirty_.contains(chunk.id)) suspects.add(0, kSectorsPerChunk);
-  counts.recovered_sectors += TRY(chunk.sum_again(suspects));
+  const std::uint32_t changed = TRY(chunk.sum_again(suspects));
+  counts.recovered_sectors += changed;
+  // The numbers say that all changes are here, the bytes are some of them: nobody has a chunk like this one, so that
+  // members compare as different and one of them gets a copy.
+  if (changed > 0) chunk.head.link = static_cast<std::uint32_t>(random_.u64());
   chunk.log.start(chunk.head.sequence, chunk.head.link);
   return {};
 }

@@ -190,12 +190,17 @@ void ChunkStore::expect_change(Chunk& chunk, Lsn from) {
 
 Result<Lsn> ChunkStore::log_change(Chunk& chunk, ChunkJournal::Type type, ByteView meta,
                                    std::span<const ByteView> bytes) {
+  const bool first = chunk.first_lsn == 0;
   expect_change(chunk, journal_->end());
   auto lsn = journal_->append(type, meta, bytes);
   if (lsn) {
     chunk.last_lsn = *lsn;
   } else if (lsn.error().code != Errc::kOverloaded) {
     return out(lsn.error()).error();
+  } else if (first) {   // without a record recovery would not mend the slot that a checkpoint of it leaves torn
+    const std::lock_guard lock(mutex_);
+    chunk.first_lsn = 0;
+    changed_.erase(chunk.id);
   }
   return lsn;
 }

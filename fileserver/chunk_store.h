@@ -141,6 +141,7 @@ class ChunkStore {
   Status replay_dirty(ChunkId id, Lsn lsn);
   Status replay_op(const ChunkJournal::Record& record);
   Status finish_replay(Chunk& chunk);
+  void forget_removed();
   Status count_chunks();
 
   Files& files_;
@@ -152,6 +153,7 @@ class ChunkStore {
   std::unique_ptr<File> lock_;
   std::unique_ptr<ChunkJournal> journal_;
   Turns turns_;                                      // by chunk; 0: the checkpoint
+  Lsn complete_ = 0;                                 // the last complete checkpoint; with the checkpoint's turn
   std::atomic<bool> failed_ = false;
   std::atomic<std::size_t> pending_bytes_ = 0;
   std::set<ChunkId> dirty_;                          // during recovery: all of them is summed again

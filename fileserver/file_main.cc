@@ -7,6 +7,7 @@
 #include "fileserver/checkpoint_duty.h"
 #include "fileserver/file_back.h"
 #include "fileserver/file_ops.h"
+#include "fileserver/removal_duty.h"
 #include "fileserver/scrubber.h"
 
 namespace conclave::file {
@@ -79,13 +80,14 @@ Status serve(Config& file, const std::string& path, Files& files) {
                             random.u64()};
   Membership membership(own, dir, *store, clock, log);
   Admission admission(membership);
-  Replicator replicator({*store, membership, dir, transport, clock, waiter, calls, log});
   BlockRepair repair(*store, membership, transport, clock, log);
+  Replicator replicator({*store, membership, dir, transport, clock, waiter, calls, repair, log});
   FileOps ops({*store, membership, admission, replicator, repair, dir, clock, log});
   FileBack back_ops(*store, membership, admission);
   ops.add_to(front);
   back_ops.add_to(back);
   CheckpointDuty checkpoints(*store, log);
+  RemovalDuty removals(*store, membership, replicator, log);
   Scrubber scrubber(*store, repair, files, server.data, clock, log, {config.scrub_bytes, 1s});
 
   Daemon daemon(clock, log);
@@ -95,6 +97,7 @@ Status serve(Config& file, const std::string& path, Files& files) {
   daemon.add_pool("side", kSideThreads, [&] { calls.run(); }, [&] { calls.stop(); });
   daemon.add_duty("heartbeat", membership);
   daemon.add_duty("checkpoint", checkpoints);
+  daemon.add_duty("remove", removals);
   if (config.scrub_bytes != 0) daemon.add_duty("scrub", scrubber);
   log.info("serving", {{"address", server.host}, {"port", front_server->port()}, {"chunks", store->counts.chunks.load()}});
   daemon.run();

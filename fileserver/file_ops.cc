@@ -53,6 +53,14 @@ Status check_started(const SealedPermit& chunk, const ChunkHead& head) {
   return Error(Errc::kNoDevice, "the chunk has not been started: call Start with the layout's start and cursors");
 }
 
+// Whoever may write a log gets a writer's lease too: the records that are there are safe from him here.
+Status check_log(ChunkStore& store, const ChunkOp& op) {
+  if (op.append || op.kind == OpKind::kSeal || op.kind == OpKind::kStart) return {};
+  const ChunkHead head = TRY(store.head(op.chunk));
+  if (!head.only_grows()) return {};
+  return Error(Errc::kNotPermitted, "the chunk is a log's, which only grows: use Append");
+}
+
 }  // namespace
 
 void FileOps::add_to(Router& router) {
@@ -109,9 +117,15 @@ Result<ChunkStore::ReadBytes> FileOps::read_repairing(const SealedPermit& chunk,
 // --- Changing.
 
 // A change of part of a sector needs the rest of it: if that is damaged it is repaired, and the change done again.
-Result<Replicator::Done> FileOps::change(const SealedPermit& chunk, ChunkOp op, std::string body, const BodySums& sums) {
+Result<Replicator::Done> FileOps::change(const Admission::Admitted& admitted, ChunkOp op, std::string body,
+                                         const BodySums& sums) {
+  const SealedPermit& chunk = admitted.chunk;
+  const auto check = [&]() -> Status {
+    TRY(parts_.admission.still(admitted));
+    return check_log(parts_.store, op);
+  };
   op.mtime_ns = parts_.clock.wall().ns;
-  auto done = parts_.replicator.apply(chunk, op, body, sums);
+  auto done = parts_.replicator.apply(chunk, op, body, sums, check);
   if (done || done.error().code != Errc::kCorrupt) return done;
   const std::uint64_t at = op.append ? TRY(parts_.store.head(op.chunk)).length_bytes : op.offset;
   const std::uint64_t end = at + (op.kind == OpKind::kWrite ? body.size() : op.length);
@@ -119,11 +133,11 @@ Result<Replicator::Done> FileOps::change(const SealedPermit& chunk, ChunkOp op, 
     const auto block = static_cast<std::uint32_t>(std::min(place, kChunkBytes - 1) / kBlockBytes);
     parts_.repair.repair(op.chunk, chunk.permit.members, block, 1);
   }
-  return parts_.replicator.apply(chunk, std::move(op), body, sums);
+  return parts_.replicator.apply(chunk, op, body, sums, check);
 }
 
-Result<Replicator::Done> FileOps::change(const SealedPermit& chunk, const ChunkOp& op) {
-  return change(chunk, op, "", BodySums{});
+Result<Replicator::Done> FileOps::change(const Admission::Admitted& admitted, const ChunkOp& op) {
+  return change(admitted, op, "", BodySums{});
 }
 
 // Runs `run` once for an operation id, and answers its repetitions with the same headers.
@@ -154,7 +168,7 @@ Result<HttpReply> FileOps::write(const RawCall& call) {
   return once(call.context, [&]() -> Result<std::string> {
     ChunkOp op = op_for(admitted.chunk.permit, OpKind::kWrite);
     op.offset = offset;
-    const auto done = TRY(change(admitted.chunk, std::move(op), std::move(call.body), sums));
+    const auto done = TRY(change(admitted, std::move(op), std::move(call.body), sums));
     return remember({number_header(kBootHeader, parts_.membership.boot()), number_header(kMovedHeader, done.moved)});
   });
 }
@@ -184,9 +198,9 @@ Result<std::string> FileOps::append_now(const Admission::Admitted& admitted, Chu
   if (head.sealed || head.length_bytes + body.size() > kChunkBytes) {
     const auto before = head.check_append(op, 0);   // a repetition is answered here, where the first was taken
     const bool known = before && before->has_value();
-    if (!known) return before || before.error().code == Errc::kStale ? seal(chunk) : before.error();
+    if (!known) return before || before.error().code == Errc::kStale ? seal(admitted) : before.error();
   }
-  const auto done = TRY(change(chunk, std::move(op), std::move(body), sums));
+  const auto done = TRY(change(admitted, std::move(op), std::move(body), sums));
   const auto& before = done.applied.before;
   const std::uint64_t offset = before ? before->offset : head.carried.start_bytes + done.applied.op.offset;
   return remember({number_header(kOffsetHeader, offset), number_header(kBootHeader, parts_.membership.boot()),
@@ -195,11 +209,12 @@ Result<std::string> FileOps::append_now(const Admission::Admitted& admitted, Chu
 
 // The chunk takes no more: closed here and at the members, then at D, which places the next. In this order: a chunk
 // that D has sealed never grows. What is known of appends so far goes along.
-Error FileOps::seal(const SealedPermit& chunk) {
+Error FileOps::seal(const Admission::Admitted& admitted) {
+  const SealedPermit& chunk = admitted.chunk;
   const auto sealed = [&]() -> Result<SealedPermit> {
     ChunkHead head = TRY(parts_.store.head(chunk.permit.chunk));
     if (!head.sealed) {
-      TRY(change(chunk, op_for(chunk.permit, OpKind::kSeal)));
+      TRY(change(admitted, op_for(chunk.permit, OpKind::kSeal)));
       head = TRY(parts_.store.head(chunk.permit.chunk));
     }
     TRY(parts_.replicator.commit(std::span(&chunk, 1)));
@@ -228,7 +243,7 @@ Result<v1::StartResponse> FileOps::start(const CallContext& context, const v1::S
   }
   carried.start_bytes = request.start_bytes();
   const std::string body = string_of(carried.encode());
-  TRY(change(admitted.chunk, op_for(admitted.chunk.permit, OpKind::kStart), body, BodySums::of(0, view_of(body))));
+  TRY(change(admitted, op_for(admitted.chunk.permit, OpKind::kStart), body, BodySums::of(0, view_of(body))));
   v1::StartResponse out;
   out.set_boot(parts_.membership.boot());
   return out;
@@ -259,7 +274,7 @@ Result<v1::TruncateResponse> FileOps::truncate(const CallContext& context, const
   TRY(check_range(request.length_bytes(), 0, 0));
   ChunkOp op = op_for(admitted.chunk.permit, OpKind::kTruncate);
   op.offset = request.length_bytes();
-  TRY(change(admitted.chunk, op));
+  TRY(change(admitted, op));
   v1::TruncateResponse out;
   out.set_boot(parts_.membership.boot());
   return out;
@@ -271,7 +286,7 @@ Result<v1::ZeroResponse> FileOps::zero(const CallContext& context, const v1::Zer
   ChunkOp op = op_for(admitted.chunk.permit, OpKind::kZero);
   op.offset = request.offset_bytes();
   op.length = request.length_bytes();
-  TRY(change(admitted.chunk, op));
+  TRY(change(admitted, op));
   v1::ZeroResponse out;
   out.set_boot(parts_.membership.boot());
   return out;
@@ -293,7 +308,7 @@ Result<v1::CopyResponse> FileOps::copy(const CallContext& context, const v1::Cop
     ChunkOp op = op_for(to.chunk.permit, OpKind::kWrite);
     op.offset = request.to_bytes() + out.copied_bytes();
     const BodySums sums = BodySums::of(op.offset, view_of(piece.bytes));
-    TRY(change(to.chunk, std::move(op), std::move(piece.bytes), sums));
+    TRY(change(to, std::move(op), std::move(piece.bytes), sums));
     out.set_copied_bytes(out.copied_bytes() + n);
   }
   return out;

@@ -40,12 +40,13 @@ class FileOps {
 
   Result<Admission::Admitted> admit(const RawCall& call, Admission::Need need);
   Result<ChunkStore::ReadBytes> read_repairing(const SealedPermit& chunk, std::uint64_t offset, std::uint64_t length);
-  Result<Replicator::Done> change(const SealedPermit& chunk, ChunkOp op, std::string body, const BodySums& sums);
-  Result<Replicator::Done> change(const SealedPermit& chunk, const ChunkOp& op);
+  Result<Replicator::Done> change(const Admission::Admitted& admitted, ChunkOp op, std::string body,
+                                  const BodySums& sums);
+  Result<Replicator::Done> change(const Admission::Admitted& admitted, const ChunkOp& op);
   Result<HttpReply> once(const CallContext& context, const std::function<Result<std::string>()>& run);
   Result<std::string> append_now(const Admission::Admitted& admitted, ChunkOp op, std::string& body,
                                  const BodySums& sums);
-  Error seal(const SealedPermit& chunk);
+  Error seal(const Admission::Admitted& admitted);
 
   const Parts parts_;
   std::mutex mutex_;

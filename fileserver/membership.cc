@@ -1,5 +1,7 @@
 #include "fileserver/membership.h"
 
+#include <utility>
+
 #include "base/certificate.h"
 
 namespace conclave::file {
@@ -43,6 +45,18 @@ Result<std::shared_ptr<const Standing>> Membership::serving() const {
 void Membership::report_bad(ChunkId chunk) {
   const std::lock_guard lock(mutex_);
   if (bad_.size() < kMostBad) bad_.insert(chunk);
+}
+
+std::vector<ChunkId> Membership::take_removals() {
+  const std::lock_guard lock(mutex_);
+  removing_ = std::exchange(to_remove_, {});
+  return {removing_.begin(), removing_.end()};
+}
+
+void Membership::removed(const std::vector<ChunkId>& chunks, bool gone) {
+  const std::lock_guard lock(mutex_);
+  removing_.clear();
+  if (gone) deleted_.insert(chunks.begin(), chunks.end());
 }
 
 void Membership::tick(MonoTime now) {
@@ -99,15 +113,17 @@ Status Membership::beat(MonoTime sent) {
   request.set_free_bytes(space.free_bytes);
   request.set_chunks(store_.counts.chunks);
   request.set_fence_acknowledged(fence_);
-  for (const std::uint64_t chunk : deleted_) request.add_deleted(chunk);
   {
     const std::lock_guard lock(mutex_);
+    for (const ChunkId chunk : deleted_) request.add_deleted(raw(chunk));
     for (const ChunkId chunk : bad_) request.add_bad(raw(chunk));
   }
   const auto answer = TRY(dir_.heartbeat(request, kServesFor));
-  deleted_.clear();
+  {
+    const std::lock_guard lock(mutex_);
+    for (const std::uint64_t chunk : request.deleted()) deleted_.erase(ChunkId{chunk});
+  }
   take(answer, sent);
-  remove(answer);
   return {};
 }
 
@@ -136,21 +152,12 @@ void Membership::take(const dir::v1::HeartbeatResponse& answer, MonoTime sent) {
     const std::lock_guard lock(mutex_);
     standing_ = std::move(next);
     bad_.clear();
+    for (const std::uint64_t id : answer.remove()) {   // D names them until it hears that they are gone
+      const ChunkId chunk{id};
+      if (!removing_.contains(chunk) && !deleted_.contains(chunk)) to_remove_.insert(chunk);
+    }
   }
   fence_ = std::max(fence_, answer.newest_fence());   // acknowledged by the next heartbeat: it counts from now on
-}
-
-// D names them again until it hears that they are gone.
-void Membership::remove(const dir::v1::HeartbeatResponse& answer) {
-  if (answer.remove().empty()) return;
-  std::vector<ChunkId> chunks;
-  for (const std::uint64_t chunk : answer.remove()) chunks.push_back(ChunkId{chunk});
-  const Status removed = store_.remove(chunks);
-  if (!removed) {
-    log_.warning("chunks could not be removed", {{"why", removed.error()}});
-    return;
-  }
-  deleted_.assign(answer.remove().begin(), answer.remove().end());
 }
 
 }  // namespace conclave::file

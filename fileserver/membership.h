@@ -51,6 +51,10 @@ class Membership final : public Duty {
   [[nodiscard]] std::uint64_t boot() const { return own_.boot; }
   // For D to know: no member has a good copy of a block of it.
   void report_bad(ChunkId chunk);
+  // For RemovalDuty: what D said may go, each once until removed() was told of it.
+  std::vector<ChunkId> take_removals();
+  // `gone`: also after power loss; D hears of it with the next heartbeat. Else it will name them again.
+  void removed(const std::vector<ChunkId>& chunks, bool gone);
   // While wiring: called once, from tick(), when D says that this folder will never be let in (another one joined with the
   // same token). Nothing is asked any more after that.
   void on_refusal(std::function<void()> hook) { on_refusal_ = std::move(hook); }
@@ -64,7 +68,6 @@ class Membership final : public Duty {
   Status register_once(MonoTime sent);
   Status beat(MonoTime sent);
   void take(const dir::v1::HeartbeatResponse& answer, MonoTime sent);
-  void remove(const dir::v1::HeartbeatResponse& answer);
 
   const Own own_;
   dir::DirClient& dir_;
@@ -78,11 +81,13 @@ class Membership final : public Duty {
   std::function<void()> on_refusal_ = [] {};
   Status refusal_;
   std::uint64_t fence_ = 0;
-  std::vector<std::uint64_t> deleted_;     // for the next heartbeat
 
   mutable std::mutex mutex_;
   std::shared_ptr<const Standing> standing_ GUARDED_BY(mutex_);
   std::set<ChunkId> bad_ GUARDED_BY(mutex_);
+  std::set<ChunkId> to_remove_ GUARDED_BY(mutex_);
+  std::set<ChunkId> removing_ GUARDED_BY(mutex_);   // taken by the duty
+  std::set<ChunkId> deleted_ GUARDED_BY(mutex_);    // D has not answered that it knows
 };
 
 }  // namespace conclave::file

@@ -11,7 +11,7 @@ namespace {
 
 constexpr Duration kPatience = 2s;            // with one member, before it is taken out
 constexpr Duration kPause = 20ms;
-constexpr std::size_t kMostChains = 20000;    // about 4 MiB
+constexpr std::size_t kFewChains = 20000;     // about 4 MiB: not swept below
 constexpr std::uint32_t kCopyBlocks = static_cast<std::uint32_t>(kMaxIoBytes / kBlockBytes);
 
 HttpRequest request_for(const SealedPermit& chunk, const ChunkOp& op, std::string body) {
@@ -24,7 +24,8 @@ HttpRequest request_for(const SealedPermit& chunk, const ChunkOp& op, std::strin
 
 }  // namespace
 
-Replicator::Replicator(Parts parts) : parts_(parts), applying_(parts.waiter), sending_(parts.waiter) {}
+Replicator::Replicator(Parts parts)
+    : parts_(parts), applying_(parts.waiter), sending_(parts.waiter), sweep_at_(kFewChains) {}
 
 std::vector<ServerId> Replicator::others(const ChunkPermit& permit, ServerId own) const {
   std::vector<ServerId> out;
@@ -40,10 +41,11 @@ Status Replicator::check_newest(const ChunkPermit& permit) {
 }
 
 Result<Replicator::Done> Replicator::apply(const SealedPermit& chunk, ChunkOp op, std::string& body,
-                                           const BodySums& sums) {
+                                           const BodySums& sums, const Check& check) {
   TRY(check_newest(chunk.permit));
   const std::uint64_t key = raw(chunk.permit.chunk);
   std::optional<Turns::Turn> applying(applying_.take(key));
+  TRY(check());
   auto applied = TRY(parts_.store.apply(std::move(op), view_of(body), sums));
   const auto sending = sending_.take(key);   // before the next one applies: sent in the order of their numbers
   applying.reset();
@@ -160,6 +162,18 @@ Replicator::Answer Replicator::send(ServerId to, const HttpRequest& request) {
   }
 }
 
+// Before a member gives up what it has: it may hold the only good copy of a block that is damaged here.
+Status Replicator::repair_here(const SealedPermit& chunk) {
+  const auto extents = TRY(parts_.store.extents(chunk.permit.chunk));
+  for (const auto& [start, length] : extents.ranges) {
+    const auto first = static_cast<std::uint32_t>(start / kBlockBytes);
+    const auto count = static_cast<std::uint32_t>(length / kBlockBytes);
+    if (parts_.repair.repair(chunk.permit.chunk, chunk.permit.members, first, count)) continue;
+    return Error(Errc::kCorrupt, "the master's copy of the chunk is damaged and cannot be given to a member");
+  }
+  return {};
+}
+
 // The whole chunk, by blocks. Changes that are applied here meanwhile may be in it already; they are sent after it,
 // in order, and say the same again.
 Status Replicator::copy(ServerId to, const SealedPermit& chunk, const ChunkHead& head) {
@@ -177,6 +191,7 @@ Status Replicator::copy(ServerId to, const SealedPermit& chunk, const ChunkHead&
     boot = answer.boot;
     return answer.status;
   };
+  TRY(repair_here(chunk));
   TRY(step(OpKind::kEmpty, 0, ""));
   const auto extents = TRY(parts_.store.extents(head.chunk));
   for (const auto& [start, length] : extents.ranges) {
@@ -188,7 +203,7 @@ Status Replicator::copy(ServerId to, const SealedPermit& chunk, const ChunkHead&
     }
   }
   TRY(step(OpKind::kCopied, 0, string_of(head.encode())));
-  note(head.chunk, {to, {}, boot, {}}, head.sequence);
+  note_whole(head, to, boot);
   return {};
 }
 
@@ -201,7 +216,7 @@ Status Replicator::copy_unless_same(ServerId to, const SealedPermit& chunk, cons
     return client.call<v1::FetchResponse>(kFetchPath, request, {kPatience, {}, {}});
   }();
   if (!theirs || theirs->sequence() != head.sequence || theirs->link() != head.link) return copy(to, chunk, head);
-  note(head.chunk, {to, {}, theirs->boot(), {}}, head.sequence);
+  note_whole(head, to, theirs->boot());
   return {};
 }
 
@@ -249,12 +264,11 @@ Status Replicator::commit(std::span<const SealedPermit> chunks) {
   calls.emplace_back([&] { here = parts_.store.sync(ids); });
   parts_.calls.make(std::move(calls));
   TRY(std::move(here));
-  for (const Answer& answer : answers) {
+  for (Answer& answer : answers) {
     const auto& theirs = by_member[answer.from];
-    if (!answer.status && answer.status.error().code == Errc::kStale) {
-      note_committed(answer.from, theirs, answer.sequences);   // what is sent again is taken by it as it is now
-      return answer.status;
-    }
+    const auto is_stale = [&] { return !answer.status && answer.status.error().code == Errc::kStale; };
+    if (is_stale() && bring_up(answer.from, theirs)) answer = commit_at(answer.from, theirs);
+    if (is_stale()) return answer.status;
     if (answer.status) {
       note_committed(answer.from, theirs, answer.sequences);
       continue;
@@ -263,6 +277,22 @@ Status Replicator::commit(std::span<const SealedPermit> chunks) {
       const Status shrunk = shrink(chunk, {answer.from}, answer.status.error());
       if (!shrunk) return shrunk;
     }
+  }
+  return {};
+}
+
+// A member that was restarted may have lost what no commit covered. It has the same changes, or it gets a copy: its
+// numbers tell, as what a power loss left of a change has a link of its own (ChunkStore::finish_replay).
+Status Replicator::bring_up(ServerId member, std::span<const SealedPermit> chunks) {
+  for (const SealedPermit& chunk : chunks) {
+    const std::uint64_t key = raw(chunk.permit.chunk);
+    std::optional<Turns::Turn> applying(applying_.take(key));
+    const auto sending = sending_.take(key);   // what was applied here has been sent
+    const ChunkHead head = TRY(parts_.store.head(chunk.permit.chunk));
+    applying.reset();
+    const SealedPermit current = newest(chunk);
+    const bool is_member = std::ranges::find(current.permit.members, member) != current.permit.members.end();
+    if (is_member && head.sequence != 0) TRY(copy_unless_same(member, current, head));
   }
   return {};
 }
@@ -303,18 +333,41 @@ Replicator::Answer Replicator::commit_at(ServerId member, std::span<const Sealed
   }
 }
 
+void Replicator::forget(std::span<const ChunkId> chunks) {
+  const std::lock_guard lock(mutex_);
+  for (const ChunkId chunk : chunks) chains_.erase(chunk);
+}
+
+std::size_t Replicator::known_chunks() const {
+  const std::lock_guard lock(mutex_);
+  return chains_.size();
+}
+
+// What is committed and was never shrunk is only a convenience. Not again before as many have come as were left: where
+// none can go, each change would look at all of them.
+void Replicator::sweep() {
+  std::erase_if(chains_, [](const auto& entry) {
+    return entry.second.newest.permit.chainver == 0 &&
+           std::ranges::all_of(entry.second.members,
+                               [](const auto& known) { return known.second.acknowledged <= known.second.committed; });
+  });
+  sweep_at_ = std::max(kFewChains, 2 * chains_.size());
+}
+
 void Replicator::note(ChunkId chunk, const Answer& answer, std::uint64_t sequence) {
   const std::lock_guard lock(mutex_);
-  if (chains_.size() > kMostChains) {   // what is committed and was never shrunk is only a convenience
-    std::erase_if(chains_, [&](const auto& entry) {
-      return entry.first != chunk && entry.second.newest.permit.chainver == 0 &&
-             std::ranges::all_of(entry.second.members,
-                                 [](const auto& known) { return known.second.acknowledged <= known.second.committed; });
-    });
-  }
+  if (chains_.size() > sweep_at_) sweep();
   Member& member = chains_[chunk].members[answer.from];
   if (member.acknowledged <= member.committed) member.boot = answer.boot;
   member.acknowledged = std::max(member.acknowledged, sequence);
+}
+
+// It has all changes up to the head's last, under this boot, whatever it had before.
+void Replicator::note_whole(const ChunkHead& head, ServerId member, std::uint64_t boot) {
+  const std::lock_guard lock(mutex_);
+  Member& known = chains_[head.chunk].members[member];
+  known.acknowledged = std::max(known.acknowledged, head.sequence);
+  known.boot = boot;
 }
 
 void Replicator::note_committed(ServerId member, std::span<const SealedPermit> chunks,

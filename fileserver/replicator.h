@@ -8,6 +8,7 @@
 // next change finds out what a member lacks, or has otherwise (ReplicaLog), and that member gets a copy of the chunk.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <span>
@@ -15,6 +16,7 @@
 #include "base/guarded.h"
 #include "base/parallel_calls.h"
 #include "dirserver/dir_client.h"
+#include "fileserver/block_repair.h"
 #include "fileserver/membership.h"
 
 namespace conclave::file {
@@ -34,6 +36,7 @@ class Replicator {
     Clock& clock;
     Waiter& waiter;
     ParallelCalls& calls;
+    BlockRepair& repair;
     Log& log;
   };
   explicit Replicator(Parts parts);
@@ -42,12 +45,21 @@ class Replicator {
     ChunkStore::Applied applied;
     bool moved = false;            // the permit is not current any more
   };
-  // `op` without numbers; `sums` are the body's at op.offset; the body is moved from unless nothing happened. Errors
-  // of ChunkStore::apply: nothing happened. kUnknown: it is here and perhaps not everywhere; repeat it. Blocks.
-  Result<Done> apply(const SealedPermit& chunk, ChunkOp op, std::string& body, const BodySums& sums);
+  // `op` without numbers; `sums` are the body's at op.offset; the body is moved from unless nothing happened. `check`
+  // is asked when it is this change's turn: it may have waited for others. Errors of it and of ChunkStore::apply:
+  // nothing happened. kUnknown: it is here and perhaps not everywhere; repeat it. Blocks.
+  using Check = std::function<Status()>;
+  Result<Done> apply(const SealedPermit& chunk, ChunkOp op, std::string& body, const BodySums& sums,
+                     const Check& check);
 
-  // What was answered survives power loss at every member. kStale: a member was restarted since it took something.
+  // What was answered survives power loss at every member. One that was restarted since it took something is brought up
+  // first. kStale: the members have changed, or one could not be brought up.
   Status commit(std::span<const SealedPermit> chunks);
+
+  // They were removed from here.
+  void forget(std::span<const ChunkId> chunks);
+  // Of how many chunks something is known beside what the store has.
+  [[nodiscard]] std::size_t known_chunks() const;
 
  private:
   struct Member {
@@ -73,20 +85,25 @@ class Replicator {
                                   HttpRequest& request);
   Answer send(ServerId to, const HttpRequest& request);
   Answer send_or_copy(ServerId to, const SealedPermit& chunk, const ChunkOp& op, const HttpRequest& request);
+  Status repair_here(const SealedPermit& chunk);
   Status copy(ServerId to, const SealedPermit& chunk, const ChunkHead& head);
   Status copy_unless_same(ServerId to, const SealedPermit& chunk, const ChunkHead& head);
   Status shrink(const SealedPermit& chunk, const std::vector<ServerId>& lost, const Error& why);
   Answer commit_at(ServerId member, std::span<const SealedPermit> chunks);
+  Status bring_up(ServerId member, std::span<const SealedPermit> chunks);
   Status check_newest(const ChunkPermit& permit);
   std::vector<ServerId> others(const ChunkPermit& permit, ServerId own) const;
+  void sweep() REQUIRES(mutex_);
   void note(ChunkId chunk, const Answer& answer, std::uint64_t sequence);
+  void note_whole(const ChunkHead& head, ServerId member, std::uint64_t boot);
   void note_committed(ServerId member, std::span<const SealedPermit> chunks, const std::vector<std::uint64_t>& upto);
 
   const Parts parts_;
   Turns applying_;
   Turns sending_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<ChunkId, Chain> chains_ GUARDED_BY(mutex_);
+  std::size_t sweep_at_ GUARDED_BY(mutex_);   // chains; double of what the last sweep left
 };
 
 }  // namespace conclave::file

@@ -9,6 +9,7 @@
 #include "fileserver/checkpoint_duty.h"
 #include "fileserver/file_back.h"
 #include "fileserver/file_ops.h"
+#include "fileserver/removal_duty.h"
 #include "fileserver/scrubber.h"
 #include "lockserver/epoch_file.h"
 #include "lockserver/lock_ops.h"
@@ -76,7 +77,9 @@ struct DirParts {
     gate.know(store->sessions_at_start(), clock.now());
     using Rows = std::vector<dir::ServerRow>;
     using Fences = std::vector<dir::View::Fence>;
-    for (const auto& row : must(store->read<Rows>([](dir::View& view) { return view.servers(); }))) servers.know(row);
+    for (const auto& row : must(store->read<Rows>([](dir::View& view) { return view.servers(); }))) {
+      servers.know(row, clock.now());
+    }
     for (const auto& fence : must(store->read<Fences>([](dir::View& view) { return view.fences(0); }))) {
       gate.know_fence(fence.session, fence.number);
     }
@@ -89,11 +92,12 @@ struct FileParts {
   ParallelCalls calls;
   file::Membership membership;
   file::Admission admission;
-  file::Replicator replicator;
   file::BlockRepair repair;
+  file::Replicator replicator;
   file::FileOps ops;
   file::FileBack back_ops;
   file::CheckpointDuty checkpoints;
+  file::RemovalDuty removals;
   file::Scrubber scrubber;
   Router front, back;
 
@@ -105,11 +109,12 @@ struct FileParts {
         membership({kSimCluster, "sim", kFrontPort, kBackPort, instance, process.sim().random.u64()}, dir, *store,
                    process.sim().clock, process.log()),
         admission(membership),
-        replicator({*store, membership, dir, process.transport(), process.sim().clock, process.sim().waiter, calls,
-                    process.log()}),
         repair(*store, membership, process.transport(), process.sim().clock, process.log()),
+        replicator({*store, membership, dir, process.transport(), process.sim().clock, process.sim().waiter, calls,
+                    repair, process.log()}),
         ops({*store, membership, admission, replicator, repair, dir, process.sim().clock, process.log()}),
         back_ops(*store, membership, admission), checkpoints(*store, process.log()),
+        removals(*store, membership, replicator, process.log()),
         scrubber(*store, repair, process.disk(), kFolder, process.sim().clock, process.log(), {8u << 20, 1s}),
         front(process.sim().clock), back(process.sim().clock) {
     ops.add_to(front);
@@ -120,6 +125,7 @@ struct FileParts {
     for (int i = 0; i < 2; ++i) node.spawn("side", [this] { calls.run(); });
     node.run_duty("heartbeat", membership);
     node.run_duty("checkpoint", checkpoints);
+    node.run_duty("remove", removals);
     node.run_duty("scrub", scrubber);
   }
   // Many checkpoints and segments in a short run.

@@ -127,7 +127,8 @@ TEST(VoteCluster, ASecretThatIsReplacedMeanwhileIsReadAsItIsNow) {
 }
 
 TEST(VoteCluster, VotesCountOnceAlthoughMessagesGetLostAndComeTwice) {
-  for_seeds(3, [](std::uint64_t seed) {
+  std::size_t openings = 0;   // of all runs: on such a network one may have none
+  for_seeds(3, [&](std::uint64_t seed) {
     VoteWorld world(seed, 2, {});
     world.may_fail();
     world.fs.sim.network.faults = SimFaults::lossy();
@@ -135,8 +136,9 @@ TEST(VoteCluster, VotesCountOnceAlthoughMessagesGetLostAndComeTwice) {
     start_all(world, 40s, 0.1);
     world.finish();
     world.check();
-    EXPECT_GT(world.votes.openings(), 0u);
+    openings += world.votes.openings();
   });
+  EXPECT_GT(openings, 0u);
 }
 
 // The vault stops now and then, anywhere in what it does, and starts again.

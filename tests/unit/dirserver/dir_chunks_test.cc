@@ -115,6 +115,22 @@ TEST_F(DirChunks, PlacingNeedsAServerAndAWritersLease) {
   EXPECT_EQ(host.place(file, {0})->layouts(0).members_size(), 1);  // fewer servers, fewer copies
 }
 
+TEST_F(DirChunks, NoChunkIsPlacedOnFewerServersThanMustHaveIt) {
+  sim::SimFiles disk;
+  DirWorld strict(disk, 3, 2);
+  DirSession user = host_session(strict);
+  strict.add_server("1", "a");
+  const auto file = user.make(kRoot, "f", S_IFREG | 0644);
+  const auto refused = user.place(file, {0});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kUnavailable);
+  auto request = user.create_request(kRoot, "g", S_IFREG | 0644);
+  request.set_place_chunks(1);
+  EXPECT_FALSE(user.change<v1::CreateResponse>("Create", request)->has_layout());
+  strict.add_server("2", "b");
+  EXPECT_EQ(user.place(file, {0})->layouts(0).members_size(), 2);
+}
+
 TEST_F(DirChunks, CreatePlacesTheFirstChunkIfItCan) {
   auto request = host.create_request(kRoot, "a", S_IFREG | 0644);
   request.set_place_chunks(1);

@@ -137,6 +137,22 @@ TEST_F(DirDuties, AFileServerThatIsUpHoldsTheAcknowledgementBack) {
   EXPECT_EQ(lock_side.acknowledged, 7u);
 }
 
+// It may serve for a while on what D told it before.
+TEST_F(DirDuties, AFileServerThatIsNotBackYetHoldsTheAcknowledgementBack) {
+  world.add_server("1");
+  world.start();
+  LockSync again(world.store(), world.gate(), world.servers(), client, world.clock(), quiet);
+  lock_side.sync.add_fenced(5);
+  lock_side.sync.set_newest_fence(7);
+  for (int i = 0; i < 2; ++i) {
+    tick(again);
+    EXPECT_EQ(lock_side.acknowledged, 0u);
+  }
+  world.clock().advance(kFileServerDead);
+  tick(again);
+  EXPECT_EQ(lock_side.acknowledged, 7u);
+}
+
 TEST_F(DirDuties, EndedSessionsLoseTheirSlots) {
   host.make(kRoot, "f", S_IFREG | 0644);
   tick(lock_sync);

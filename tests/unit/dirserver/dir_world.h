@@ -29,7 +29,8 @@ inline constexpr TreeOwner kMaker{0, 77};
 
 class DirWorld {
  public:
-  explicit DirWorld(sim::SimFiles& files, unsigned replicas = 2) : replicas_(replicas), vfs_(files) {
+  explicit DirWorld(sim::SimFiles& files, unsigned replicas = 2, unsigned min_insync = 1)
+      : replicas_(replicas), min_insync_(min_insync), vfs_(files) {
     take_keys(1, {});
     start();
   }
@@ -40,7 +41,7 @@ class DirWorld {
     store_.reset();
     router_ = std::make_unique<Router>(clock_);
     servers_ = std::make_unique<ServerTable>(7);
-    const Change::Placing placing{*servers_, clock_, replicas_, 1};
+    const Change::Placing placing{*servers_, clock_, replicas_, min_insync_};
     auto opened = DirStore::open(vfs_, "/dir.db", 3, placing, kMaker, clock_, waiter_, log_);
     start_failure_ = opened ? std::string() : opened.error().message;
     if (!opened) return;
@@ -49,7 +50,7 @@ class DirWorld {
     ops_->add_to(*router_);
     auto rows = store_->read<std::vector<ServerRow>>([](View& view) { return view.servers(); });
     if (rows) {
-      for (const ServerRow& row : *rows) servers_->know(row);
+      for (const ServerRow& row : *rows) servers_->know(row, clock_.now());
     }
   }
   [[nodiscard]] const std::string& start_failure() const { return start_failure_; }
@@ -101,7 +102,7 @@ class DirWorld {
   }
 
  private:
-  const unsigned replicas_;
+  const unsigned replicas_, min_insync_;
   sim::SimClock clock_;
   SystemWaiter waiter_;
   Log log_{"test", LogLevel::kError};

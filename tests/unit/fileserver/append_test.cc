@@ -41,6 +41,33 @@ TEST(Append, ACursorThatIsPastIsAcknowledgedAndOneBeforeIsRefused) {
   EXPECT_EQ(std::vector<std::uint64_t>(stat->cursors().begin(), stat->cursors().end()), (std::vector<std::uint64_t>{10, 5, 0}));
 }
 
+TEST(Append, WhatWasAppendedIsNotChanged) {
+  FileWorld world(1);
+  const ChunkId plain{43};
+  const ChunkId next{44};
+  world.place(plain, 1);
+  world.place(next, 2);
+  const std::string writer = world.token(LeaseMode::kWrite, 101);
+  ASSERT_TRUE(world.client.write(world.where(plain), writer, 0, "forged"));
+  ASSERT_TRUE(world.client.append(world.where(), world.token(LeaseMode::kShared, 102), "record\n", nullptr));
+  ChunkPlace started = world.where(next);
+  started.start_bytes = 7;
+  ASSERT_TRUE(world.client.stat(started, world.token(LeaseMode::kShared, 102), {"cursor"}));   // starts it
+  const std::string again = world.token(LeaseMode::kWrite, 103);
+  const auto expect_refused = [](const auto& done) {
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, Errc::kNotPermitted);
+  };
+  for (const ChunkPlace& log : {world.where(), started}) {
+    expect_refused(world.client.write(log, again, 0, "forged"));
+    expect_refused(world.client.truncate(log, again, 0));
+    expect_refused(world.client.zero(log, again, 0, 3));
+    expect_refused(world.client.copy(world.where(plain), again, 0, log, again, 0, 6));
+  }
+  EXPECT_EQ(*world.at(1).content(), "record\n");
+  EXPECT_EQ(*world.at(2).content(), "record\n");
+}
+
 // Ten feeders of ten records, each repeating what is not known to have arrived, in spite of all that can happen.
 TEST(Append, EveryRecordIsThereOnceInSpiteOfLostAnswersAndRestarts) {
   for (std::uint64_t seed = 1; seed <= 8; ++seed) {

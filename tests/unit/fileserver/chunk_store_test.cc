@@ -324,6 +324,32 @@ TEST(ChunkStore, DamageOfTheTableIsNeverTakenForHoles) {
   }
 }
 
+// The slot before it is whole, and says what the chunk was an age ago.
+TEST(ChunkStore, ADamagedNewestSlotIsNotTakenForATornOne) {
+  constexpr std::uint64_t kSlotA = 0;   // of generation 2
+  for (const bool changed_since : {false, true}) {
+    for (const std::uint64_t byte : {40u, 70u, 100u}) {
+      Fixture at;
+      ASSERT_TRUE(at.open());
+      for (const std::uint64_t offset : {0u, 3 * kSectorBytes}) {   // the first one's sector fits both tables
+        ASSERT_TRUE(at.write(offset, "hello"));
+        ASSERT_TRUE(at.store->checkpoint());
+      }
+      if (changed_since) {
+        ASSERT_TRUE(at.write(2 * kSectorBytes, "in the journal"));
+      }
+      at.store = nullptr;
+      at.files.kill_process();
+      at.files.flip_bit(chunk_path("/data", kChunk), (kSlotA + byte) * 8);
+      ASSERT_TRUE(at.open());
+      const auto found = at.store->read(kChunk, 0, 100);
+      ASSERT_FALSE(found) << byte << ": " << found->bytes;
+      EXPECT_EQ(found.error().code, Errc::kCorrupt);
+      EXPECT_EQ(at.write(0, "more").error().code, Errc::kCorrupt) << byte;
+    }
+  }
+}
+
 TEST(ChunkStore, AFullDiskRefusesWritesAndLosesNothing) {
   Fixture at;
   ASSERT_TRUE(at.open());
@@ -353,6 +379,36 @@ TEST(ChunkStore, AFullDiskRefusesWritesAndLosesNothing) {
   at.files.set_capacity(64u << 20);
   EXPECT_TRUE(at.write(0, "again", ChunkId{1000}));
   EXPECT_TRUE(at.store->checkpoint());
+}
+
+// Each writes this chunk's slot and then fails at another's: what the last complete one wrote must stay.
+TEST(ChunkStore, CheckpointsThatFailLoseNothing) {
+  for (const int complete : {0, 1, 2}) {
+    Fixture at;
+    ASSERT_TRUE(at.open());
+    std::string expected = pattern(3 * kSectorBytes, 1);
+    ASSERT_TRUE(at.write(0, expected));
+    for (int i = 0; i < complete; ++i) {
+      ASSERT_TRUE(at.write(0, "x"));
+      ASSERT_TRUE(at.store->checkpoint());
+    }
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_TRUE(at.write(0, std::to_string(i)));
+      ASSERT_TRUE(at.write(0, "the disk is full for this one", ChunkId{43}));
+      at.files.fail(sim::SimFiles::Call::kWrite, 3, Errc::kNoSpace);   // after sectors and slot of the first
+      const Status done = at.store->checkpoint();
+      ASSERT_FALSE(done);
+      EXPECT_EQ(done.error().code, Errc::kNoSpace);
+    }
+    ASSERT_TRUE(at.write(0, "synced"));
+    ASSERT_TRUE(at.store->sync(std::array{kChunk}));
+    at.store = nullptr;
+    at.files.kill_process();
+    ASSERT_TRUE(at.open());
+    expected.replace(0, 6, "synced");
+    EXPECT_TRUE(*at.read_all() == expected) << complete;
+    EXPECT_EQ(*at.read_all(ChunkId{43}), "the disk is full for this one");
+  }
 }
 
 TEST(ChunkStore, AFailedSyncEndsTheDisk) {

@@ -238,5 +238,31 @@ TEST(Scrubber, FindsAndRepairsDamageAndGoesOnWhereItWas) {
   EXPECT_TRUE(*world.at(1).disk.exists("/data/scrub"));
 }
 
+// It waits for the changes before it, which wait for a member that does not answer.
+TEST(FileOps, AWriteThatWaitedIsNotAppliedAfterItsSessionsEnd) {
+  FileWorld world(1);
+  const SessionId ended{78};
+  FileClient late(world.transport, world.simulation.clock, world.simulation.waiter, kCluster, ended, 1);
+  late.set_servers(world.known);
+  ASSERT_TRUE(world.write(0, "before"));
+  const ChunkPlace place = world.where();
+  world.at(2).node.pause();
+  std::vector<sim::SimScheduler::TaskId> tasks;
+  for (int i = 0; i < 2; ++i) {
+    tasks.push_back(world.simulation.scheduler.spawn("writer", [&] { EXPECT_TRUE(world.write(10, "others")); }));
+    world.simulation.scheduler.sleep_for(50ms);
+  }
+  std::optional<Errc> answer;
+  tasks.push_back(world.simulation.scheduler.spawn("late writer", [&] {
+    const auto done = late.write(place, world.token(LeaseMode::kWrite, 100, ended), 0, "after!");
+    if (!done) answer = done.error().code;
+  }));
+  world.simulation.scheduler.sleep_for(100ms);
+  world.dir.fenced.push_back(raw(ended));
+  for (const auto task : tasks) world.simulation.scheduler.join(task);
+  EXPECT_EQ(answer, Errc::kFenced);
+  EXPECT_EQ(world.at(1).content()->substr(0, 6), "before");
+}
+
 }  // namespace
 }  // namespace conclave::file

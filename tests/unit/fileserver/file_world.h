@@ -10,6 +10,7 @@
 #include "fileserver/file_back.h"
 #include "fileserver/file_client.h"
 #include "fileserver/file_ops.h"
+#include "fileserver/removal_duty.h"
 #include "fileserver/scrubber.h"
 #include "tests/support/simulation.h"
 
@@ -124,7 +125,7 @@ class FileServerNode {
         dir_(dir),
         disk(seed * 10 + id),
         node(simulation.network, "f" + std::to_string(id), server_dns_name(Role::kFile, std::to_string(id), kCluster), &disk) {
-    disk.before_sync([this] { simulation_.scheduler.yield(); });
+    disk.before_sync([this] { simulation_.scheduler.sleep_for(sync_takes); });
     start();
   }
   ~FileServerNode() { node.kill(); }
@@ -137,10 +138,11 @@ class FileServerNode {
           store(opened(s, disk, log)),
           membership({kCluster, "sim", 1, 2, std::string(16, 'i'), s.random.u64() | 1}, dir, *store, s.clock, log),
           admission(membership),
-          replicator({*store, membership, dir, transport, s.clock, s.waiter, calls, log}),
           repair(*store, membership, transport, s.clock, log),
+          replicator({*store, membership, dir, transport, s.clock, s.waiter, calls, repair, log}),
           ops({*store, membership, admission, replicator, repair, dir, s.clock, log}),
           back_ops(*store, membership, admission),
+          removals(*store, membership, replicator, log),
           front(s.clock),
           back(s.clock) {
       ops.add_to(front);
@@ -161,10 +163,11 @@ class FileServerNode {
     std::unique_ptr<ChunkStore> store;
     Membership membership;
     Admission admission;
-    Replicator replicator;
     BlockRepair repair;
+    Replicator replicator;
     FileOps ops;
     FileBack back_ops;
+    RemovalDuty removals;
     Router front, back;
   };
 
@@ -173,6 +176,7 @@ class FileServerNode {
     node.listen(1, process->front);
     node.listen(2, process->back);
     node.run_duty("heartbeat", process->membership);
+    node.run_duty("remove", process->removals);
   }
   void restart(bool power_loss = false) {
     kill(power_loss);
@@ -201,13 +205,13 @@ class FileServerNode {
 
  public:
   sim::SimFiles disk;
+  Duration sync_takes{0};
   std::optional<Process> process;
   sim::SimNode node;
 };
 
 struct FileWorld {
   explicit FileWorld(std::uint64_t seed, std::uint32_t servers = 2) : simulation(seed), dir(simulation) {
-    dir::v1::ServersResponse known;
     ChunkPermit permit{kInode, 0, kChunk, 1, {}};
     for (std::uint32_t id = 1; id <= servers; ++id) {
       files.push_back(std::make_unique<FileServerNode>(simulation, id, dir.endpoint(), seed));
@@ -251,6 +255,7 @@ struct FileWorld {
 
   sim::Simulation simulation;
   DirDouble dir;
+  dir::v1::ServersResponse known;   // what D tells clients
   std::vector<std::unique_ptr<FileServerNode>> files;
   sim::SimNode client_node{simulation.network, "c", ""};
   sim::SimTransport transport{simulation.network, client_node, peer_of(Role::kHost, "c")};
