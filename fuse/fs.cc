@@ -67,25 +67,23 @@ Status Fs::refresh(Inode& inode, std::uint64_t since) {
   return {};
 }
 
-Result<LeaseCache::Use> Fs::lease(const InodePtr& inode, LeaseMode mode) {
-  std::string ticket;
+Result<std::string> Fs::ticket_of(Inode& inode) {
   {
-    const std::lock_guard lock(inode->mutex);
-    ticket = inode->ticket;
+    const std::lock_guard lock(inode.mutex);
+    if (!inode.ticket.empty()) return inode.ticket;
   }
-  if (ticket.empty()) {
-    TRY(refresh(*inode, 0));
-    const std::lock_guard lock(inode->mutex);
-    ticket = inode->ticket;
-  }
+  TRY(refresh(inode, 0));
+  const std::lock_guard lock(inode.mutex);
+  return inode.ticket;
+}
+
+Result<LeaseCache::Use> Fs::lease(const InodePtr& inode, LeaseMode mode) {
+  std::string ticket = TRY(ticket_of(*inode));
   auto use = parts_.leases.need(inode->id, mode, ticket);
   const bool old_ticket = !use && (use.error().code == Errc::kAccess || use.error().code == Errc::kStale);
   if (old_ticket) {  // the rights may have changed, or the epoch
     TRY(refresh(*inode, 0));
-    {
-      const std::lock_guard lock(inode->mutex);
-      ticket = inode->ticket;
-    }
+    ticket = TRY(ticket_of(*inode));
     use = parts_.leases.need(inode->id, mode, ticket);
   }
   if (!use) return std::move(use).error();

@@ -135,6 +135,7 @@ class Fs {
   [[nodiscard]] const FileClass& class_of(Inode& inode) const;
   [[nodiscard]] const FileClass& class_inside(Inode& directory) const;
   Status refresh(Inode& inode, std::uint64_t since);
+  Result<std::string> ticket_of(Inode& inode);              // D's, asked for if there is none
   static LeaseMode cache_mode(Inode& inode);                // R, or DR of a directory
   static LeaseMode change_mode(Inode& inode);               // W, or DW
   // For effects that others should see; without it where the ticket does not allow it (chmod of one's own read-only
@@ -187,6 +188,8 @@ class Fs {
   // Locks.
   Result<std::shared_ptr<OpenedSession>> opened_session() const;
   Result<bool> ask_lock(const LockRequest& request, std::uint64_t wait);
+  Result<bool> send_lock(const LockRequest& request, std::uint64_t wait, const std::string& ticket);
+  Error not_now(const Error& from_lock_server);
   Status own_lock(const LockRequest& request);
   void unlock_all(Inode& inode, std::uint64_t owner, bool flock);
 

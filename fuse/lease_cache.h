@@ -116,6 +116,8 @@ class LeaseCache {
 
   // The session as ClientSession keeps it: opened, or renewed until `ends`. Wakes who waited for it.
   void on_session(SessionId session, MonoTime ends);
+  // For who cannot go on without L: kPending until the session was renewed or replaced.
+  Error wait_for_session();
   // A server says that the session is over: nothing is asked for until it was renewed or replaced. kPending until then.
   Error doubt();
   // Its end has come near and no renewal was answered: the kernel's caches go, the leases stay.
@@ -163,7 +165,6 @@ class LeaseCache {
   void make_room(Shard& shard);
   void take_answer(LeaseEntry& entry, const lock::v1::Grant& grant);
   void call_ended(LeaseEntry& entry);
-  Error wait_for_session();
   Error wait_for(LeaseEntry& entry);
   void deliver(LeaseEntry& entry);
   void erase_if_idle(Shard& shard, InodeId inode);

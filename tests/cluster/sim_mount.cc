@@ -275,6 +275,11 @@ Status SimMount::fsync(std::uint64_t handle) {
   return run([&] { return fs().sync(handle); });
 }
 
+Status SimMount::lock(const fuse_fs::LockRequest& request) {
+  fuse_fs::LockWaits::Wait waiting;
+  return run([&] { return fs().set_lock(request, waiting); });
+}
+
 Status SimMount::allocate(std::uint64_t handle, const fuse_fs::AllocateRequest& request) {
   return run([&] { return fs().allocate(kProgram, handle, request); });
 }
