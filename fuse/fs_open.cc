@@ -13,6 +13,15 @@ namespace {
 constexpr std::uint32_t kPageEntries = 1000;     // of a listing: D's largest
 constexpr std::uint64_t kFirstCookie = 16;       // D's entries begin here; 1 and 2 are . and ..
 
+// For its owner a file's mode alone decides.
+bool owner_may_open(Inode& inode, const Caller& caller, int flags) {
+  std::uint32_t wanted = 0;
+  if ((flags & O_ACCMODE) != O_WRONLY) wanted |= S_IRUSR;
+  if (writes(flags) || (flags & O_TRUNC) != 0) wanted |= S_IWUSR;
+  const std::lock_guard lock(inode.mutex);
+  return inode.attr.uid() == caller.uid && (inode.attr.mode() & wanted) == wanted;
+}
+
 }  // namespace
 
 // --- Files -------------------------------------------------------------------------------------------------------
@@ -75,6 +84,10 @@ Result<CreateAnswer> Fs::create(const Caller& caller, InodeId parent_number, con
   if (!found.existed) {
     made = found.child;
     flags &= ~O_TRUNC;
+  } else if (!owner_may_open(*found.child, caller, flags)) {
+    // Somebody else has just made it. The kernel, which believes it new, would check nothing; told this, it looks the name
+    // up again (LOOKUP_REVAL), finds the file, and checks.
+    return Error(Errc::kStale, "the file was made by somebody else meanwhile");
   }
   CreateAnswer out;
   out.open = TRY(opened(caller, found.child, flags & ~(O_CREAT | O_EXCL)));

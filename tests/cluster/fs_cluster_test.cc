@@ -2,6 +2,7 @@
 // read is what one machine could have answered.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "tests/cluster/fs_programs.h"
 
@@ -119,6 +120,35 @@ TEST(FsCluster, ADirectoryServerWithoutPowerLosesNothingThatWasSynced) {
 TEST(FsCluster, ALockServerThatIsKilledLosesNothingThatWasSent) {
   const auto lock = [](FsWorld& world) -> SimServer& { return world.lock; };
   for_seeds(4, [&](std::uint64_t seed) { crash_while_programs_run(seed, lock, false); });
+}
+
+// The kernel believes that what it creates is new, and checks no permission.
+TEST(FsCluster, ACreateThatMeetsTheFileOfSomebodyElseOpensNothing) {
+  FsWorld world(1, {.mounts = 2});
+  const fuse_fs::NewNode node{"f", S_IFREG | 0600, 0, 0, {}};
+  const auto create = [&](SimMount& mount, std::uint32_t uid, int flags) {
+    fuse_fs::InodePtr made;
+    return mount.run([&]() -> Result<std::uint64_t> {
+      return TRY(mount.fs().create(fuse_fs::Caller{uid, uid, 1}, kRootInode, node, flags | O_CREAT, made)).open.handle;
+    });
+  };
+  world.on_mount(0, [&](SimMount& mount) {
+    const auto handle = create(mount, 1000, O_RDWR);
+    ASSERT_TRUE(handle) << handle.error().message;
+    ASSERT_TRUE(mount.write(*handle, 0, view_of("private")));
+    mount.close(*handle);
+  });
+  world.on_mount(1, [&](SimMount& mount) {
+    for (const int flags : {O_RDONLY, O_RDWR, O_WRONLY | O_TRUNC}) {
+      const auto refused = create(mount, 1001, flags);
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().code, Errc::kStale) << "so that the kernel looks it up again, and checks";
+    }
+    EXPECT_EQ(mount.stat("f")->size_bytes(), 7);
+    const auto handle = create(mount, 1000, O_RDWR);   // its owner: nothing is left to check
+    ASSERT_TRUE(handle) << handle.error().message;
+    mount.close(*handle);
+  });
 }
 
 }  // namespace
