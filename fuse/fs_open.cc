@@ -115,7 +115,9 @@ Status Fs::flush(const Caller&, std::uint64_t handle, std::uint64_t lock_owner) 
   if (StatusFiles::owns(file->inode->id)) return {};
   bool locked = false;
   {
-    const std::lock_guard lock(file->inode->mutex);
+    const std::lock_guard lock(file->mutex);
+    const std::lock_guard inner(file->inode->mutex);
+    file->posix_owners.erase(lock_owner);  // a fork's close of the same descriptor must not take what is locked later
     locked = file->inode->posix_owners.contains(lock_owner);
   }
   if (locked) unlock_all(*file->inode, lock_owner, false);

@@ -87,5 +87,21 @@ TEST_F(FsLocks, ALockThatIsAskedForWhileTheLockServerIsAwayIsGrantedWhenItIsBack
   EXPECT_TRUE(locked);
 }
 
+// A child has inherited the descriptor that its parent closed: its own close takes nothing of the parent's.
+TEST_F(FsLocks, ACloseInAChildDropsNoLockThatItsParentTookElsewhere) {
+  constexpr std::uint64_t kParent = 7;
+  world.on_mount(0, [&](SimMount& mount) {
+    ASSERT_TRUE(mount.lock(request(0, Type::kExclusive, false, kParent)));
+    ASSERT_TRUE(mount.lock(request(0, Type::kUnlock, false, kParent)));
+    ASSERT_TRUE(mount.fs().flush({}, handles[0], kParent));
+    const std::uint64_t inherited = std::exchange(handles[0], must(mount.open("f", O_RDWR)));
+    ASSERT_TRUE(mount.lock(request(0, Type::kExclusive, false, kParent)));
+    mount.close(inherited);
+  });
+  EXPECT_TRUE(is_locked_elsewhere(1));
+  world.on_mount(0, [&](SimMount& mount) { EXPECT_TRUE(mount.fs().flush({}, handles[0], kParent)); });
+  EXPECT_FALSE(is_locked_elsewhere(1));
+}
+
 }  // namespace
 }  // namespace conclave::sim
