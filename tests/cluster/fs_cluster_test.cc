@@ -122,6 +122,22 @@ TEST(FsCluster, ALockServerThatIsKilledLosesNothingThatWasSent) {
   for_seeds(4, [&](std::uint64_t seed) { crash_while_programs_run(seed, lock, false); });
 }
 
+TEST(FsCluster, ACopyFromBehindTheEndCopiesNothing) {
+  FsWorld world(1, {.mounts = 1});
+  world.on_mount(0, [](SimMount& mount) {
+    const auto from = mount.create("from", O_RDWR);
+    const auto to = mount.create("to", O_RDWR);
+    ASSERT_TRUE(mount.write(*from, 0, FileHistory::content(1, 20'000)));
+    const auto copy = [&](std::uint64_t offset) {
+      return mount.run([&] { return mount.fs().copy({}, {*from, offset, *to, 0, 100'000}); });
+    };
+    EXPECT_EQ(*copy(0), 20'000);
+    const auto nothing = copy(30'000);   // as far as this kernel knew, there was more
+    ASSERT_TRUE(nothing) << name_of(nothing.error().code);
+    EXPECT_EQ(*nothing, 0);
+  });
+}
+
 // The kernel believes that what it creates is new, and checks no permission.
 TEST(FsCluster, ACreateThatMeetsTheFileOfSomebodyElseOpensNothing) {
   FsWorld world(1, {.mounts = 2});
