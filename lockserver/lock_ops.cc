@@ -10,6 +10,7 @@ namespace {
 
 constexpr Duration kTick = 250ms;                  // a session's end and a recall's repetition are noticed this late
 constexpr std::uint64_t kLockEnd = kWholeFile.end;
+constexpr Duration kReopen = 15s;                  // after the quiet time: mounts take leases on what is open there
 constexpr auto kDirSilent = 10s;                   // without Sync for this long: the log says that fences wait
 
 EpochKeys::Key make_key(std::uint32_t epoch, Random& random) {
@@ -416,6 +417,9 @@ Result<v1::SyncResponse> LockOps::sync(const CallContext&, const v1::SyncRequest
 }
 
 Result<v1::OpensResponse> LockOps::opens(const CallContext&, const v1::OpensRequest& request) {
+  if (options_.quiet_until != MonoTime{} && clock_.now() < options_.quiet_until + kReopen) {  // or D would free it all
+    return Error(Errc::kUnavailable, "the lock server has just started and does not know yet what is open");
+  }
   v1::OpensResponse response;
   for (const std::uint64_t inode : request.inodes()) {
     if (leases_.in_use(InodeId{inode})) response.add_in_use(inode);
