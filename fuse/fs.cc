@@ -141,6 +141,7 @@ void Fs::gone(const InodePtr& inode) {
     if (!inode->removed() || inode->opens != 0) return;
   }
   parts_.flusher.give_up(inode);
+  parts_.leases.release_soon(inode->id);  // the kernel may remember it for long; D frees it when nobody has a lease
 }
 
 void Fs::forget(InodeId inode, std::uint64_t count) {
@@ -163,21 +164,16 @@ Status Fs::drain(InodeId number, LeaseMode keep) {
   return passing ? flushed : Status();  // the descriptors report what was lost for good
 }
 
-bool Fs::is_open(InodeId number) const {
-  const InodePtr inode = parts_.inodes.find(number);
-  if (!inode) return false;
-  const std::lock_guard lock(inode->mutex);
-  return inode->opens != 0;
-}
-
 bool Fs::is_directory(InodeId number) const {
   const InodePtr inode = parts_.inodes.find(number);
   return inode && cache_mode(*inode) == LeaseMode::kDirRead;
 }
 
 void Fs::lose_everything(const Error& why) {
+  debts_.session_ended();
   for (const InodePtr& inode : parts_.inodes.all()) {
     bool lost = false;
+    bool open = false;
     {
       const std::lock_guard lock(inode->mutex);
       lost = inode->attr_dirty || inode->buffer.dirty() || inode->buffer.flying() || inode->buffer.uncommitted();
@@ -187,7 +183,10 @@ void Fs::lose_everything(const Error& why) {
       inode->ticket.clear();
       inode->layouts.clear();
       inode->layouts_since = 0;
+      inode->told_open = false;
+      open = inode->opens != 0;
     }
+    if (open) debts_.note_unheld(inode->id);
     if (lost) parts_.flusher.give_up(inode);
   }
 }

@@ -7,7 +7,7 @@
 //
 //   fs_tree   names: look-up, making, removing, renaming, listing     fs_attr   attributes, xattrs
 //   fs_open   descriptors                                             fs_read, fs_write   bytes of plain files
-//   fs_lock   flock and fcntl
+//   fs_lock   flock and fcntl                         fs_debts   what L is told later
 #pragma once
 
 #include <functional>
@@ -21,6 +21,7 @@
 #include "fuse/flusher.h"
 #include "fuse/fs_class.h"
 #include "fuse/fs_types.h"
+#include "fuse/lock_debts.h"
 #include "fuse/lock_waits.h"
 #include "fuse/servers.h"
 #include "fuse/status_files.h"
@@ -112,6 +113,9 @@ class Fs {
   // For the lease cache's hooks: what a recall needs.
   Status drain(InodeId inode, LeaseMode keep);
   [[nodiscard]] bool is_open(InodeId inode) const;
+  void told_open(InodeId inode);
+  // For a duty: what L could not be told, or need not be told, at once.
+  void pay_debts();
   [[nodiscard]] bool is_directory(InodeId inode) const;
   // The session was lost: what was not sent is lost, and each descriptor says so once.
   void lose_everything(const Error& why);
@@ -191,9 +195,16 @@ class Fs {
   Result<bool> send_lock(const LockRequest& request, std::uint64_t wait, const std::string& ticket);
   Error not_now(const Error& from_lock_server);
   Status own_lock(const LockRequest& request);
+  Status unlock(const LockDebts::Unlock& which);
   void unlock_all(Inode& inode, std::uint64_t owner, bool flock);
 
+  // What L is owed (fs_debts).
+  void pay_unlocks();
+  void pay_closed();
+  void pay_unheld();
+
   FsParts parts_;
+  LockDebts debts_;
 };
 
 }  // namespace conclave::fuse_fs

@@ -84,13 +84,15 @@ Error Fs::not_now(const Error& from_lock_server) {
 
 // Asks with a ticket that is good now: the rights may have changed since, or the epoch.
 Result<bool> Fs::ask_lock(const LockRequest& request, std::uint64_t wait) {
-  std::string ticket;
-  const bool unlocks = request.type == LockRequest::Type::kUnlock;
-  const InodePtr inode = TRY(known(request.inode));
-  if (!unlocks) ticket = TRY(ticket_of(*inode));
+  InodePtr inode;
+  std::string ticket;   // to unlock needs none
+  if (request.type != LockRequest::Type::kUnlock) {
+    inode = TRY(known(request.inode));
+    ticket = TRY(ticket_of(*inode));
+  }
   auto granted = send_lock(request, wait, ticket);
   const bool old_ticket = !granted && (granted.error().code == Errc::kAccess || granted.error().code == Errc::kStale);
-  if (old_ticket && !unlocks) {
+  if (old_ticket && inode) {
     TRY(refresh(*inode, 0));
     ticket = TRY(ticket_of(*inode));
     granted = send_lock(request, wait, ticket);
@@ -103,6 +105,8 @@ Status Fs::set_lock(const LockRequest& request, LockWaits::Wait& waiting) {
   if (StatusFiles::owns(request.inode)) return Errc::kNoLocks;
   if (waiting.number == 0) {
     if (request.type != LockRequest::Type::kUnlock) TRY(own_lock(request));
+    // An unlock that is still to be sent would take this lock too.
+    if (debts_.owes({request.inode, request.owner, request.flock})) return parts_.leases.wait_for_session();
     if (request.wait) waiting = parts_.lock_waits.begin();
     const auto granted = ask_lock(request, waiting.number);
     if (!granted || *granted) parts_.lock_waits.forget(std::exchange(waiting, {}).number);
@@ -142,14 +146,20 @@ bool Fs::cancel_lock(LockWaits::Wait waiting) {
   return true;
 }
 
-// All that `owner` has on the inode. A lost answer leaves the lock to the end of the session.
-void Fs::unlock_all(Inode& inode, std::uint64_t owner, bool flock) {
+Status Fs::unlock(const LockDebts::Unlock& which) {
   LockRequest request;
-  request.inode = inode.id;
-  request.owner = owner;
-  request.flock = flock;
+  request.inode = which.inode;
+  request.owner = which.owner;
+  request.flock = which.flock;
   request.end = kToTheEnd;
-  (void)ask_lock(request, 0);
+  TRY(ask_lock(request, 0));
+  return {};
+}
+
+// All that `owner` has on the inode; what L does not hear now it hears later.
+void Fs::unlock_all(Inode& inode, std::uint64_t owner, bool flock) {
+  const LockDebts::Unlock all{inode.id, owner, flock};
+  if (!unlock(all)) debts_.note_unlock(all);
   const std::lock_guard lock(inode.mutex);
   (flock ? inode.flock_owners : inode.posix_owners).erase(owner);
 }

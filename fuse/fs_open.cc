@@ -49,10 +49,13 @@ Result<OpenAnswer> Fs::opened(const Caller& caller, const InodePtr& inode, int f
 }
 
 void Fs::close_file(const OpenFilePtr& file) {
+  bool told_open = false;
   {
     const std::lock_guard lock(file->inode->mutex);
     if (--file->inode->opens != 0) return;
+    told_open = std::exchange(file->inode->told_open, false);
   }
+  if (told_open) debts_.note_closed(file->inode->id);
   gone(file->inode);
   parts_.inodes.suspect(file->inode->id);
 }

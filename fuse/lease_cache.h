@@ -55,6 +55,8 @@ class LeaseCache {
     std::function<Status(InodeId, LeaseMode keep)> drain;
     // Does a program here have it open?
     std::function<bool(InodeId)> is_open;
+    // L has heard that one has.
+    std::function<void(InodeId)> told_open = [](InodeId) {};
   };
 
   // A pinned lease. Move-only; ends the use when destroyed.

@@ -247,6 +247,9 @@ std::vector<std::pair<InodeId, HeldLease>> LeaseCache::give_back(const std::vect
         kept.emplace_back(InodeId{grant.inode()},
                           HeldLease{lock::mode_of(grant.mode()), grant.seq(), grant.seq(), grant.token()});
       }
+      for (const GiveBack& one : returns) {
+        if (one.open) hooks_.told_open(one.inode);
+      }
       break;
     }
     if (!is_passing(answer.error().code) || stopped_.load()) break;

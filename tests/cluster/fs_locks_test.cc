@@ -18,7 +18,7 @@ T must(Result<T> result) {
 }
 
 struct FsLocks : testing::Test {
-  FsWorld world{1, {.mounts = 2}};
+  FsWorld world{1, {.mounts = 2, .term = 60s}};
   InodeId inode{};
   std::array<std::uint64_t, 2> handles{};   // of each mount, on the file "f"
 
@@ -100,6 +100,17 @@ TEST_F(FsLocks, ACloseInAChildDropsNoLockThatItsParentTookElsewhere) {
   });
   EXPECT_TRUE(is_locked_elsewhere(1));
   world.on_mount(0, [&](SimMount& mount) { EXPECT_TRUE(mount.fs().flush({}, handles[0], kParent)); });
+  EXPECT_FALSE(is_locked_elsewhere(1));
+}
+
+TEST_F(FsLocks, ALockWhoseOwnerClosedWhileTheLockServerWasAwayIsGivenUpLater) {
+  ASSERT_TRUE(lock(0, Type::kExclusive));
+  world.sim.network.cut_one_way(world.mount(0).name(), world.lock.name());
+  world.on_mount(0, [&](SimMount& mount) {
+    EXPECT_TRUE(mount.fs().flush({}, handles[0], 7));   // close(2)
+  });
+  world.sim.network.heal();
+  world.sim.scheduler.sleep_for(2s);
   EXPECT_FALSE(is_locked_elsewhere(1));
 }
 
