@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -142,11 +143,12 @@ class LeaseCache {
   [[nodiscard]] std::uint64_t recalls() const { return recalls_.load(); }
 
  private:
-  enum class JobKind : std::uint8_t { kRecall, kRelease, kNotHeld, kInvalidate };
+  enum class JobKind : std::uint8_t { kRecall, kDrain, kRelease, kNotHeld, kInvalidate };
   struct Job {
     JobKind kind{};
     InodeId inode{};
-    std::uint64_t seq = 0;  // kNotHeld
+    std::uint64_t seq = 0;              // kNotHeld, kDrain
+    LeaseMode keep = LeaseMode::kNone;  // kDrain
   };
   struct GiveBack {
     InodeId inode{};
@@ -173,6 +175,8 @@ class LeaseCache {
 
   // lease_recall.cc
   void add_job(const Job& job);
+  void add_job_later(const Job& job, Duration delay);
+  MonoTime take_due_jobs() REQUIRES(mutex_);
   std::vector<Job> next_jobs();
   void wait_for_workers(MonoTime deadline);
   bool begin_return(LeaseEntry& entry, Lock& lock);
@@ -180,7 +184,7 @@ class LeaseCache {
   void start_recall(LeaseEntry& entry, LeaseMode keep);
   void carry_out_recall(InodeId inode);
   bool close(LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Lock& lock);
-  void drain_until_done(const LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Lock& lock);
+  void drain_and_return(const Job& job);
   void finish_recall(LeaseEntry& entry, std::uint64_t seq, std::optional<HeldLease> kept);
   void start_release(LeaseEntry& entry);
   void release(const std::vector<InodeId>& inodes);
@@ -207,7 +211,9 @@ class LeaseCache {
 
   mutable std::mutex mutex_;
   std::deque<Job> jobs_ GUARDED_BY(mutex_);
+  std::multimap<MonoTime, Job> later_ GUARDED_BY(mutex_);  // by when they are due
   std::deque<Job> releases_ GUARDED_BY(mutex_);
+  bool draining_again_ GUARDED_BY(mutex_) = false;         // some worker does, or is about to
   unsigned working_ GUARDED_BY(mutex_) = 0;      // workers that carry something out
   ParkKey session_key_ GUARDED_BY(mutex_) = 0;   // who waits for a usable session; 0: nobody
 };

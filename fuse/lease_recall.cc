@@ -25,13 +25,39 @@ void LeaseCache::add_job(const Job& job) {
   waiter_.wake(this);
 }
 
+void LeaseCache::add_job_later(const Job& job, Duration delay) {
+  {
+    const std::lock_guard lock(mutex_);
+    later_.emplace(clock_.now() + delay, job);
+  }
+  waiter_.wake(this);
+}
+
+// Returns when the next of the others is due. One worker at a time drains again: a file server that is away takes a
+// call's patience to say so.
+MonoTime LeaseCache::take_due_jobs() {
+  const MonoTime now = clock_.now();
+  auto at = later_.begin();
+  while (at != later_.end() && at->first <= now) {
+    if (at->second.kind == JobKind::kDrain && std::exchange(draining_again_, true)) {
+      ++at;
+    } else {
+      jobs_.push_back(at->second);
+      at = later_.erase(at);
+    }
+  }
+  return at == later_.end() ? kNever : at->first;
+}
+
 // One job, or many releases, which share a call; none after stop().
 std::vector<LeaseCache::Job> LeaseCache::next_jobs() {
   for (;;) {
     const auto seen = waiter_.observe(this);
+    MonoTime until = kNever;
     {
       const std::lock_guard lock(mutex_);
       if (stopped_.load()) return {};
+      until = take_due_jobs();
       std::deque<Job>& from = jobs_.empty() ? releases_ : jobs_;
       const auto count = static_cast<std::ptrdiff_t>(std::min(from.size(), jobs_.empty() ? kMaxLeasesPerCall : 1));
       std::vector<Job> out(from.begin(), from.begin() + count);
@@ -39,7 +65,7 @@ std::vector<LeaseCache::Job> LeaseCache::next_jobs() {
       if (!out.empty()) ++working_;
       if (!out.empty()) return out;
     }
-    waiter_.wait(this, seen, kNever);
+    waiter_.wait(this, seen, until);
   }
 }
 
@@ -55,6 +81,7 @@ void LeaseCache::run_recalls() {
     {
       const std::lock_guard lock(mutex_);
       --working_;
+      if (jobs.front().kind == JobKind::kDrain) draining_again_ = false;
     }
     waiter_.wake(&working_);
   }
@@ -65,7 +92,7 @@ void LeaseCache::wait_for_workers(MonoTime deadline) {
     const auto seen = waiter_.observe(&working_);
     {
       const std::lock_guard lock(mutex_);
-      if (working_ == 0 && jobs_.empty() && releases_.empty()) return;
+      if (working_ == 0 && jobs_.empty() && later_.empty() && releases_.empty()) return;
     }
     waiter_.wait(&working_, seen, deadline);
   }
@@ -86,6 +113,8 @@ void LeaseCache::pause(Duration duration) {
 void LeaseCache::carry_out(const Job& job) {
   if (job.kind == JobKind::kRecall) {
     carry_out_recall(job.inode);
+  } else if (job.kind == JobKind::kDrain) {
+    drain_and_return(job);
   } else if (job.kind == JobKind::kInvalidate) {
     hooks_.invalidate(job.inode);
   } else {
@@ -124,7 +153,7 @@ void LeaseCache::start_recall(LeaseEntry& entry, LeaseMode keep) {
   entry.recall_seq = entry.lease->seq;
   entry.wanted_here = false;  // a release that waits goes through
   if (std::exchange(entry.queued, true)) return;
-  add_job({JobKind::kRecall, entry.inode, 0});
+  add_job({JobKind::kRecall, entry.inode});
 }
 
 void LeaseCache::carry_out_recall(InodeId inode) {
@@ -135,21 +164,37 @@ void LeaseCache::carry_out_recall(InodeId inode) {
   await(entry, lock, entry.owed_until, [&] { return entry.owed_until == MonoTime{}; });
   const std::uint64_t seq = entry.recall_seq;
   const LeaseMode keep = entry.keep;
-  std::optional<HeldLease> kept;
   if (close(entry, seq, keep, lock)) {
-    drain_until_done(entry, seq, keep, lock);
-    ++entry.calls;  // the answer brings a grant, and its recall may overtake it
     lock.unlock();
-    auto all_kept = give_back({{inode, seq, keep, hooks_.is_open(inode)}});
-    lock.lock();
-    if (!all_kept.empty() && all_kept.front().first == inode) kept = std::move(all_kept.front().second);
-    if (keep != LeaseMode::kNone && !kept) add_job({JobKind::kInvalidate, inode, 0});
-    recalls_.fetch_add(1);
-    finish_recall(entry, seq, std::move(kept));
-    call_ended(entry);
-  } else {
-    finish_recall(entry, seq, std::nullopt);
+    return drain_and_return({JobKind::kDrain, inode, seq, keep});
   }
+  finish_recall(entry, seq, std::nullopt);
+  erase_if_idle(shard, inode);
+}
+
+// Of a closed entry. While a server that it needs is away it stays closed, and a worker is free for other recalls.
+void LeaseCache::drain_and_return(const Job& job) {
+  const InodeId inode = job.inode;
+  Shard& shard = shard_of(inode);
+  UniqueLock lock(shard.mutex);
+  LeaseEntry& entry = *shard.find(inode);
+  const auto is_held = [&] { return entry.lease && entry.lease->seq == job.seq; };
+  if (is_held()) {
+    lock.unlock();
+    const Status drained = hooks_.drain(inode, job.keep);
+    lock.lock();
+    if (!drained && is_held()) return add_job_later(job, kAgainAfter);
+  }
+  std::optional<HeldLease> kept;
+  ++entry.calls;  // the answer brings a grant, and its recall may overtake it
+  lock.unlock();
+  auto all_kept = give_back({{inode, job.seq, job.keep, hooks_.is_open(inode)}});
+  lock.lock();
+  if (!all_kept.empty() && all_kept.front().first == inode) kept = std::move(all_kept.front().second);
+  if (job.keep != LeaseMode::kNone && !kept) add_job({JobKind::kInvalidate, inode});
+  recalls_.fetch_add(1);
+  finish_recall(entry, job.seq, std::move(kept));
+  call_ended(entry);
   erase_if_idle(shard, inode);
 }
 
@@ -196,16 +241,6 @@ bool LeaseCache::close(LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Loc
   return false;
 }
 
-void LeaseCache::drain_until_done(const LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Lock& lock) {
-  while (entry.lease && entry.lease->seq == seq) {
-    lock.unlock();
-    const Status drained = hooks_.drain(entry.inode, keep);
-    if (!drained && !stopped_.load()) pause(kAgainAfter);
-    lock.lock();
-    if (drained || stopped_.load()) return;
-  }
-}
-
 void LeaseCache::finish_recall(LeaseEntry& entry, std::uint64_t seq, std::optional<HeldLease> kept) {
   if (entry.lease && entry.lease->seq == seq && entry.closed) {
     if (kept) {
@@ -221,7 +256,7 @@ void LeaseCache::finish_recall(LeaseEntry& entry, std::uint64_t seq, std::option
   if (entry.recall_seq == seq) entry.recall_seq = 0;
   deliver(entry);
   if (entry.recalled()) {
-    add_job({JobKind::kRecall, entry.inode, 0});
+    add_job({JobKind::kRecall, entry.inode});
   } else {
     entry.queued = false;
   }
@@ -272,10 +307,11 @@ void LeaseCache::start_release(LeaseEntry& entry) {
   entry.wanted_here = false;
   entry.recall_seq = entry.lease->seq;
   entry.keep = LeaseMode::kNone;
-  add_job({JobKind::kRelease, entry.inode, 0});
+  add_job({JobKind::kRelease, entry.inode});
 }
 
-// As a recall, though nobody waits: the kernel may have looked the inode up again since it forgot it.
+// As a recall, though nobody waits: the kernel may have looked the inode up again since it forgot it. What cannot be
+// drained now is no reason to keep the others.
 void LeaseCache::release(const std::vector<InodeId>& inodes) {
   std::vector<GiveBack> returns;
   for (const InodeId inode : inodes) {
@@ -284,9 +320,12 @@ void LeaseCache::release(const std::vector<InodeId>& inodes) {
     LeaseEntry& entry = *shard.find(inode);
     const std::uint64_t seq = entry.recall_seq;
     if (!entry.wanted_here && close(entry, seq, LeaseMode::kNone, lock)) {
-      drain_until_done(entry, seq, LeaseMode::kNone, lock);
       lock.unlock();
-      returns.push_back({inode, seq, LeaseMode::kNone, hooks_.is_open(inode)});
+      if (hooks_.drain(inode, LeaseMode::kNone)) {
+        returns.push_back({inode, seq, LeaseMode::kNone, hooks_.is_open(inode)});
+      } else {
+        add_job_later({JobKind::kDrain, inode, seq}, kAgainAfter);
+      }
     } else {
       finish_recall(entry, seq, std::nullopt);  // it stays, or is gone already
       erase_if_idle(shard, inode);
@@ -312,7 +351,7 @@ void LeaseCache::on_suspect() {
   for (std::size_t i = 0; i < kShards; ++i) {
     const std::lock_guard lock(shards_[i].mutex);
     for (const auto& [inode, entry] : shards_[i].entries) {
-      if (entry.lease) add_job({JobKind::kInvalidate, inode, 0});
+      if (entry.lease) add_job({JobKind::kInvalidate, inode});
     }
   }
 }
@@ -336,7 +375,7 @@ void LeaseCache::drop_all() {
         if (!entry.lease) continue;
         entry.lease.reset();
         held_.fetch_sub(1);
-        add_job({JobKind::kInvalidate, inode, 0});
+        add_job({JobKind::kInvalidate, inode});
       }
       for (const InodeId inode : inodes) erase_if_idle(shard, inode);
     }
