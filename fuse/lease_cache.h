@@ -76,7 +76,8 @@ class LeaseCache {
     // This is the first use since the lease was granted anew: attributes and names cached before it are void.
     // (With several threads compare since() instead: the second use may be quicker.)
     [[nodiscard]] bool fresh() const { return fresh_; }
-    // A recall parks operations of this inode now: a READ is run again rather than answered.
+    // Operations of this inode are parked now, by a recall or because the session's end is near: a READ is run again
+    // rather than answered.
     [[nodiscard]] bool revoked() const;
 
    private:
@@ -123,7 +124,8 @@ class LeaseCache {
   Error wait_for_session();
   // A server says that the session is over: nothing is asked for until it was renewed or replaced. kPending until then.
   Error doubt();
-  // Its end has come near and no renewal was answered: the kernel's caches go, the leases stay.
+  // Its end has come near and no renewal was answered: nothing is admitted until the next is, the kernel's caches go, the
+  // leases stay.
   void on_suspect();
 
   // A worker that carries out recalls; run by two or more threads of main until stop(): one recall may wait for a
@@ -143,11 +145,11 @@ class LeaseCache {
   [[nodiscard]] std::uint64_t recalls() const { return recalls_.load(); }
 
  private:
-  enum class JobKind : std::uint8_t { kRecall, kDrain, kRelease, kNotHeld, kInvalidate };
+  enum class JobKind : std::uint8_t { kRecall, kDrain, kRelease, kNotHeld, kInvalidate, kSuspect };
   struct Job {
     JobKind kind{};
     InodeId inode{};
-    std::uint64_t seq = 0;              // kNotHeld, kDrain
+    std::uint64_t seq = 0;              // kNotHeld, kDrain; kSuspect: 1 when it was invalidated once
     LeaseMode keep = LeaseMode::kNone;  // kDrain
   };
   struct GiveBack {
@@ -173,14 +175,16 @@ class LeaseCache {
   void deliver(LeaseEntry& entry);
   void erase_if_idle(Shard& shard, InodeId inode);
 
-  // lease_recall.cc
+  // lease_jobs.cc
   void add_job(const Job& job);
   void add_job_later(const Job& job, Duration delay);
   MonoTime take_due_jobs() REQUIRES(mutex_);
   std::vector<Job> next_jobs();
   void wait_for_workers(MonoTime deadline);
-  bool begin_return(LeaseEntry& entry, Lock& lock);
   void carry_out(const Job& job);
+  void pause(Duration duration);
+
+  // lease_recall.cc
   void start_recall(LeaseEntry& entry, LeaseMode keep);
   void carry_out_recall(InodeId inode);
   bool close(LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Lock& lock);
@@ -192,7 +196,8 @@ class LeaseCache {
   std::vector<std::pair<InodeId, HeldLease>> give_back(const std::vector<GiveBack>& returns);
   template <class Done>
   void await(LeaseEntry& entry, Lock& lock, MonoTime deadline, Done done);
-  void pause(Duration duration);
+  void drop_suspect(const Job& job);
+  bool begin_return(LeaseEntry& entry, Lock& lock);
 
   lock::LockClient& client_;
   Clock& clock_;

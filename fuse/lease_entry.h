@@ -1,5 +1,6 @@
-// What LeaseCache remembers of one inode; included by lease_cache.cc and lease_recall.cc only. All of it is guarded by
-// its shard's mutex. An entry has one address while it lives, and lives while anything refers to it (idle()).
+// What LeaseCache remembers of one inode; included by lease_cache.cc, lease_jobs.cc and lease_recall.cc only. All of it
+// is guarded by its shard's mutex. An entry has one address while it lives, and lives while anything refers to it
+// (idle()).
 #pragma once
 
 #include <memory>

@@ -10,124 +10,11 @@ namespace conclave::fuse_fs {
 namespace {
 
 constexpr Duration kAgainAfter = 200ms;   // a server that a recall needs was away
+constexpr Duration kUseEndsSoon = 20ms;
 
 bool is_passing(Errc code) { return code == Errc::kUnavailable || code == Errc::kUnknown || code == Errc::kOverloaded; }
 
 }  // namespace
-
-// --- Jobs.
-
-void LeaseCache::add_job(const Job& job) {
-  {
-    const std::lock_guard lock(mutex_);
-    (job.kind == JobKind::kRelease ? releases_ : jobs_).push_back(job);
-  }
-  waiter_.wake(this);
-}
-
-void LeaseCache::add_job_later(const Job& job, Duration delay) {
-  {
-    const std::lock_guard lock(mutex_);
-    later_.emplace(clock_.now() + delay, job);
-  }
-  waiter_.wake(this);
-}
-
-// Returns when the next of the others is due. One worker at a time drains again: a file server that is away takes a
-// call's patience to say so.
-MonoTime LeaseCache::take_due_jobs() {
-  const MonoTime now = clock_.now();
-  auto at = later_.begin();
-  while (at != later_.end() && at->first <= now) {
-    if (at->second.kind == JobKind::kDrain && std::exchange(draining_again_, true)) {
-      ++at;
-    } else {
-      jobs_.push_back(at->second);
-      at = later_.erase(at);
-    }
-  }
-  return at == later_.end() ? kNever : at->first;
-}
-
-// One job, or many releases, which share a call; none after stop().
-std::vector<LeaseCache::Job> LeaseCache::next_jobs() {
-  for (;;) {
-    const auto seen = waiter_.observe(this);
-    MonoTime until = kNever;
-    {
-      const std::lock_guard lock(mutex_);
-      if (stopped_.load()) return {};
-      until = take_due_jobs();
-      std::deque<Job>& from = jobs_.empty() ? releases_ : jobs_;
-      const auto count = static_cast<std::ptrdiff_t>(std::min(from.size(), jobs_.empty() ? kMaxLeasesPerCall : 1));
-      std::vector<Job> out(from.begin(), from.begin() + count);
-      from.erase(from.begin(), from.begin() + count);
-      if (!out.empty()) ++working_;
-      if (!out.empty()) return out;
-    }
-    waiter_.wait(this, seen, until);
-  }
-}
-
-void LeaseCache::run_recalls() {
-  for (auto jobs = next_jobs(); !jobs.empty(); jobs = next_jobs()) {
-    if (jobs.front().kind == JobKind::kRelease) {
-      std::vector<InodeId> inodes;
-      for (const Job& job : jobs) inodes.push_back(job.inode);
-      release(inodes);
-    } else {
-      carry_out(jobs.front());
-    }
-    {
-      const std::lock_guard lock(mutex_);
-      --working_;
-      if (jobs.front().kind == JobKind::kDrain) draining_again_ = false;
-    }
-    waiter_.wake(&working_);
-  }
-}
-
-void LeaseCache::wait_for_workers(MonoTime deadline) {
-  while (clock_.now() < deadline) {
-    const auto seen = waiter_.observe(&working_);
-    {
-      const std::lock_guard lock(mutex_);
-      if (working_ == 0 && jobs_.empty() && later_.empty() && releases_.empty()) return;
-    }
-    waiter_.wait(&working_, seen, deadline);
-  }
-}
-
-void LeaseCache::stop() {
-  ending_.store(true);
-  stopped_.store(true);
-  waiter_.wake(this);
-  waiter_.wake(&stopped_);
-}
-
-void LeaseCache::pause(Duration duration) {
-  const auto seen = waiter_.observe(&stopped_);
-  if (!stopped_.load()) waiter_.wait(&stopped_, seen, clock_.now() + duration);
-}
-
-void LeaseCache::carry_out(const Job& job) {
-  if (job.kind == JobKind::kRecall) {
-    carry_out_recall(job.inode);
-  } else if (job.kind == JobKind::kDrain) {
-    drain_and_return(job);
-  } else if (job.kind == JobKind::kInvalidate) {
-    hooks_.invalidate(job.inode);
-  } else {
-    give_back({{job.inode, job.seq, LeaseMode::kNone, hooks_.is_open(job.inode)}});
-    Shard& shard = shard_of(job.inode);
-    const std::lock_guard lock(shard.mutex);
-    LeaseEntry* const entry = shard.find(job.inode);
-    if (entry == nullptr) return;
-    entry->asked = 0;  // whoever waited for that grant asks again
-    deliver(*entry);
-    erase_if_idle(shard, job.inode);
-  }
-}
 
 // --- Recalls.
 
@@ -347,13 +234,31 @@ void LeaseCache::give_back_for_good(const std::vector<GiveBack>& returns) {
 
 // --- The end of a session, or of the mount.
 
+// READs that were let in before would fill the caches again after they were emptied, and nobody would empty them when L
+// gives the lease away.
 void LeaseCache::on_suspect() {
+  ends_ns_.store(0);
   for (std::size_t i = 0; i < kShards; ++i) {
     const std::lock_guard lock(shards_[i].mutex);
     for (const auto& [inode, entry] : shards_[i].entries) {
-      if (entry.lease) add_job({JobKind::kInvalidate, inode});
+      if (entry.lease) add_job({JobKind::kSuspect, inode});
     }
   }
+}
+
+// At once, and again when the uses have ended whose answers may still be on their way to the kernel.
+void LeaseCache::drop_suspect(const Job& job) {
+  if (usable()) return;  // renewed: what is cached is true
+  bool used = false;
+  {
+    Shard& shard = shard_of(job.inode);
+    const std::lock_guard lock(shard.mutex);
+    const LeaseEntry* const entry = shard.find(job.inode);
+    used = entry != nullptr && entry->all_uses() != 0;
+  }
+  const bool first = job.seq == 0;
+  if (first || !used) hooks_.invalidate(job.inode);
+  if (used) add_job_later({JobKind::kSuspect, job.inode, 1}, kUseEndsSoon);
 }
 
 void LeaseCache::drop_all() {

@@ -550,6 +550,44 @@ TEST_F(LeaseCacheTest, WhenTheLockServerIsAwayOperationsWait) {
   EXPECT_EQ(*parked, 1);
 }
 
+TEST_F(LeaseCacheTest, NothingIsAdmittedFromWhenTheEndIsNear) {
+  hold(kRead);
+  leases.on_suspect();
+  EXPECT_FALSE(leases.held(kInode, kRead)) << "its READ would fill the page cache again";
+  const auto parked = park(pend(kRead));
+  settle();
+  EXPECT_EQ(asked, std::vector<std::string>{"invalidate"});
+  EXPECT_EQ(*parked, 0);
+  leases.on_session(SessionId{1}, sim.clock.now() + 60s);  // renewed after all
+  settle();
+  EXPECT_EQ(*parked, 1);
+  EXPECT_TRUE(leases.held(kInode, kRead));
+  EXPECT_EQ(acquires, 1);
+}
+
+TEST_F(LeaseCacheTest, WhatWasUnderWayWhenTheEndCameNearIsInvalidatedToo) {
+  auto use = std::optional(hold(kRead));
+  EXPECT_FALSE(use->revoked());
+  leases.on_suspect();
+  EXPECT_TRUE(use->revoked()) << "a READ is not answered any more";
+  settle(1s);
+  const auto before = asked.size();
+  use.reset();   // its answer has reached the kernel
+  settle(1s);
+  EXPECT_EQ(asked.size(), before + 1);
+}
+
+TEST_F(LeaseCacheTest, WhatIsRenewedInTimeKeepsWhatTheKernelCached) {
+  auto use = std::optional(hold(kRead));
+  leases.on_suspect();
+  settle();
+  const auto before = asked.size();
+  leases.on_session(SessionId{1}, sim.clock.now() + 60s);
+  use.reset();
+  settle(1s);
+  EXPECT_EQ(asked.size(), before);
+}
+
 // --- Giving back what nobody needs.
 
 TEST_F(LeaseCacheTest, ReleasesShareACall) {
