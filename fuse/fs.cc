@@ -169,7 +169,7 @@ bool Fs::is_directory(InodeId number) const {
   return inode && cache_mode(*inode) == LeaseMode::kDirRead;
 }
 
-void Fs::lose_everything(const Error& why) {
+void Fs::lose_everything() {
   debts_.session_ended();
   for (const InodePtr& inode : parts_.inodes.all()) {
     bool lost = false;
@@ -177,7 +177,7 @@ void Fs::lose_everything(const Error& why) {
     {
       const std::lock_guard lock(inode->mutex);
       lost = inode->attr_dirty || inode->buffer.dirty() || inode->buffer.flying() || inode->buffer.uncommitted();
-      if (lost) inode->lose(why.code);
+      if (lost) inode->lose(Errc::kFenced);
       inode->attr_since = 0;
       inode->token_seq = 0;
       inode->ticket.clear();

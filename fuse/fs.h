@@ -118,7 +118,7 @@ class Fs {
   void pay_debts();
   [[nodiscard]] bool is_directory(InodeId inode) const;
   // The session was lost: what was not sent is lost, and each descriptor says so once.
-  void lose_everything(const Error& why);
+  void lose_everything();
   // For whoever runs operations: one that failed for `why` is run again when kPending's key is delivered, if that was
   // the end of its session; else it is `why`.
   Error await_session(const Error& why);

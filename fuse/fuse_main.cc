@@ -151,7 +151,7 @@ class Mount {
   }
 
   ClientSession::Hooks session_hooks() {
-    return {[this](const Error& why) { fs_.lose_everything(why); },
+    return {[this](const Error&) { fs_.lose_everything(); },
             [this](OpenedSession& session) {
               servers_.take_over(
                   std::make_shared<dir::DirClient>(transport_, clock_, config_.cluster.dir,

@@ -138,6 +138,22 @@ TEST(FsCluster, ACopyFromBehindTheEndCopiesNothing) {
   });
 }
 
+TEST(FsCluster, WhatARestartOfTheLockServerLosesIsToldOnceAsEio) {
+  FsWorld world(1, {.mounts = 1});
+  world.on_mount(0, [&](SimMount& mount) {
+    const auto handle = mount.create("f", O_RDWR);
+    ASSERT_TRUE(mount.write(*handle, 0, view_of("not durable")));
+    world.lock.kill();
+    world.lock.restart();
+    world.sim.scheduler.sleep_for(30s);
+    const Status told = mount.fsync(*handle);
+    ASSERT_FALSE(told);
+    EXPECT_EQ(told.error().code, Errc::kIo) << name_of(told.error().code);
+    EXPECT_TRUE(mount.fsync(*handle));
+    mount.close(*handle);
+  });
+}
+
 // The kernel believes that what it creates is new, and checks no permission.
 TEST(FsCluster, ACreateThatMeetsTheFileOfSomebodyElseOpensNothing) {
   FsWorld world(1, {.mounts = 2});

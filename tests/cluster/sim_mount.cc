@@ -50,9 +50,9 @@ struct SimMount::Parts {
                 [this](InodeId inode, LeaseMode keep) { return fs.drain(inode, keep); },
                 [this](InodeId inode) { return fs.is_open(inode); }, [this](InodeId inode) { fs.told_open(inode); }}),
         session(lock_client, sim.clock, sim.waiter, sim.random, leases, lock_waits, log, name,
-                {[this, on_lost](const Error& why) {
+                {[this, on_lost](const Error&) {
                    on_lost();
-                   fs.lose_everything(why);
+                   fs.lose_everything();
                  },
                  [this, &cluster](fuse_fs::OpenedSession& opened) { take_over(opened, cluster.dir); }}),
         flusher(servers, chunks, inodes, sim.clock, sim.waiter, parking, calls, log,
