@@ -56,6 +56,7 @@ struct LeaseEntry {
   std::uint64_t early_seq = 0;              // a recall that overtook its grant
   LeaseMode early_keep = LeaseMode::kNone;
   bool wanted_here = false;                 // used since it was to be released
+  bool demanded = false;                    // it was recalled since: it goes all the same
   bool touched = false;                     // used since make_room last came by
   bool queued = false;                      // a job will look at it, or does
   bool closed = false;                      // what arrives is parked

@@ -38,7 +38,7 @@ void LeaseCache::start_recall(LeaseEntry& entry, LeaseMode keep) {
   const bool known = entry.recalled();
   if (!known || keep == LeaseMode::kNone) entry.keep = keep;
   entry.recall_seq = entry.lease->seq;
-  entry.wanted_here = false;  // a release that waits goes through
+  entry.demanded = true;  // a release that waits goes through
   if (std::exchange(entry.queued, true)) return;
   add_job({JobKind::kRecall, entry.inode});
 }
@@ -192,6 +192,7 @@ void LeaseCache::release_soon(InodeId inode) {
 void LeaseCache::start_release(LeaseEntry& entry) {
   entry.queued = true;
   entry.wanted_here = false;
+  entry.demanded = false;
   entry.recall_seq = entry.lease->seq;
   entry.keep = LeaseMode::kNone;
   add_job({JobKind::kRelease, entry.inode});
@@ -206,7 +207,8 @@ void LeaseCache::release(const std::vector<InodeId>& inodes) {
     UniqueLock lock(shard.mutex);
     LeaseEntry& entry = *shard.find(inode);
     const std::uint64_t seq = entry.recall_seq;
-    if (!entry.wanted_here && close(entry, seq, LeaseMode::kNone, lock)) {
+    const bool stays = entry.wanted_here && !entry.demanded;
+    if (!stays && close(entry, seq, LeaseMode::kNone, lock)) {
       lock.unlock();
       if (hooks_.drain(inode, LeaseMode::kNone)) {
         returns.push_back({inode, seq, LeaseMode::kNone, hooks_.is_open(inode)});

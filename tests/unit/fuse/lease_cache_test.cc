@@ -622,6 +622,15 @@ TEST_F(LeaseCacheTest, WhatIsUsedAgainBeforeItsReleaseStays) {
   EXPECT_EQ(returned.size(), 1);
 }
 
+TEST_F(LeaseCacheTest, ARecallThatCameBeforeAReleaseIsCarriedOutAlthoughTheLeaseIsUsedAgain) {
+  hold(kRead);
+  leases.release_soon(kInode);
+  leases.on_recall(kInode, 10, kNone);
+  hold(kRead);
+  settle();
+  EXPECT_EQ(returned, (std::vector<Returned>{{10, kNone, false}}));
+}
+
 TEST_F(LeaseCacheTest, AnotherKindOfLeaseEndsWhatTheFirstAllowed) {
   const auto since = hold(kRead).since();
   const auto parked = park(pend(kShared));
