@@ -12,6 +12,7 @@ namespace {
 
 constexpr Duration kTick = 500ms;             // how soon an end that comes near is noticed
 constexpr Duration kRenewTimeout = 2s;        // an answer later than this says little about the term
+constexpr Duration kShortestRenewal = 100ms;
 constexpr Duration kReopenPause = 200ms;      // between two attempts to open the event stream
 constexpr std::uint64_t kEventsUntilRenewal = kMaxEventsKept / 4;  // L keeps events until a renewal acknowledges them
 
@@ -80,13 +81,17 @@ void ClientSession::renew(OpenedSession& session) {
   lock::v1::RenewRequest request;
   request.set_session(raw(session.id()));
   request.set_label(label_);
+  MonoTime near{};
   {
     const std::lock_guard lock(mutex_);
     if (std::exchange(renewing_, true)) return;  // one at a time tells enough
     request.set_events_seen(events_seen_);
+    near = ends_ - kTick;
   }
   const MonoTime sent = clock_.now();
-  const auto answer = client_.renew(request, kRenewTimeout);
+  // tick() must be back when the end comes near.
+  const Duration left = near > sent ? std::max<Duration>(near - sent, kShortestRenewal) : kRenewTimeout;
+  const auto answer = client_.renew(request, std::min(left, kRenewTimeout));
   {
     const std::lock_guard lock(mutex_);
     renewing_ = false;

@@ -2,8 +2,8 @@
 // know it any more. Brings L's events to the leases and to the waits for locks.
 //
 //   ACTIVE    usable(); renewed in time
-//   SUSPECT   the term is about to end and no renewal was answered: operations that need L wait (LeaseCache parks
-//             them), dirty data stays, the kernel's caches go; back to ACTIVE with the next renewal
+//   SUSPECT   the term is about to end and no renewal was answered: operations that need a lease, held or not, wait
+//             (LeaseCache parks them), dirty data stays, the kernel's caches go; back to ACTIVE with the next renewal
 //   lost      L does not know the session (it restarted) or has fenced it: every lease and lock is gone, on_fenced
 //             decides the fate of dirty data, and a new session is opened, which takes over no lease.
 #pragma once

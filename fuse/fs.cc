@@ -67,25 +67,23 @@ Status Fs::refresh(Inode& inode, std::uint64_t since) {
   return {};
 }
 
-Result<LeaseCache::Use> Fs::lease(const InodePtr& inode, LeaseMode mode) {
-  std::string ticket;
+Result<std::string> Fs::ticket_of(Inode& inode) {
   {
-    const std::lock_guard lock(inode->mutex);
-    ticket = inode->ticket;
+    const std::lock_guard lock(inode.mutex);
+    if (!inode.ticket.empty()) return inode.ticket;
   }
-  if (ticket.empty()) {
-    TRY(refresh(*inode, 0));
-    const std::lock_guard lock(inode->mutex);
-    ticket = inode->ticket;
-  }
+  TRY(refresh(inode, 0));
+  const std::lock_guard lock(inode.mutex);
+  return inode.ticket;
+}
+
+Result<LeaseCache::Use> Fs::lease(const InodePtr& inode, LeaseMode mode) {
+  std::string ticket = TRY(ticket_of(*inode));
   auto use = parts_.leases.need(inode->id, mode, ticket);
   const bool old_ticket = !use && (use.error().code == Errc::kAccess || use.error().code == Errc::kStale);
   if (old_ticket) {  // the rights may have changed, or the epoch
     TRY(refresh(*inode, 0));
-    {
-      const std::lock_guard lock(inode->mutex);
-      ticket = inode->ticket;
-    }
+    ticket = TRY(ticket_of(*inode));
     use = parts_.leases.need(inode->id, mode, ticket);
   }
   if (!use) return std::move(use).error();
@@ -143,6 +141,7 @@ void Fs::gone(const InodePtr& inode) {
     if (!inode->removed() || inode->opens != 0) return;
   }
   parts_.flusher.give_up(inode);
+  parts_.leases.release_soon(inode->id);  // the kernel may remember it for long; D frees it when nobody has a lease
 }
 
 void Fs::forget(InodeId inode, std::uint64_t count) {
@@ -169,31 +168,29 @@ Status Fs::drain(InodeId number, LeaseMode keep) {
   return {};  // the descriptors report what was lost for good
 }
 
-bool Fs::is_open(InodeId number) const {
-  const InodePtr inode = parts_.inodes.find(number);
-  if (!inode) return false;
-  const std::lock_guard lock(inode->mutex);
-  return inode->opens != 0;
-}
-
 bool Fs::is_directory(InodeId number) const {
   const InodePtr inode = parts_.inodes.find(number);
   return inode && cache_mode(*inode) == LeaseMode::kDirRead;
 }
 
-void Fs::lose_everything(const Error& why) {
+void Fs::lose_everything() {
+  debts_.session_ended();
   for (const InodePtr& inode : parts_.inodes.all()) {
     bool lost = false;
+    bool open = false;
     {
       const std::lock_guard lock(inode->mutex);
       lost = inode->attr_dirty || inode->buffer.dirty() || inode->buffer.flying() || inode->buffer.uncommitted();
-      if (lost) inode->lose(why.code);
+      if (lost) inode->lose(Errc::kFenced);
       inode->attr_since = 0;
       inode->token_seq = 0;
       inode->ticket.clear();
       inode->layouts.clear();
       inode->layouts_since = 0;
+      inode->told_open = false;
+      open = inode->opens != 0;
     }
+    if (open) debts_.note_unheld(inode->id);
     if (lost) parts_.flusher.give_up(inode);
   }
 }

@@ -7,7 +7,7 @@
 //
 //   fs_tree   names: look-up, making, removing, renaming, listing     fs_attr   attributes, xattrs
 //   fs_open   descriptors                                             fs_read, fs_write   bytes of plain files
-//   fs_lock   flock and fcntl
+//   fs_lock   flock and fcntl                         fs_debts   what L is told later
 #pragma once
 
 #include <functional>
@@ -21,6 +21,7 @@
 #include "fuse/flusher.h"
 #include "fuse/fs_class.h"
 #include "fuse/fs_types.h"
+#include "fuse/lock_debts.h"
 #include "fuse/lock_waits.h"
 #include "fuse/servers.h"
 #include "fuse/status_files.h"
@@ -112,9 +113,12 @@ class Fs {
   // For the lease cache's hooks: what a recall needs.
   Status drain(InodeId inode, LeaseMode keep);
   [[nodiscard]] bool is_open(InodeId inode) const;
+  void told_open(InodeId inode);
+  // For a duty: what L could not be told, or need not be told, at once.
+  void pay_debts();
   [[nodiscard]] bool is_directory(InodeId inode) const;
   // The session was lost: what was not sent is lost, and each descriptor says so once.
-  void lose_everything(const Error& why);
+  void lose_everything();
   // For whoever runs operations: one that failed for `why` is run again when kPending's key is delivered, if that was
   // the end of its session; else it is `why`.
   Error await_session(const Error& why);
@@ -135,6 +139,7 @@ class Fs {
   [[nodiscard]] const FileClass& class_of(Inode& inode) const;
   [[nodiscard]] const FileClass& class_inside(Inode& directory) const;
   Status refresh(Inode& inode, std::uint64_t since);
+  Result<std::string> ticket_of(Inode& inode);              // D's, asked for if there is none
   static LeaseMode cache_mode(Inode& inode);                // R, or DR of a directory
   static LeaseMode change_mode(Inode& inode);               // W, or DW
   // For effects that others should see; without it where the ticket does not allow it (chmod of one's own read-only
@@ -187,10 +192,19 @@ class Fs {
   // Locks.
   Result<std::shared_ptr<OpenedSession>> opened_session() const;
   Result<bool> ask_lock(const LockRequest& request, std::uint64_t wait);
+  Result<bool> send_lock(const LockRequest& request, std::uint64_t wait, const std::string& ticket);
+  Error not_now(const Error& from_lock_server);
   Status own_lock(const LockRequest& request);
+  Status unlock(const LockDebts::Unlock& which);
   void unlock_all(Inode& inode, std::uint64_t owner, bool flock);
 
+  // What L is owed (fs_debts).
+  void pay_unlocks();
+  void pay_closed();
+  void pay_unheld();
+
   FsParts parts_;
+  LockDebts debts_;
 };
 
 }  // namespace conclave::fuse_fs

@@ -1,6 +1,7 @@
 // flock and fcntl locks live at L. A request that must wait is queued there under a number and parked here; the answer
 // comes on the event stream, and the operation, run again, takes it.
 #include <algorithm>
+#include <utility>
 
 #include "fuse/fs.h"
 
@@ -46,48 +47,76 @@ Result<std::shared_ptr<OpenedSession>> Fs::opened_session() const {
 
 Result<LockRequest> Fs::conflicting_lock(const LockRequest& request) {
   if (StatusFiles::owns(request.inode)) return Errc::kNoLocks;
-  const auto opened = TRY(opened_session());
+  const auto opened = opened_session();
+  if (!opened) return not_now(opened.error());
   lock::v1::GetLockRequest wire;
-  wire.set_session(raw(opened->id()));
+  wire.set_session(raw((*opened)->id()));
   describe(request, wire);
-  const auto answer = TRY(parts_.locks.get_lock(wire));
+  const auto answer = parts_.locks.get_lock(wire);
+  if (!answer) return not_now(answer.error());
   LockRequest out = request;
-  out.type = type_of(answer.type());
-  out.start = answer.range().start();
-  out.end = answer.range().end();
-  out.pid = answer.pid();
+  out.type = type_of(answer->type());
+  out.start = answer->range().start();
+  out.end = answer->range().end();
+  out.pid = answer->pid();
   return out;
 }
 
 // One call; false: it is queued under `wait`.
-Result<bool> Fs::ask_lock(const LockRequest& request, std::uint64_t wait) {
-  const InodePtr inode = TRY(known(request.inode));
+Result<bool> Fs::send_lock(const LockRequest& request, std::uint64_t wait, const std::string& ticket) {
   const auto opened = TRY(opened_session());
   lock::v1::SetLockRequest wire;
   wire.set_session(raw(opened->id()));
   describe(request, wire);
   wire.set_pid(request.pid);
   wire.set_wait(wait);
-  {
-    const std::lock_guard lock(inode->mutex);
-    wire.set_ticket(inode->ticket);
-  }
+  wire.set_ticket(ticket);
   const auto slot = opened->slots(parts_.lock_server).acquire();
   const auto answer = TRY(parts_.locks.set_lock(wire, slot.id()));
   return !answer.pending();
+}
+
+// L knows the session no more, or is not there or not ready yet: no program should see that.
+Error Fs::not_now(const Error& from_lock_server) {
+  if (from_lock_server.code == Errc::kStale) return {Errc::kFenced, from_lock_server.message};
+  return from_lock_server.code == Errc::kUnavailable ? parts_.leases.wait_for_session() : from_lock_server;
+}
+
+// Asks with a ticket that is good now: the rights may have changed since, or the epoch.
+Result<bool> Fs::ask_lock(const LockRequest& request, std::uint64_t wait) {
+  InodePtr inode;
+  std::string ticket;   // to unlock needs none
+  if (request.type != LockRequest::Type::kUnlock) {
+    inode = TRY(known(request.inode));
+    ticket = TRY(ticket_of(*inode));
+  }
+  auto granted = send_lock(request, wait, ticket);
+  const bool old_ticket = !granted && (granted.error().code == Errc::kAccess || granted.error().code == Errc::kStale);
+  if (old_ticket && inode) {
+    TRY(refresh(*inode, 0));
+    ticket = TRY(ticket_of(*inode));
+    granted = send_lock(request, wait, ticket);
+  }
+  if (!granted) return not_now(granted.error());
+  return granted;
 }
 
 Status Fs::set_lock(const LockRequest& request, LockWaits::Wait& waiting) {
   if (StatusFiles::owns(request.inode)) return Errc::kNoLocks;
   if (waiting.number == 0) {
     if (request.type != LockRequest::Type::kUnlock) TRY(own_lock(request));
+    // An unlock that is still to be sent would take this lock too.
+    if (debts_.owes({request.inode, request.owner, request.flock})) return parts_.leases.wait_for_session();
     if (request.wait) waiting = parts_.lock_waits.begin();
     const auto granted = ask_lock(request, waiting.number);
-    if (!granted || *granted) parts_.lock_waits.forget(waiting.number);
+    if (!granted || *granted) parts_.lock_waits.forget(std::exchange(waiting, {}).number);
     if (!granted) return granted.error();
     if (*granted) return {};
   }
-  if (auto answer = parts_.lock_waits.take(waiting.number)) return std::move(*answer);
+  if (auto answer = parts_.lock_waits.take(waiting.number)) {
+    waiting = {};  // of a session that is over: queued anew
+    return std::move(*answer);
+  }
   return Error(Errc::kPending, "waits for a lock", waiting.key);
 }
 
@@ -117,14 +146,20 @@ bool Fs::cancel_lock(LockWaits::Wait waiting) {
   return true;
 }
 
-// All that `owner` has on the inode. A lost answer leaves the lock to the end of the session.
-void Fs::unlock_all(Inode& inode, std::uint64_t owner, bool flock) {
+Status Fs::unlock(const LockDebts::Unlock& which) {
   LockRequest request;
-  request.inode = inode.id;
-  request.owner = owner;
-  request.flock = flock;
+  request.inode = which.inode;
+  request.owner = which.owner;
+  request.flock = which.flock;
   request.end = kToTheEnd;
-  (void)ask_lock(request, 0);
+  TRY(ask_lock(request, 0));
+  return {};
+}
+
+// All that `owner` has on the inode; what L does not hear now it hears later.
+void Fs::unlock_all(Inode& inode, std::uint64_t owner, bool flock) {
+  const LockDebts::Unlock all{inode.id, owner, flock};
+  if (!unlock(all)) debts_.note_unlock(all);
   const std::lock_guard lock(inode.mutex);
   (flock ? inode.flock_owners : inode.posix_owners).erase(owner);
 }

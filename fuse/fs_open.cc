@@ -13,6 +13,15 @@ namespace {
 constexpr std::uint32_t kPageEntries = 1000;     // of a listing: D's largest
 constexpr std::uint64_t kFirstCookie = 16;       // D's entries begin here; 1 and 2 are . and ..
 
+// For its owner a file's mode alone decides.
+bool owner_may_open(Inode& inode, const Caller& caller, int flags) {
+  std::uint32_t wanted = 0;
+  if ((flags & O_ACCMODE) != O_WRONLY) wanted |= S_IRUSR;
+  if (writes(flags) || (flags & O_TRUNC) != 0) wanted |= S_IWUSR;
+  const std::lock_guard lock(inode.mutex);
+  return inode.attr.uid() == caller.uid && (inode.attr.mode() & wanted) == wanted;
+}
+
 }  // namespace
 
 // --- Files -------------------------------------------------------------------------------------------------------
@@ -40,10 +49,13 @@ Result<OpenAnswer> Fs::opened(const Caller& caller, const InodePtr& inode, int f
 }
 
 void Fs::close_file(const OpenFilePtr& file) {
+  bool told_open = false;
   {
     const std::lock_guard lock(file->inode->mutex);
     if (--file->inode->opens != 0) return;
+    told_open = std::exchange(file->inode->told_open, false);
   }
+  if (told_open) debts_.note_closed(file->inode->id);
   gone(file->inode);
   parts_.inodes.suspect(file->inode->id);
 }
@@ -75,6 +87,10 @@ Result<CreateAnswer> Fs::create(const Caller& caller, InodeId parent_number, con
   if (!found.existed) {
     made = found.child;
     flags &= ~O_TRUNC;
+  } else if (!owner_may_open(*found.child, caller, flags)) {
+    // Somebody else has just made it. The kernel, which believes it new, would check nothing; told this, it looks the name
+    // up again (LOOKUP_REVAL), finds the file, and checks.
+    return Error(Errc::kStale, "the file was made by somebody else meanwhile");
   }
   CreateAnswer out;
   out.open = TRY(opened(caller, found.child, flags & ~(O_CREAT | O_EXCL)));
@@ -102,7 +118,9 @@ Status Fs::flush(const Caller&, std::uint64_t handle, std::uint64_t lock_owner) 
   if (StatusFiles::owns(file->inode->id)) return {};
   bool locked = false;
   {
-    const std::lock_guard lock(file->inode->mutex);
+    const std::lock_guard lock(file->mutex);
+    const std::lock_guard inner(file->inode->mutex);
+    file->posix_owners.erase(lock_owner);  // a fork's close of the same descriptor must not take what is locked later
     locked = file->inode->posix_owners.contains(lock_owner);
   }
   if (locked) unlock_all(*file->inode, lock_owner, false);

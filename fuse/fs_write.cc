@@ -7,6 +7,7 @@ namespace conclave::fuse_fs {
 namespace {
 
 constexpr std::uint64_t kCopyAtOnce = 8 << 20;   // copy_file_range: then the program may be interrupted
+constexpr std::uint64_t kCopyOwner = 1;          // reads as read(2) does, not ahead for the page cache
 
 // Its bytes changed now.
 void stamp(Inode& inode, WallTime now) REQUIRES(inode.mutex) {
@@ -211,7 +212,7 @@ Result<std::uint64_t> Fs::copy(const Caller& caller, const CopyRequest& request)
   if (ours || !class_of(*from->inode).may_copy || !class_of(*to->inode).may_copy) return Errc::kNotSupported;
   std::uint64_t copied = 0;
   while (copied < std::min(request.length, kCopyAtOnce)) {
-    auto piece = plain_read(*from, {request.from_offset + copied, request.length - copied, 0});
+    auto piece = plain_read(*from, {request.from_offset + copied, request.length - copied, kCopyOwner});
     if (piece && piece->bytes.empty()) break;
     auto written = piece ? plain_write(caller, *to, {request.to_offset + copied, view_of(piece->bytes), false})
                          : Result<std::size_t>(piece.error());

@@ -109,6 +109,7 @@ class Mount {
     daemon.add_duty("grants", secrets_.files());
     daemon.add_duty("session", session_);
     daemon.add_duty("age", flusher_);
+    daemon.add_duty("debts", debts_);
     daemon.on_stop([&] { say_farewell(); });
     log_.info("mounted", {{"at", path_}});
     daemon.run();
@@ -146,11 +147,11 @@ class Mount {
   LeaseCache::Hooks lease_hooks() {
     return {[this](InodeId inode) { if (ops_) ops_->invalidate(inode, fs_.is_directory(inode)); },
             [this](InodeId inode, LeaseMode keep) { return fs_.drain(inode, keep); },
-            [this](InodeId inode) { return fs_.is_open(inode); }};
+            [this](InodeId inode) { return fs_.is_open(inode); }, [this](InodeId inode) { fs_.told_open(inode); }};
   }
 
   ClientSession::Hooks session_hooks() {
-    return {[this](const Error& why) { fs_.lose_everything(why); },
+    return {[this](const Error&) { fs_.lose_everything(); },
             [this](OpenedSession& session) {
               servers_.take_over(
                   std::make_shared<dir::DirClient>(transport_, clock_, config_.cluster.dir,
@@ -187,6 +188,7 @@ class Mount {
   FsClasses classes_;
   Fs fs_{{servers_, lock_client_, config_.cluster.lock.name, [this] { return session_.current(); }, leases_, lock_waits_,
           inodes_, opens_, chunks_, flusher_, status_, classes_, clock_}};
+  DebtDuty debts_{[this] { fs_.pay_debts(); }};
   AppendFiles appends_{fs_};
   SecretMount secrets_{fs_, transport_, config_.cluster, clock_, waiter_, random_, parking_, files_, log_,
                        memory_of(config_, path_), host_name(), path_};

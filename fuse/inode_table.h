@@ -36,6 +36,7 @@ struct Inode {
   std::string ticket GUARDED_BY(mutex);            // D's, for L
   std::string target GUARDED_BY(mutex);            // of a symbolic link; it never changes
   std::uint32_t opens GUARDED_BY(mutex) = 0;
+  bool told_open GUARDED_BY(mutex) = false;        // L was told so: it must hear of the last close
   std::uint64_t lookups GUARDED_BY(mutex) = 0;     // as the kernel counts them
 
   // Bytes, under W or R.

@@ -53,6 +53,7 @@ const std::string& LeaseCache::Use::token() const {
 
 bool LeaseCache::Use::revoked() const {
   if (cache_ == nullptr) return false;
+  if (!cache_->usable()) return true;
   const std::lock_guard lock(cache_->shard_of(entry_->inode).mutex);
   return entry_->closed || entry_->lease == nullptr;
 }

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -55,6 +56,8 @@ class LeaseCache {
     std::function<Status(InodeId, LeaseMode keep)> drain;
     // Does a program here have it open?
     std::function<bool(InodeId)> is_open;
+    // L has heard that one has.
+    std::function<void(InodeId)> told_open = [](InodeId) {};
   };
 
   // A pinned lease. Move-only; ends the use when destroyed.
@@ -73,7 +76,8 @@ class LeaseCache {
     // This is the first use since the lease was granted anew: attributes and names cached before it are void.
     // (With several threads compare since() instead: the second use may be quicker.)
     [[nodiscard]] bool fresh() const { return fresh_; }
-    // A recall parks operations of this inode now: a READ is run again rather than answered.
+    // Operations of this inode are parked now, by a recall or because the session's end is near: a READ is run again
+    // rather than answered.
     [[nodiscard]] bool revoked() const;
 
    private:
@@ -116,9 +120,12 @@ class LeaseCache {
 
   // The session as ClientSession keeps it: opened, or renewed until `ends`. Wakes who waited for it.
   void on_session(SessionId session, MonoTime ends);
+  // For who cannot go on without L: kPending until the session was renewed or replaced.
+  Error wait_for_session();
   // A server says that the session is over: nothing is asked for until it was renewed or replaced. kPending until then.
   Error doubt();
-  // Its end has come near and no renewal was answered: the kernel's caches go, the leases stay.
+  // Its end has come near and no renewal was answered: nothing is admitted until the next is, the kernel's caches go, the
+  // leases stay.
   void on_suspect();
 
   // A worker that carries out recalls; run by two or more threads of main until stop(): one recall may wait for a
@@ -138,11 +145,12 @@ class LeaseCache {
   [[nodiscard]] std::uint64_t recalls() const { return recalls_.load(); }
 
  private:
-  enum class JobKind : std::uint8_t { kRecall, kRelease, kNotHeld, kInvalidate };
+  enum class JobKind : std::uint8_t { kRecall, kDrain, kRelease, kNotHeld, kInvalidate, kSuspect };
   struct Job {
     JobKind kind{};
     InodeId inode{};
-    std::uint64_t seq = 0;  // kNotHeld
+    std::uint64_t seq = 0;              // kNotHeld, kDrain; kSuspect: 1 when it was invalidated once
+    LeaseMode keep = LeaseMode::kNone;  // kDrain
   };
   struct GiveBack {
     InodeId inode{};
@@ -163,21 +171,24 @@ class LeaseCache {
   void make_room(Shard& shard);
   void take_answer(LeaseEntry& entry, const lock::v1::Grant& grant);
   void call_ended(LeaseEntry& entry);
-  Error wait_for_session();
   Error wait_for(LeaseEntry& entry);
   void deliver(LeaseEntry& entry);
   void erase_if_idle(Shard& shard, InodeId inode);
 
-  // lease_recall.cc
+  // lease_jobs.cc
   void add_job(const Job& job);
+  void add_job_later(const Job& job, Duration delay);
+  MonoTime take_due_jobs() REQUIRES(mutex_);
   std::vector<Job> next_jobs();
   void wait_for_workers(MonoTime deadline);
-  bool begin_return(LeaseEntry& entry, Lock& lock);
   void carry_out(const Job& job);
+  void pause(Duration duration);
+
+  // lease_recall.cc
   void start_recall(LeaseEntry& entry, LeaseMode keep);
   void carry_out_recall(InodeId inode);
   bool close(LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Lock& lock);
-  void drain_until_done(const LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Lock& lock);
+  void drain_and_return(const Job& job);
   void finish_recall(LeaseEntry& entry, std::uint64_t seq, std::optional<HeldLease> kept);
   void start_release(LeaseEntry& entry);
   void release(const std::vector<InodeId>& inodes);
@@ -185,7 +196,8 @@ class LeaseCache {
   std::vector<std::pair<InodeId, HeldLease>> give_back(const std::vector<GiveBack>& returns);
   template <class Done>
   void await(LeaseEntry& entry, Lock& lock, MonoTime deadline, Done done);
-  void pause(Duration duration);
+  void drop_suspect(const Job& job);
+  bool begin_return(LeaseEntry& entry, Lock& lock);
 
   lock::LockClient& client_;
   Clock& clock_;
@@ -204,7 +216,9 @@ class LeaseCache {
 
   mutable std::mutex mutex_;
   std::deque<Job> jobs_ GUARDED_BY(mutex_);
+  std::multimap<MonoTime, Job> later_ GUARDED_BY(mutex_);  // by when they are due
   std::deque<Job> releases_ GUARDED_BY(mutex_);
+  bool draining_again_ GUARDED_BY(mutex_) = false;         // some worker does, or is about to
   unsigned working_ GUARDED_BY(mutex_) = 0;      // workers that carry something out
   ParkKey session_key_ GUARDED_BY(mutex_) = 0;   // who waits for a usable session; 0: nobody
 };

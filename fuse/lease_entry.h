@@ -1,5 +1,6 @@
-// What LeaseCache remembers of one inode; included by lease_cache.cc and lease_recall.cc only. All of it is guarded by
-// its shard's mutex. An entry has one address while it lives, and lives while anything refers to it (idle()).
+// What LeaseCache remembers of one inode; included by lease_cache.cc, lease_jobs.cc and lease_recall.cc only. All of it
+// is guarded by its shard's mutex. An entry has one address while it lives, and lives while anything refers to it
+// (idle()).
 #pragma once
 
 #include <memory>
@@ -55,6 +56,7 @@ struct LeaseEntry {
   std::uint64_t early_seq = 0;              // a recall that overtook its grant
   LeaseMode early_keep = LeaseMode::kNone;
   bool wanted_here = false;                 // used since it was to be released
+  bool demanded = false;                    // it was recalled since: it goes all the same
   bool touched = false;                     // used since make_room last came by
   bool queued = false;                      // a job will look at it, or does
   bool closed = false;                      // what arrives is parked

@@ -10,95 +10,11 @@ namespace conclave::fuse_fs {
 namespace {
 
 constexpr Duration kAgainAfter = 200ms;   // a server that a recall needs was away
+constexpr Duration kUseEndsSoon = 20ms;
 
 bool is_passing(Errc code) { return code == Errc::kUnavailable || code == Errc::kUnknown || code == Errc::kOverloaded; }
 
 }  // namespace
-
-// --- Jobs.
-
-void LeaseCache::add_job(const Job& job) {
-  {
-    const std::lock_guard lock(mutex_);
-    (job.kind == JobKind::kRelease ? releases_ : jobs_).push_back(job);
-  }
-  waiter_.wake(this);
-}
-
-// One job, or many releases, which share a call; none after stop().
-std::vector<LeaseCache::Job> LeaseCache::next_jobs() {
-  for (;;) {
-    const auto seen = waiter_.observe(this);
-    {
-      const std::lock_guard lock(mutex_);
-      if (stopped_.load()) return {};
-      std::deque<Job>& from = jobs_.empty() ? releases_ : jobs_;
-      const auto count = static_cast<std::ptrdiff_t>(std::min(from.size(), jobs_.empty() ? kMaxLeasesPerCall : 1));
-      std::vector<Job> out(from.begin(), from.begin() + count);
-      from.erase(from.begin(), from.begin() + count);
-      if (!out.empty()) ++working_;
-      if (!out.empty()) return out;
-    }
-    waiter_.wait(this, seen, kNever);
-  }
-}
-
-void LeaseCache::run_recalls() {
-  for (auto jobs = next_jobs(); !jobs.empty(); jobs = next_jobs()) {
-    if (jobs.front().kind == JobKind::kRelease) {
-      std::vector<InodeId> inodes;
-      for (const Job& job : jobs) inodes.push_back(job.inode);
-      release(inodes);
-    } else {
-      carry_out(jobs.front());
-    }
-    {
-      const std::lock_guard lock(mutex_);
-      --working_;
-    }
-    waiter_.wake(&working_);
-  }
-}
-
-void LeaseCache::wait_for_workers(MonoTime deadline) {
-  while (clock_.now() < deadline) {
-    const auto seen = waiter_.observe(&working_);
-    {
-      const std::lock_guard lock(mutex_);
-      if (working_ == 0 && jobs_.empty() && releases_.empty()) return;
-    }
-    waiter_.wait(&working_, seen, deadline);
-  }
-}
-
-void LeaseCache::stop() {
-  ending_.store(true);
-  stopped_.store(true);
-  waiter_.wake(this);
-  waiter_.wake(&stopped_);
-}
-
-void LeaseCache::pause(Duration duration) {
-  const auto seen = waiter_.observe(&stopped_);
-  if (!stopped_.load()) waiter_.wait(&stopped_, seen, clock_.now() + duration);
-}
-
-void LeaseCache::carry_out(const Job& job) {
-  if (job.kind == JobKind::kRecall) {
-    carry_out_recall(job.inode);
-  } else if (job.kind == JobKind::kInvalidate) {
-    hooks_.invalidate(job.inode);
-  } else {
-    give_back({{job.inode, job.seq, LeaseMode::kNone, hooks_.is_open(job.inode)}});
-    Shard& shard = shard_of(job.inode);
-    const std::lock_guard lock(shard.mutex);
-    LeaseEntry* const entry = shard.find(job.inode);
-    if (entry == nullptr) return;
-    entry->asked = 0;  // whoever waited for that grant asks again
-    deliver(*entry);
-    erase_if_idle(shard, job.inode);
-  }
-}
 
 // --- Recalls.
 
@@ -122,9 +38,9 @@ void LeaseCache::start_recall(LeaseEntry& entry, LeaseMode keep) {
   const bool known = entry.recalled();
   if (!known || keep == LeaseMode::kNone) entry.keep = keep;
   entry.recall_seq = entry.lease->seq;
-  entry.wanted_here = false;  // a release that waits goes through
+  entry.demanded = true;  // a release that waits goes through
   if (std::exchange(entry.queued, true)) return;
-  add_job({JobKind::kRecall, entry.inode, 0});
+  add_job({JobKind::kRecall, entry.inode});
 }
 
 void LeaseCache::carry_out_recall(InodeId inode) {
@@ -135,21 +51,37 @@ void LeaseCache::carry_out_recall(InodeId inode) {
   await(entry, lock, entry.owed_until, [&] { return entry.owed_until == MonoTime{}; });
   const std::uint64_t seq = entry.recall_seq;
   const LeaseMode keep = entry.keep;
-  std::optional<HeldLease> kept;
   if (close(entry, seq, keep, lock)) {
-    drain_until_done(entry, seq, keep, lock);
-    ++entry.calls;  // the answer brings a grant, and its recall may overtake it
     lock.unlock();
-    auto all_kept = give_back({{inode, seq, keep, hooks_.is_open(inode)}});
-    lock.lock();
-    if (!all_kept.empty() && all_kept.front().first == inode) kept = std::move(all_kept.front().second);
-    if (keep != LeaseMode::kNone && !kept) add_job({JobKind::kInvalidate, inode, 0});
-    recalls_.fetch_add(1);
-    finish_recall(entry, seq, std::move(kept));
-    call_ended(entry);
-  } else {
-    finish_recall(entry, seq, std::nullopt);
+    return drain_and_return({JobKind::kDrain, inode, seq, keep});
   }
+  finish_recall(entry, seq, std::nullopt);
+  erase_if_idle(shard, inode);
+}
+
+// Of a closed entry. While a server that it needs is away it stays closed, and a worker is free for other recalls.
+void LeaseCache::drain_and_return(const Job& job) {
+  const InodeId inode = job.inode;
+  Shard& shard = shard_of(inode);
+  UniqueLock lock(shard.mutex);
+  LeaseEntry& entry = *shard.find(inode);
+  const auto is_held = [&] { return entry.lease && entry.lease->seq == job.seq; };
+  if (is_held()) {
+    lock.unlock();
+    const Status drained = hooks_.drain(inode, job.keep);
+    lock.lock();
+    if (!drained && is_held()) return add_job_later(job, kAgainAfter);
+  }
+  std::optional<HeldLease> kept;
+  ++entry.calls;  // the answer brings a grant, and its recall may overtake it
+  lock.unlock();
+  auto all_kept = give_back({{inode, job.seq, job.keep, hooks_.is_open(inode)}});
+  lock.lock();
+  if (!all_kept.empty() && all_kept.front().first == inode) kept = std::move(all_kept.front().second);
+  if (job.keep != LeaseMode::kNone && !kept) add_job({JobKind::kInvalidate, inode});
+  recalls_.fetch_add(1);
+  finish_recall(entry, job.seq, std::move(kept));
+  call_ended(entry);
   erase_if_idle(shard, inode);
 }
 
@@ -196,16 +128,6 @@ bool LeaseCache::close(LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Loc
   return false;
 }
 
-void LeaseCache::drain_until_done(const LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Lock& lock) {
-  while (entry.lease && entry.lease->seq == seq) {
-    lock.unlock();
-    const Status drained = hooks_.drain(entry.inode, keep);
-    if (!drained && !stopped_.load()) pause(kAgainAfter);
-    lock.lock();
-    if (drained || stopped_.load()) return;
-  }
-}
-
 void LeaseCache::finish_recall(LeaseEntry& entry, std::uint64_t seq, std::optional<HeldLease> kept) {
   if (entry.lease && entry.lease->seq == seq && entry.closed) {
     if (kept) {
@@ -221,7 +143,7 @@ void LeaseCache::finish_recall(LeaseEntry& entry, std::uint64_t seq, std::option
   if (entry.recall_seq == seq) entry.recall_seq = 0;
   deliver(entry);
   if (entry.recalled()) {
-    add_job({JobKind::kRecall, entry.inode, 0});
+    add_job({JobKind::kRecall, entry.inode});
   } else {
     entry.queued = false;
   }
@@ -247,6 +169,9 @@ std::vector<std::pair<InodeId, HeldLease>> LeaseCache::give_back(const std::vect
         kept.emplace_back(InodeId{grant.inode()},
                           HeldLease{lock::mode_of(grant.mode()), grant.seq(), grant.seq(), grant.token()});
       }
+      for (const GiveBack& one : returns) {
+        if (one.open) hooks_.told_open(one.inode);
+      }
       break;
     }
     if (!is_passing(answer.error().code) || stopped_.load()) break;
@@ -267,12 +192,14 @@ void LeaseCache::release_soon(InodeId inode) {
 void LeaseCache::start_release(LeaseEntry& entry) {
   entry.queued = true;
   entry.wanted_here = false;
+  entry.demanded = false;
   entry.recall_seq = entry.lease->seq;
   entry.keep = LeaseMode::kNone;
-  add_job({JobKind::kRelease, entry.inode, 0});
+  add_job({JobKind::kRelease, entry.inode});
 }
 
-// As a recall, though nobody waits: the kernel may have looked the inode up again since it forgot it.
+// As a recall, though nobody waits: the kernel may have looked the inode up again since it forgot it. What cannot be
+// drained now is no reason to keep the others.
 void LeaseCache::release(const std::vector<InodeId>& inodes) {
   std::vector<GiveBack> returns;
   for (const InodeId inode : inodes) {
@@ -280,10 +207,14 @@ void LeaseCache::release(const std::vector<InodeId>& inodes) {
     UniqueLock lock(shard.mutex);
     LeaseEntry& entry = *shard.find(inode);
     const std::uint64_t seq = entry.recall_seq;
-    if (!entry.wanted_here && close(entry, seq, LeaseMode::kNone, lock)) {
-      drain_until_done(entry, seq, LeaseMode::kNone, lock);
+    const bool stays = entry.wanted_here && !entry.demanded;
+    if (!stays && close(entry, seq, LeaseMode::kNone, lock)) {
       lock.unlock();
-      returns.push_back({inode, seq, LeaseMode::kNone, hooks_.is_open(inode)});
+      if (hooks_.drain(inode, LeaseMode::kNone)) {
+        returns.push_back({inode, seq, LeaseMode::kNone, hooks_.is_open(inode)});
+      } else {
+        add_job_later({JobKind::kDrain, inode, seq}, kAgainAfter);
+      }
     } else {
       finish_recall(entry, seq, std::nullopt);  // it stays, or is gone already
       erase_if_idle(shard, inode);
@@ -305,13 +236,31 @@ void LeaseCache::give_back_for_good(const std::vector<GiveBack>& returns) {
 
 // --- The end of a session, or of the mount.
 
+// READs that were let in before would fill the caches again after they were emptied, and nobody would empty them when L
+// gives the lease away.
 void LeaseCache::on_suspect() {
+  ends_ns_.store(0);
   for (std::size_t i = 0; i < kShards; ++i) {
     const std::lock_guard lock(shards_[i].mutex);
     for (const auto& [inode, entry] : shards_[i].entries) {
-      if (entry.lease) add_job({JobKind::kInvalidate, inode, 0});
+      if (entry.lease) add_job({JobKind::kSuspect, inode});
     }
   }
+}
+
+// At once, and again when the uses have ended whose answers may still be on their way to the kernel.
+void LeaseCache::drop_suspect(const Job& job) {
+  if (usable()) return;  // renewed: what is cached is true
+  bool used = false;
+  {
+    Shard& shard = shard_of(job.inode);
+    const std::lock_guard lock(shard.mutex);
+    const LeaseEntry* const entry = shard.find(job.inode);
+    used = entry != nullptr && entry->all_uses() != 0;
+  }
+  const bool first = job.seq == 0;
+  if (first || !used) hooks_.invalidate(job.inode);
+  if (used) add_job_later({JobKind::kSuspect, job.inode, 1}, kUseEndsSoon);
 }
 
 void LeaseCache::drop_all() {
@@ -333,7 +282,7 @@ void LeaseCache::drop_all() {
         if (!entry.lease) continue;
         entry.lease.reset();
         held_.fetch_sub(1);
-        add_job({JobKind::kInvalidate, inode, 0});
+        add_job({JobKind::kInvalidate, inode});
       }
       for (const InodeId inode : inodes) erase_if_idle(shard, inode);
     }

@@ -41,6 +41,7 @@ PageInvalidator::Waiting PageInvalidator::waits(InodeId inode, std::uint64_t off
 void PageInvalidator::end_wait(InodeId inode, const std::vector<std::uint64_t>& pages) {
   const std::lock_guard lock(mutex_);
   const auto found = pages_.find(inode);
+  if (found == pages_.end()) return;  // it held none, and the others have ended
   for (const std::uint64_t page : pages) {
     const auto held = found->second.held.find(page);
     if (--held->second == 0) found->second.held.erase(held);

@@ -10,6 +10,7 @@ namespace {
 
 constexpr Duration kTick = 250ms;                  // a session's end and a recall's repetition are noticed this late
 constexpr std::uint64_t kLockEnd = kWholeFile.end;
+constexpr Duration kReopen = 15s;                  // after the quiet time: mounts take leases on what is open there
 constexpr auto kDirSilent = 10s;                   // without Sync for this long: the log says that fences wait
 
 EpochKeys::Key make_key(std::uint32_t epoch, Random& random) {
@@ -356,7 +357,7 @@ Result<bool> LockOps::set_one_lock(const SessionTable::Session& session, const v
 
 Result<v1::SetLockResponse> LockOps::set_lock(const CallContext& call, const v1::SetLockRequest& request) {
   const auto* session = TRY(session_of(call, request.session()));
-  TRY(take_grants(clock_.now()));
+  if (request.type() != v1::UNLOCK) TRY(take_grants(clock_.now()));  // after a restart there is nothing to unlock
   return once<v1::SetLockResponse>(call, session->id, [&]() REQUIRES(mutex_) -> Result<v1::SetLockResponse> {
     v1::SetLockResponse response;
     response.set_pending(!TRY(set_one_lock(*session, request)));
@@ -413,6 +414,9 @@ Result<v1::SyncResponse> LockOps::sync(const CallContext&, const v1::SyncRequest
 }
 
 Result<v1::OpensResponse> LockOps::opens(const CallContext&, const v1::OpensRequest& request) {
+  if (options_.quiet_until != MonoTime{} && clock_.now() < options_.quiet_until + kReopen) {  // or D would free it all
+    return Error(Errc::kUnavailable, "the lock server has just started and does not know yet what is open");
+  }
   v1::OpensResponse response;
   for (const std::uint64_t inode : request.inodes()) {
     if (leases_.in_use(InodeId{inode})) response.add_in_use(inode);

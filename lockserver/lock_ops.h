@@ -31,6 +31,7 @@ class LockOps final : public Duty {
     SessionTerm term;
     std::uint32_t epoch = 1;      // larger than in any earlier run
     // Sessions of an earlier run may still trust what they hold: nothing is granted before. Reclaims will be taken here.
+    // Zero: there are none.
     MonoTime quiet_until{};
   };
   LockOps(const ClusterId& cluster, const Options& options, Clock& clock, Random& random, Log& log);

@@ -2,6 +2,7 @@
 // read is what one machine could have answered.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "tests/cluster/fs_programs.h"
 
@@ -144,6 +145,67 @@ TEST(FsCluster, WhatAFullFileServerRefusesIsNotToldAfterTheLeaseWentBack) {
   for (const int number : {0, 1}) {
     world.on_mount(number, [&](SimMount& mount) { EXPECT_EQ(mount.stat("f")->size_bytes(), 0u) << number; });
   }
+}
+
+TEST(FsCluster, ACopyFromBehindTheEndCopiesNothing) {
+  FsWorld world(1, {.mounts = 1});
+  world.on_mount(0, [](SimMount& mount) {
+    const auto from = mount.create("from", O_RDWR);
+    const auto to = mount.create("to", O_RDWR);
+    ASSERT_TRUE(mount.write(*from, 0, FileHistory::content(1, 20'000)));
+    const auto copy = [&](std::uint64_t offset) {
+      return mount.run([&] { return mount.fs().copy({}, {*from, offset, *to, 0, 100'000}); });
+    };
+    EXPECT_EQ(*copy(0), 20'000);
+    const auto nothing = copy(30'000);   // as far as this kernel knew, there was more
+    ASSERT_TRUE(nothing) << name_of(nothing.error().code);
+    EXPECT_EQ(*nothing, 0);
+  });
+}
+
+TEST(FsCluster, WhatARestartOfTheLockServerLosesIsToldOnceAsEio) {
+  FsWorld world(1, {.mounts = 1});
+  world.on_mount(0, [&](SimMount& mount) {
+    const auto handle = mount.create("f", O_RDWR);
+    ASSERT_TRUE(mount.write(*handle, 0, view_of("not durable")));
+    world.lock.kill();
+    world.lock.restart();
+    world.sim.scheduler.sleep_for(30s);
+    const Status told = mount.fsync(*handle);
+    ASSERT_FALSE(told);
+    EXPECT_EQ(told.error().code, Errc::kIo) << name_of(told.error().code);
+    EXPECT_TRUE(mount.fsync(*handle));
+    mount.close(*handle);
+  });
+}
+
+// The kernel believes that what it creates is new, and checks no permission.
+TEST(FsCluster, ACreateThatMeetsTheFileOfSomebodyElseOpensNothing) {
+  FsWorld world(1, {.mounts = 2});
+  const fuse_fs::NewNode node{"f", S_IFREG | 0600, 0, 0, {}};
+  const auto create = [&](SimMount& mount, std::uint32_t uid, int flags) {
+    fuse_fs::InodePtr made;
+    return mount.run([&]() -> Result<std::uint64_t> {
+      return TRY(mount.fs().create(fuse_fs::Caller{uid, uid, 1}, kRootInode, node, flags | O_CREAT, made)).open.handle;
+    });
+  };
+  world.on_mount(0, [&](SimMount& mount) {
+    const auto handle = create(mount, 1000, O_RDWR);
+    ASSERT_TRUE(handle) << handle.error().message;
+    ASSERT_TRUE(mount.write(*handle, 0, view_of("private")));
+    mount.close(*handle);
+  });
+  world.on_mount(1, [&](SimMount& mount) {
+    for (const int flags : {O_RDONLY, O_RDWR, O_WRONLY | O_TRUNC}) {
+      const auto refused = create(mount, 1001, flags);
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().code, Errc::kStale) << "so that the kernel looks it up again, and checks";
+    }
+    EXPECT_EQ(mount.stat("f")->size_bytes(), 7);
+    const auto handle = create(mount, 1000, O_RDWR);   // its owner: nothing is left to check
+    ASSERT_TRUE(handle) << handle.error().message;
+    mount.close(*handle);
+  });
 }
 
 }  // namespace

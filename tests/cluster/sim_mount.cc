@@ -38,6 +38,7 @@ struct SimMount::Parts {
   fuse_fs::StatusFiles status{sim.clock, fuse_fs::Caller{}};
   fuse_fs::FsClasses classes;
   fuse_fs::Fs fs;
+  fuse_fs::DebtDuty debts{[this] { fs.pay_debts(); }};
   fuse_fs::AppendFiles appends{fs};
   std::optional<fuse_fs::SecretMount> secrets;
 
@@ -47,11 +48,11 @@ struct SimMount::Parts {
         leases(lock_client, sim.clock, sim.waiter, parking,
                {[](InodeId) {},   // no kernel, no page cache
                 [this](InodeId inode, LeaseMode keep) { return fs.drain(inode, keep); },
-                [this](InodeId inode) { return fs.is_open(inode); }}),
+                [this](InodeId inode) { return fs.is_open(inode); }, [this](InodeId inode) { fs.told_open(inode); }}),
         session(lock_client, sim.clock, sim.waiter, sim.random, leases, lock_waits, log, name,
-                {[this, on_lost](const Error& why) {
+                {[this, on_lost](const Error&) {
                    on_lost();
-                   fs.lose_everything(why);
+                   fs.lose_everything();
                  },
                  [this, &cluster](fuse_fs::OpenedSession& opened) { take_over(opened, cluster.dir); }}),
         flusher(servers, chunks, inodes, sim.clock, sim.waiter, parking, calls, log,
@@ -95,6 +96,7 @@ void SimMount::build() {
   for (int i = 0; i < kFlushers; ++i) node_.spawn("flush", [&parts] { parts.flusher.run(); });
   for (int i = 0; i < kSides; ++i) node_.spawn("side", [&parts] { parts.calls.run(); });
   node_.run_duty("age", parts.flusher);
+  node_.run_duty("debts", parts.debts);
   if (!parts.secrets) return;
   node_.spawn("votes", [&parts] { parts.secrets->files().run_events(); });
   node_.run_duty("grants", parts.secrets->files());
@@ -273,6 +275,11 @@ Result<std::string> SimMount::read(std::uint64_t handle, std::uint64_t offset, s
 
 Status SimMount::fsync(std::uint64_t handle) {
   return run([&] { return fs().sync(handle); });
+}
+
+Status SimMount::lock(const fuse_fs::LockRequest& request) {
+  fuse_fs::LockWaits::Wait waiting;
+  return run([&] { return fs().set_lock(request, waiting); });
 }
 
 Status SimMount::allocate(std::uint64_t handle, const fuse_fs::AllocateRequest& request) {

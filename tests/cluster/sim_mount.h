@@ -60,6 +60,8 @@ class SimMount {
   Result<std::size_t> append(std::uint64_t handle, ByteView bytes);   // the descriptor has O_APPEND
   Result<std::string> read(std::uint64_t handle, std::uint64_t offset, std::uint64_t length);
   Status fsync(std::uint64_t handle);
+  // flock(2) and fcntl(2); nothing but a server's answer ends a wait.
+  Status lock(const fuse_fs::LockRequest& request);
   Status allocate(std::uint64_t handle, const fuse_fs::AllocateRequest& request);
   Status truncate(const std::string& path, std::uint64_t size);
   Result<dir::v1::Attr> stat(const std::string& path);

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/limits.h"
 #include "conclave/lock/v1/lock.pb.h"
 #include "lockserver/lock_client.h"
@@ -35,6 +37,8 @@ struct LeaseCacheTest : testing::Test {
   std::vector<std::string> asked;   // of the hooks, in order
   std::function<void()> on_invalidate = [] {};
   std::function<Status()> on_drain = [] { return Status(); };
+  std::set<InodeId> cannot_drain;
+  Duration patience{};   // until it is said
   bool open = false;
 
   Router router{sim.clock};
@@ -48,9 +52,11 @@ struct LeaseCacheTest : testing::Test {
                        asked.emplace_back("invalidate");
                        on_invalidate();
                      },
-                     [this](InodeId, LeaseMode) {
+                     [this](InodeId inode, LeaseMode) {
                        asked.emplace_back("drain");
-                       return on_drain();
+                       if (!cannot_drain.contains(inode)) return on_drain();
+                       sim.scheduler.sleep_for(patience);
+                       return Status(Errc::kUnavailable);
                      },
                      [this](InodeId) { return open; }}};
 
@@ -325,6 +331,32 @@ TEST_F(LeaseCacheTest, WhatCannotBeDrainedYetIsNotReturned) {
   EXPECT_EQ(returned.size(), 1);
 }
 
+TEST_F(LeaseCacheTest, RecallsThatCannotBeDrainedKeepNoOtherWaiting) {
+  for (std::uint64_t inode = 1; inode <= 5; ++inode) EXPECT_TRUE(leases.need(InodeId{inode}, kWrite, "t"));
+  cannot_drain = {InodeId{1}, InodeId{2}, InodeId{3}, InodeId{4}};   // more than there are workers
+  for (std::uint64_t inode = 1; inode <= 5; ++inode) leases.on_recall(InodeId{inode}, 9 + inode, kNone);
+  settle(1s);
+  EXPECT_EQ(returned, (std::vector<Returned>{{14, kNone, false}}));
+  EXPECT_FALSE(leases.held(InodeId{1}, kWrite)) << "parked until it is drained";
+  cannot_drain.clear();
+  settle(1s);
+  EXPECT_EQ(returned.size(), 5);
+}
+
+TEST_F(LeaseCacheTest, WhileFileServersAreAwayForLongARecallThatDoesNotNeedThemIsCarriedOutAtOnce) {
+  for (std::uint64_t inode = 1; inode <= 5; ++inode) EXPECT_TRUE(leases.need(InodeId{inode}, kWrite, "t"));
+  cannot_drain = {InodeId{1}, InodeId{2}, InodeId{3}, InodeId{4}};
+  patience = 10s;
+  for (std::uint64_t inode = 1; inode <= 4; ++inode) leases.on_recall(InodeId{inode}, 9 + inode, kNone);
+  settle(60s);
+  leases.on_recall(InodeId{5}, 14, kNone);
+  settle();
+  EXPECT_EQ(returned.size(), 1);
+  cannot_drain.clear();
+  settle(60s);
+  EXPECT_EQ(returned.size(), 5);
+}
+
 TEST_F(LeaseCacheTest, DrainingSeesTheLeaseThatIsGoingBack) {
   hold(kWrite);
   std::string token;
@@ -518,6 +550,44 @@ TEST_F(LeaseCacheTest, WhenTheLockServerIsAwayOperationsWait) {
   EXPECT_EQ(*parked, 1);
 }
 
+TEST_F(LeaseCacheTest, NothingIsAdmittedFromWhenTheEndIsNear) {
+  hold(kRead);
+  leases.on_suspect();
+  EXPECT_FALSE(leases.held(kInode, kRead)) << "its READ would fill the page cache again";
+  const auto parked = park(pend(kRead));
+  settle();
+  EXPECT_EQ(asked, std::vector<std::string>{"invalidate"});
+  EXPECT_EQ(*parked, 0);
+  leases.on_session(SessionId{1}, sim.clock.now() + 60s);  // renewed after all
+  settle();
+  EXPECT_EQ(*parked, 1);
+  EXPECT_TRUE(leases.held(kInode, kRead));
+  EXPECT_EQ(acquires, 1);
+}
+
+TEST_F(LeaseCacheTest, WhatWasUnderWayWhenTheEndCameNearIsInvalidatedToo) {
+  auto use = std::optional(hold(kRead));
+  EXPECT_FALSE(use->revoked());
+  leases.on_suspect();
+  EXPECT_TRUE(use->revoked()) << "a READ is not answered any more";
+  settle(1s);
+  const auto before = asked.size();
+  use.reset();   // its answer has reached the kernel
+  settle(1s);
+  EXPECT_EQ(asked.size(), before + 1);
+}
+
+TEST_F(LeaseCacheTest, WhatIsRenewedInTimeKeepsWhatTheKernelCached) {
+  auto use = std::optional(hold(kRead));
+  leases.on_suspect();
+  settle();
+  const auto before = asked.size();
+  leases.on_session(SessionId{1}, sim.clock.now() + 60s);
+  use.reset();
+  settle(1s);
+  EXPECT_EQ(asked.size(), before);
+}
+
 // --- Giving back what nobody needs.
 
 TEST_F(LeaseCacheTest, ReleasesShareACall) {
@@ -525,6 +595,18 @@ TEST_F(LeaseCacheTest, ReleasesShareACall) {
   for (std::uint64_t inode = 1; inode <= 20; ++inode) leases.release_soon(InodeId{inode});
   settle();
   EXPECT_EQ(returned.size(), 20);
+  EXPECT_EQ(leases.size(), 0);
+}
+
+TEST_F(LeaseCacheTest, AReleaseThatCannotBeDrainedKeepsNoOtherWaiting) {
+  for (std::uint64_t inode = 1; inode <= 3; ++inode) EXPECT_TRUE(leases.need(InodeId{inode}, kWrite, "t"));
+  cannot_drain = {InodeId{1}};
+  for (std::uint64_t inode = 1; inode <= 3; ++inode) leases.release_soon(InodeId{inode});
+  settle(1s);
+  EXPECT_EQ(returned, (std::vector<Returned>{{11, kNone, false}, {12, kNone, false}}));
+  cannot_drain.clear();
+  settle(1s);
+  EXPECT_EQ(returned.size(), 3);
   EXPECT_EQ(leases.size(), 0);
 }
 
@@ -538,6 +620,15 @@ TEST_F(LeaseCacheTest, WhatIsUsedAgainBeforeItsReleaseStays) {
   leases.on_recall(kInode, 10, kNone);
   settle();
   EXPECT_EQ(returned.size(), 1);
+}
+
+TEST_F(LeaseCacheTest, ARecallThatCameBeforeAReleaseIsCarriedOutAlthoughTheLeaseIsUsedAgain) {
+  hold(kRead);
+  leases.release_soon(kInode);
+  leases.on_recall(kInode, 10, kNone);
+  hold(kRead);
+  settle();
+  EXPECT_EQ(returned, (std::vector<Returned>{{10, kNone, false}}));
 }
 
 TEST_F(LeaseCacheTest, AnotherKindOfLeaseEndsWhatTheFirstAllowed) {

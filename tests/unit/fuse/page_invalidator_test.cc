@@ -147,5 +147,14 @@ TEST_F(PageInvalidatorTest, AnotherInodesRequestsDoNotMatter) {
   EXPECT_EQ(kernel.calls, 1);
 }
 
+TEST_F(PageInvalidatorTest, RequestsThatHoldNoPageEndInAnyOrder) {
+  auto first = pages.waits(kInode, 0, 2 * kPage, false);
+  auto second = pages.waits(kInode, 0, 2 * kPage, false);
+  first = {};
+  second = {};
+  pages.invalidate(kInode);
+  EXPECT_TRUE(kernel.cached.empty());
+}
+
 }  // namespace
 }  // namespace conclave::fuse_fs

@@ -371,6 +371,27 @@ TEST_F(LockOpsTest, OpensTellsWhatIsLeasedOrOpenSomewhere) {
   EXPECT_EQ(in_use(), 0);
 }
 
+TEST_F(LockOpsTest, AfterARestartNobodyIsToldThatNothingIsOpenUntilMountsHaveSaidWhatIs) {
+  LockOps::Options restarted = options();
+  restarted.quiet_until = sim.clock.now() + 31s;
+  LockOps next{kCluster, restarted, sim.clock, sim.random, log};
+  Router its_router{sim.clock};
+  next.add_routes(its_router);
+  node.listen(1, its_router);
+  v1::OpensRequest request;
+  request.add_inodes(kInode);
+  EXPECT_EQ(dir.lock.opens(request).error().code, Errc::kUnavailable);
+  a.open();
+  EXPECT_EQ(a.set_lock(v1::SHARED_LOCK).error().code, Errc::kUnavailable);
+  EXPECT_TRUE(a.set_lock(v1::UNLOCK));   // there is nothing to unlock
+  settle(restarted.quiet_until - sim.clock.now());
+  EXPECT_TRUE(a.set_lock(v1::SHARED_LOCK));
+  EXPECT_EQ(dir.lock.opens(request).error().code, Errc::kUnavailable) << "mounts have had no time yet";
+  settle(10s);
+  EXPECT_TRUE(dir.lock.opens(request));
+  node.listen(1, router);
+}
+
 TEST_F(LockOpsTest, ASessionThatAcknowledgesNothingIsFencedWhenItsGrantsAreTooMany) {
   a.open();
   b.open();
