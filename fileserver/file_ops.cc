@@ -141,7 +141,7 @@ Result<Replicator::Done> FileOps::change(const Admission::Admitted& admitted, co
 }
 
 // Runs `run` once for an operation id, and answers its repetitions with the same headers.
-Result<HttpReply> FileOps::once(const CallContext& context, const std::function<Result<std::string>()>& run) {
+Result<std::string> FileOps::once(const CallContext& context, const std::function<Result<std::string>()>& run) {
   const bool numbered = context.op.sequence != 0;
   if (numbered) {
     const std::lock_guard lock(mutex_);
@@ -149,7 +149,7 @@ Result<HttpReply> FileOps::once(const CallContext& context, const std::function<
     if (begun.verdict == SlotTable::Verdict::kInProgress) {
       return Error(Errc::kOverloaded, "the first sending of this operation is still at work");
     }
-    if (begun.verdict == SlotTable::Verdict::kReplay) return HttpReply{200, remembered(begun.answer), ""};
+    if (begun.verdict == SlotTable::Verdict::kReplay) return begun.answer;
   }
   auto answer = run();
   if (numbered) {
@@ -157,15 +157,31 @@ Result<HttpReply> FileOps::once(const CallContext& context, const std::function<
     // What may have happened is repeated as what it is: a write the same again, an append known by its id.
     answer ? slots_.end(context.op, *answer) : slots_.abandon(context.op);
   }
-  if (!answer) return std::move(answer).error();
-  return HttpReply{200, remembered(*answer), ""};
+  return answer;
+}
+
+Result<HttpReply> FileOps::reply_once(const CallContext& context, const std::function<Result<std::string>()>& run) {
+  const std::string answer = TRY(once(context, run));
+  return HttpReply{200, remembered(answer), ""};
+}
+
+// A sending that comes late, when its bytes may have been written again, is answered as the first and not done again.
+template <class Response, class Run>
+Result<Response> FileOps::answer_once(const CallContext& context, Run run) {
+  const std::string answer = TRY(once(context, [&]() -> Result<std::string> {
+    const Response made = TRY(run());
+    return made.SerializeAsString();
+  }));
+  Response out;
+  if (!out.ParseFromString(answer)) return Error(Errc::kInternal, "a kept answer does not parse");
+  return out;
 }
 
 Result<HttpReply> FileOps::write(const RawCall& call) {
   const std::uint64_t offset = TRY(number_of(call.headers, kOffsetHeader));
   const auto admitted = TRY(admit(call, Need::kWrite));
   const BodySums sums = TRY(checked_body(call, offset));
-  return once(call.context, [&]() -> Result<std::string> {
+  return reply_once(call.context, [&]() -> Result<std::string> {
     ChunkOp op = op_for(admitted.chunk.permit, OpKind::kWrite);
     op.offset = offset;
     const auto done = TRY(change(admitted, std::move(op), std::move(call.body), sums));
@@ -187,7 +203,7 @@ Result<HttpReply> FileOps::append(const RawCall& call) {
     op.cursor_to = TRY(number_of(call.headers, kToHeader));
     if (op.cursor_to <= op.cursor_from) return Error(Errc::kInvalid, "a cursor that does not advance");
   }
-  return once(call.context, [&] { return append_now(admitted, std::move(op), call.body, sums); });
+  return reply_once(call.context, [&] { return append_now(admitted, std::move(op), call.body, sums); });
 }
 
 Result<std::string> FileOps::append_now(const Admission::Admitted& admitted, ChunkOp op, std::string& body,
@@ -274,10 +290,12 @@ Result<v1::TruncateResponse> FileOps::truncate(const CallContext& context, const
   TRY(check_range(request.length_bytes(), 0, 0));
   ChunkOp op = op_for(admitted.chunk.permit, OpKind::kTruncate);
   op.offset = request.length_bytes();
-  TRY(change(admitted, op));
-  v1::TruncateResponse out;
-  out.set_boot(parts_.membership.boot());
-  return out;
+  return answer_once<v1::TruncateResponse>(context, [&]() -> Result<v1::TruncateResponse> {
+    TRY(change(admitted, op));
+    v1::TruncateResponse out;
+    out.set_boot(parts_.membership.boot());
+    return out;
+  });
 }
 
 Result<v1::ZeroResponse> FileOps::zero(const CallContext& context, const v1::ZeroRequest& request) {
@@ -286,10 +304,12 @@ Result<v1::ZeroResponse> FileOps::zero(const CallContext& context, const v1::Zer
   ChunkOp op = op_for(admitted.chunk.permit, OpKind::kZero);
   op.offset = request.offset_bytes();
   op.length = request.length_bytes();
-  TRY(change(admitted, op));
-  v1::ZeroResponse out;
-  out.set_boot(parts_.membership.boot());
-  return out;
+  return answer_once<v1::ZeroResponse>(context, [&]() -> Result<v1::ZeroResponse> {
+    TRY(change(admitted, op));
+    v1::ZeroResponse out;
+    out.set_boot(parts_.membership.boot());
+    return out;
+  });
 }
 
 Result<v1::CopyResponse> FileOps::copy(const CallContext& context, const v1::CopyRequest& request) {
@@ -298,20 +318,22 @@ Result<v1::CopyResponse> FileOps::copy(const CallContext& context, const v1::Cop
   const auto to = TRY(parts_.admission.admit(context, view_of(request.to_token()), request.to_permit(), Need::kWrite));
   TRY(check_range(request.from_bytes(), request.length_bytes(), kChunkBytes));
   TRY(check_range(request.to_bytes(), request.length_bytes(), kChunkBytes));
-  v1::CopyResponse out;
-  out.set_boot(parts_.membership.boot());
-  const std::uint64_t wanted = std::min(request.length_bytes(), kMostCopied);
-  while (out.copied_bytes() < wanted) {
-    const std::uint64_t n = std::min<std::uint64_t>(wanted - out.copied_bytes(), kMaxIoBytes);
-    auto piece = TRY(read_repairing(from.chunk, request.from_bytes() + out.copied_bytes(), n));
-    piece.bytes.resize(n);   // behind the chunk's end are zeros
-    ChunkOp op = op_for(to.chunk.permit, OpKind::kWrite);
-    op.offset = request.to_bytes() + out.copied_bytes();
-    const BodySums sums = BodySums::of(op.offset, view_of(piece.bytes));
-    TRY(change(to, std::move(op), std::move(piece.bytes), sums));
-    out.set_copied_bytes(out.copied_bytes() + n);
-  }
-  return out;
+  return answer_once<v1::CopyResponse>(context, [&]() -> Result<v1::CopyResponse> {
+    v1::CopyResponse out;
+    out.set_boot(parts_.membership.boot());
+    const std::uint64_t wanted = std::min(request.length_bytes(), kMostCopied);
+    while (out.copied_bytes() < wanted) {
+      const std::uint64_t n = std::min<std::uint64_t>(wanted - out.copied_bytes(), kMaxIoBytes);
+      auto piece = TRY(read_repairing(from.chunk, request.from_bytes() + out.copied_bytes(), n));
+      piece.bytes.resize(n);   // behind the chunk's end are zeros
+      ChunkOp op = op_for(to.chunk.permit, OpKind::kWrite);
+      op.offset = request.to_bytes() + out.copied_bytes();
+      const BodySums sums = BodySums::of(op.offset, view_of(piece.bytes));
+      TRY(change(to, std::move(op), std::move(piece.bytes), sums));
+      out.set_copied_bytes(out.copied_bytes() + n);
+    }
+    return out;
+  });
 }
 
 // --- Asking.

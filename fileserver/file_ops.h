@@ -43,7 +43,10 @@ class FileOps {
   Result<Replicator::Done> change(const Admission::Admitted& admitted, ChunkOp op, std::string body,
                                   const BodySums& sums);
   Result<Replicator::Done> change(const Admission::Admitted& admitted, const ChunkOp& op);
-  Result<HttpReply> once(const CallContext& context, const std::function<Result<std::string>()>& run);
+  Result<std::string> once(const CallContext& context, const std::function<Result<std::string>()>& run);
+  Result<HttpReply> reply_once(const CallContext& context, const std::function<Result<std::string>()>& run);
+  template <class Response, class Run>
+  Result<Response> answer_once(const CallContext& context, Run run);
   Result<std::string> append_now(const Admission::Admitted& admitted, ChunkOp op, std::string& body,
                                  const BodySums& sums);
   Error seal(const Admission::Admitted& admitted);

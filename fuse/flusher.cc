@@ -262,21 +262,26 @@ bool Flusher::has_unsent(Inode& inode) {
   return inode.buffer.dirty() || inode.buffer.flying() || (inode.attr_dirty && !inode.removed());
 }
 
-void Flusher::discard(const InodePtr& inode, ByteRange range) {
+void Flusher::set_aside(const InodePtr& inode, ByteRange range) {
   for (;;) {
     const auto seen = waiter_.observe(inode.get());
     {
-      UniqueLock lock(inode->mutex);
-      if (!inode->buffer.flying_in(range)) {
-        const std::size_t before = inode->buffer.held_bytes();
-        inode->buffer.discard(range);
-        const std::int64_t change = grown(before, inode->buffer.held_bytes());
-        lock.unlock();
-        return add_held(change);
-      }
+      const std::lock_guard lock(inode->mutex);
+      if (!inode->buffer.flying_in(range)) return inode->buffer.set_aside(range);
     }
     waiter_.wait(inode.get(), seen, kNever);
   }
+}
+
+void Flusher::settle_aside(const InodePtr& inode, bool done) {
+  std::int64_t change = 0;
+  {
+    const std::lock_guard lock(inode->mutex);
+    const std::size_t before = inode->buffer.held_bytes();
+    inode->buffer.settle_aside(done);
+    change = grown(before, inode->buffer.held_bytes());
+  }
+  touched(inode, change);
 }
 
 void Flusher::let_go(const InodePtr& inode) {

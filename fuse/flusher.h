@@ -53,9 +53,11 @@ class Flusher final : public Duty {
   [[nodiscard]] Turns::Turn turn_of(const Inode& inode) { return turns_.take(raw(inode.id)); }
   // Bytes or a size that would still be sent.
   static bool has_unsent(Inode& inode);
-  // Takes the bytes of the range out of the buffer, after what of it is on its way has landed. Blocks no longer than
-  // a send takes. The caller has the inode's turn.
-  void discard(const InodePtr& inode, ByteRange range);
+  // Sets the bytes of the range aside (WriteBuffer), after what of it is on its way has landed. Blocks no longer than a send
+  // takes. The caller has the inode's turn.
+  void set_aside(const InodePtr& inode, ByteRange range);
+  // They were cut off or zeroed, or not.
+  void settle_aside(const InodePtr& inode, bool done);
   // The lease goes back after a flush: what was sent is forgotten, and where it lies.
   void let_go(const InodePtr& inode);
   // Nobody will see its bytes any more (removed and closed, or the session was lost): they are not sent.

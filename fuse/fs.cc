@@ -180,7 +180,7 @@ void Fs::lose_everything() {
     bool open = false;
     {
       const std::lock_guard lock(inode->mutex);
-      lost = inode->attr_dirty || inode->buffer.dirty() || inode->buffer.flying() || inode->buffer.uncommitted();
+      lost = inode->attr_dirty || inode->buffer.holds() || inode->buffer.uncommitted();
       if (lost) inode->lose(Errc::kFenced);
       inode->attr_since = 0;
       inode->token_seq = 0;

@@ -188,6 +188,7 @@ class Fs {
   Status plain_allocate(const Caller& caller, OpenFile& file, const AllocateRequest& request);
   Result<std::uint64_t> plain_seek(OpenFile& file, std::uint64_t offset, bool hole);
   Status cut_to(const Caller& caller, const InodePtr& inode, const Held& held, std::uint64_t size);
+  Status cut_at_servers(const Caller& caller, const InodePtr& inode, const Held& held, std::uint64_t size);
 
   // Locks.
   Result<std::shared_ptr<OpenedSession>> opened_session() const;

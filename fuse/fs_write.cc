@@ -98,8 +98,14 @@ Status Fs::plain_resize(const Caller& caller, const InodePtr& inode, std::uint64
 Status Fs::cut_to(const Caller& caller, const InodePtr& inode, const Held& held, std::uint64_t size) {
   {
     const auto turn = parts_.flusher.turn_of(*inode);
-    parts_.flusher.discard(inode, {size, kMaxFileBytes});
+    parts_.flusher.set_aside(inode, {size, kMaxFileBytes});
   }
+  Status cut = cut_at_servers(caller, inode, held, size);
+  parts_.flusher.settle_aside(inode, cut.has_value());
+  return cut;
+}
+
+Status Fs::cut_at_servers(const Caller& caller, const InodePtr& inode, const Held& held, std::uint64_t size) {
   bool dirty = false;
   {
     const std::lock_guard lock(inode->mutex);
@@ -187,8 +193,10 @@ Status Fs::plain_allocate(const Caller& caller, OpenFile& file, const AllocateRe
     const ByteRange zeroed = request.range.cut_to({0, size});
     if (!zeroed.empty()) {
       const auto turn = parts_.flusher.turn_of(inode);
-      parts_.flusher.discard(file.inode, zeroed);
-      TRY(parts_.chunks.zero(inode, held_of(use), zeroed));
+      parts_.flusher.set_aside(file.inode, zeroed);
+      Status done = parts_.chunks.zero(inode, held_of(use), zeroed);
+      parts_.flusher.settle_aside(file.inode, done.has_value());
+      TRY(std::move(done));
     }
   }
   {

@@ -53,6 +53,17 @@ std::vector<ByteRange> uncovered(const Map& map, const std::vector<ByteRange>& r
   return out;
 }
 
+// What of `range` the entries of `map` hold, where nothing of `out` lies.
+template <class Map, class Out>
+void add_parts(const Map& map, ByteRange range, Out& out) {
+  for (auto at = first_touching(map, range); at != map.end() && at->first < range.end; ++at) {
+    const WriteBuffer::Piece& piece = piece_of(at->second);
+    for (const ByteRange& part : uncovered(out, {range_of(at->first, piece).cut_to(range)})) {
+      out.emplace(part.begin, part_of(at->first, piece, part));
+    }
+  }
+}
+
 }  // namespace
 
 void WriteBuffer::add_dirty(std::uint64_t offset, Piece piece) {
@@ -133,17 +144,33 @@ bool WriteBuffer::grow_in_place(std::uint64_t offset, ByteView bytes) {
 
 void WriteBuffer::overlay(std::uint64_t offset, ByteSpan out) const {
   lay_over(sent_, offset, out);
+  lay_over(aside_, offset, out);
   lay_over(dirty_, offset, out);
 }
 
 std::vector<ByteRange> WriteBuffer::gaps(ByteRange range) const {
   if (range.empty()) return {};
-  return uncovered(sent_, uncovered(dirty_, {range}));
+  return uncovered(sent_, uncovered(aside_, uncovered(dirty_, {range})));
 }
 
 void WriteBuffer::discard(ByteRange range) {
   cut_dirty(range);
   cut_sent(range);
+}
+
+void WriteBuffer::set_aside(ByteRange range) {
+  add_parts(dirty_, range, aside_);
+  add_parts(sent_, range, aside_);  // below what is dirty
+  discard(range);
+  aside_bytes_ = 0;
+  for (const auto& [offset, piece] : aside_) aside_bytes_ += piece.length;
+}
+
+void WriteBuffer::settle_aside(bool done) {
+  const DirtyMap aside = std::exchange(aside_, {});
+  aside_bytes_ = 0;
+  if (done) return;
+  for (const auto& [offset, piece] : aside) dirty_again(offset, piece);
 }
 
 std::optional<WriteBuffer::Flying> WriteBuffer::take(bool whole_units_only) {
@@ -285,7 +312,9 @@ void WriteBuffer::clear() {
 std::uint64_t WriteBuffer::stable_size(std::uint64_t size, std::uint64_t committed_size) const {
   std::uint64_t stable = size;
   const ByteRange beyond{committed_size, kMaxFileBytes};
-  if (const auto at = first_touching(dirty_, beyond); at != dirty_.end()) stable = std::min(stable, at->first);
+  for (const DirtyMap* unsent : {&dirty_, &aside_}) {
+    if (const auto at = first_touching(*unsent, beyond); at != unsent->end()) stable = std::min(stable, at->first);
+  }
   for (const auto& [id, offset] : flying_) {
     if (offset + sent_.at(offset).piece.length > committed_size) stable = std::min(stable, offset);
   }

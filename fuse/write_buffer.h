@@ -3,6 +3,7 @@
 //
 //   dirty   written here, no file server has it              take() → flying
 //   flying  being sent                                       answered() → sent, failed() → dirty
+//   aside   about to be cut off                              settle_aside() → gone, or dirty
 //   sent    every member's kernel has it, no disk surely     committed() → gone, or a restart → dirty
 //
 // Sent bytes stay until committed, because a file server that restarted may have lost them. No two flying pieces
@@ -61,8 +62,12 @@ class WriteBuffer {
   void overlay(std::uint64_t offset, ByteSpan out) const;
   // The parts of `range` that are not here and must be read, in order.
   [[nodiscard]] std::vector<ByteRange> gaps(ByteRange range) const;
-  // Forgets the bytes of the range (cut off, or a hole was punched). Precondition: !flying_in(range).
+  // Forgets the bytes of the range. Precondition: !flying_in(range).
   void discard(ByteRange range);
+  // Before a range is cut off or zeroed: its bytes are read here still, and sent no more. Precondition: !flying_in(range).
+  void set_aside(ByteRange range);
+  // Whether it was done: what is aside is forgotten, or dirty again where nothing newer lies.
+  void settle_aside(bool done);
 
   // The lowest dirty piece that overlaps nothing flying; it is flying now. With `whole_units_only`, only pieces
   // that fill their unit: what a sequential writer has finished with.
@@ -96,7 +101,7 @@ class WriteBuffer {
   [[nodiscard]] bool holds() const { return held_bytes() != 0; }
   // Something of the inode is on no disk for sure, here or let go: fsync must commit.
   [[nodiscard]] bool uncommitted() const { return !unsynced_.empty(); }
-  [[nodiscard]] std::size_t held_bytes() const { return dirty_bytes_ + sent_bytes_; }
+  [[nodiscard]] std::size_t held_bytes() const { return dirty_bytes_ + sent_bytes_ + aside_bytes_; }
   [[nodiscard]] std::size_t dirty_bytes() const { return dirty_bytes_; }
 
  private:
@@ -126,6 +131,7 @@ class WriteBuffer {
 
   DirtyMap dirty_;                                 // by file offset; no two overlap
   SentMap sent_;                                   // flying and sent, by file offset; no two overlap
+  DirtyMap aside_;                                 // see set_aside
   std::map<std::uint64_t, std::uint64_t> flying_;  // id → offset in sent_
   std::set<std::uint64_t> whole_units_;            // offsets of dirty pieces of kUnit bytes
   std::map<std::uint64_t, Unsynced> unsynced_;     // by chunk number, while something of it is uncommitted
@@ -133,6 +139,7 @@ class WriteBuffer {
   std::uint64_t answers_ = 0;
   std::size_t dirty_bytes_ = 0;
   std::size_t sent_bytes_ = 0;
+  std::size_t aside_bytes_ = 0;
 };
 
 }  // namespace conclave::fuse_fs

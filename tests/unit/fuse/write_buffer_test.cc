@@ -85,6 +85,32 @@ TEST(WriteBuffer, WhatWasOnItsWayWhenAllWasGivenUpSaysNothingOfWhatIsWrittenAfte
   EXPECT_EQ(overlaid(buffer, 0, "..........."), "new.....new");
 }
 
+TEST(WriteBuffer, WhatIsAsideIsReadAndNotSentAndComesBackWhereNothingNewerLies) {
+  WriteBuffer buffer;
+  buffer.write(0, view_of("sent"));
+  EXPECT_TRUE(buffer.answered(buffer.take()->id, at_boot(1)));
+  buffer.write(4, view_of("dirty"));
+  buffer.write(2, view_of("x"));
+  const std::size_t held = buffer.held_bytes();
+  buffer.set_aside({1, 8});
+  EXPECT_EQ(overlaid(buffer, 0, "........."), "sextdirty");
+  EXPECT_EQ(buffer.gaps({0, 9}), std::vector<ByteRange>());
+  EXPECT_EQ(buffer.stable_size(9, 0), 1u) << "no size covers what is aside";
+  EXPECT_EQ(buffer.held_bytes(), held - 1) << "what was sent and lies below newer bytes";
+  const auto flight = buffer.take();
+  ASSERT_TRUE(flight);
+  EXPECT_EQ(flight->offset, 8u);
+  EXPECT_FALSE(buffer.take());
+  EXPECT_TRUE(buffer.answered(flight->id, at_boot(1)));
+  buffer.write(6, view_of("new"));
+  buffer.settle_aside(false);
+  EXPECT_EQ(overlaid(buffer, 0, "........."), "sextdinew");
+  buffer.set_aside({4, 9});
+  buffer.settle_aside(true);
+  EXPECT_EQ(overlaid(buffer, 0, "........."), "sext.....");
+  EXPECT_EQ(buffer.held_bytes(), 4u);
+}
+
 TEST(WriteBuffer, SentBytesStayUntilCommitted) {
   WriteBuffer buffer;
   buffer.write(0, view_of("aaaa"));
