@@ -77,7 +77,7 @@ struct SimMount::Parts {
 SimMount::SimMount(Simulation& sim, const std::string& name, const ClusterFile& cluster,
                    std::function<void()> on_lost)
     : sim_(sim), cluster_(cluster), on_lost_(std::move(on_lost)), log_(name, sim_log_level()),
-      names_(sim.waiter), node_(sim.network, name), transport_(sim.network, node_, sim_peer(Role::kHost, name)) {
+      names_(sim.waiter), bytes_(sim.waiter), node_(sim.network, name), transport_(sim.network, node_, sim_peer(Role::kHost, name)) {
   build();
 }
 
@@ -247,6 +247,7 @@ Status SimMount::truncate(const std::string& path, std::uint64_t size) {
   const InodeId inode = TRY(walk(path));
   fuse_fs::AttrChange change;
   change.size = size;
+  const auto turn = bytes_.take(raw(inode));
   return run([&]() -> Status {
     TRY(fs().change_attributes(kProgram, inode, change, false));
     return {};
@@ -260,11 +261,18 @@ Result<std::uint64_t> SimMount::open(const std::string& path, int flags) {
 
 void SimMount::close(std::uint64_t handle) { fs().release(handle, std::nullopt); }
 
+Turns::Turn SimMount::turn_at(std::uint64_t handle) {
+  const auto file = parts_->opens.find(handle);
+  return bytes_.take(file ? raw(file->inode->id) : 0);
+}
+
 Result<std::size_t> SimMount::write(std::uint64_t handle, std::uint64_t offset, ByteView bytes) {
+  const auto turn = turn_at(handle);
   return run([&] { return fs().write(kProgram, handle, kNoInode, {offset, bytes, false}); });
 }
 
 Result<std::size_t> SimMount::append(std::uint64_t handle, ByteView bytes) {
+  const auto turn = turn_at(handle);
   return run([&] { return fs().write(kProgram, handle, kNoInode, {0, bytes, false, true}); });
 }
 
@@ -283,6 +291,7 @@ Status SimMount::lock(const fuse_fs::LockRequest& request) {
 }
 
 Status SimMount::allocate(std::uint64_t handle, const fuse_fs::AllocateRequest& request) {
+  const auto turn = turn_at(handle);
   return run([&] { return fs().allocate(kProgram, handle, request); });
 }
 

@@ -81,6 +81,7 @@ class SimMount {
   void wait_for(fuse_fs::ParkKey key);
   Result<Place> place_of(const std::string& path);
   Result<InodeId> walk(const std::string& path);
+  Turns::Turn turn_at(std::uint64_t handle);
   Result<InodeId> look_up(InodeId parent, const std::string& name);
 
   Simulation& sim_;
@@ -88,7 +89,8 @@ class SimMount {
   const std::function<void()> on_lost_;
   Log log_;
   SimFiles memory_;   // what it has seen of the vault: outlives it
-  Turns names_;  // one change of a directory at a time, as the kernel's lock sees to it
+  // As the kernel's locks see to it: one change of a directory at a time, and one of a file's bytes or size.
+  Turns names_, bytes_;
   std::unique_ptr<Parts> parts_;
   SimNode node_;
   SimTransport transport_;
