@@ -34,7 +34,8 @@ struct MountRecord {
 
 class ClusterProcesses {
  public:
-  ClusterProcesses(Context& context, ClusterFolder folder) : files_(context.files()), folder_(std::move(folder)) {}
+  ClusterProcesses(Context& context, ClusterFolder folder)
+      : files_(context.files()), clock_(context.clock()), folder_(std::move(folder)) {}
 
   // The server's process, if it runs.
   [[nodiscard]] std::optional<Process> running(const std::string& server);
@@ -55,8 +56,10 @@ class ClusterProcesses {
   Status start_noted(const std::string& name, const std::vector<std::string>& arguments, const std::string& note,
                      const FolderLock& lock);
   Status clear_mount_point(const std::string& path);
+  Status unmount_patiently(const std::string& path, bool lazy);
 
   Files& files_;
+  Clock& clock_;
   ClusterFolder folder_;
 };
 
