@@ -9,7 +9,6 @@
 namespace conclave::cli {
 namespace {
 
-constexpr std::size_t kMaxIdentityBytes = 64 << 10;
 constexpr std::size_t kMaxConfigBytes = 64 << 10;
 
 // Out of the way of a new identity: the keys of a cluster that is gone may still open a backup of it.

@@ -13,6 +13,8 @@
 
 namespace conclave::cli {
 
+inline constexpr std::size_t kMaxIdentityBytes = 64 << 10;  // of the file `identity`
+
 struct IdentityFolder {
   std::string path;
 

@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::string_view kPrefix = "conclave-person-1.";
 constexpr std::size_t kMaxFieldBytes = 16 << 10;
-constexpr std::size_t kMaxIdentityBytes = 64 << 10;
 constexpr int kAdmitAttempts = 5;   // another admin may be quicker; then it is made again on top
 
 std::string invitations(const PersonClient& admin) { return admin.folder().path + "/invitations"; }

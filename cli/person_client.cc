@@ -6,7 +6,6 @@
 namespace conclave::cli {
 namespace {
 
-constexpr std::size_t kMaxIdentityBytes = 64 << 10;
 constexpr auto kCommandLogin = std::chrono::minutes(10);  // longer than any one command
 
 }  // namespace
