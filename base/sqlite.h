@@ -12,7 +12,9 @@
 #include <string_view>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/files.h"
+#include "base/random.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -69,10 +71,11 @@ class Statement {
 };
 
 // The VFS for one Files: registered while it lives, shared by the connections opened through it, which it must
-// outlive. Thread-safe.
+// outlive. Time and chance are drawn from `clock` and `random`. SQLite has one source of chance for the whole process: it
+// begins anew with each VFS that is made. Thread-safe.
 class SqliteVfs {
  public:
-  explicit SqliteVfs(Files& files);
+  SqliteVfs(Files& files, Clock& clock, Random& random);
   ~SqliteVfs();
   SqliteVfs(const SqliteVfs&) = delete;
   [[nodiscard]] const std::string& name() const { return name_; }
