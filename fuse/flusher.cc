@@ -7,10 +7,6 @@ namespace {
 
 constexpr int kDurableAttempts = 3;  // file servers that restart between the bytes and the commit
 
-std::int64_t grown(std::size_t before, std::size_t after) {
-  return static_cast<std::int64_t>(after) - static_cast<std::int64_t>(before);
-}
-
 Held held_of(const Inode& inode) REQUIRES(inode.mutex) { return {inode.token, inode.token_since}; }
 
 bool grows(Inode& inode) {
@@ -35,9 +31,11 @@ Flusher::Flusher(const Servers& servers, ChunkIo& chunks, InodeTable& inodes, Cl
 
 // --- What is due -----------------------------------------------------------------------------------------------
 
-bool Flusher::pressed() const {
+bool Flusher::pressed() const { return inodes_.held_bytes() > kCommitBytes; }
+
+bool Flusher::just_pressed() {
   const std::lock_guard lock(mutex_);
-  return counters_.held_bytes > kCommitBytes;
+  return !std::exchange(pressed_, pressed()) && pressed_;
 }
 
 Flusher::Want Flusher::want_of(Inode& inode) const {
@@ -50,7 +48,7 @@ Flusher::Want Flusher::want_of(Inode& inode) const {
   return {old || press, old && inode.attr_dirty, inode.buffer.holds() && (long_sent || press)};
 }
 
-void Flusher::touched(const InodePtr& inode, std::int64_t bytes) {
+void Flusher::touched(const InodePtr& inode) {
   bool whole_unit = false;
   {
     const std::lock_guard lock(inode->mutex);
@@ -61,34 +59,29 @@ void Flusher::touched(const InodePtr& inode, std::int64_t bytes) {
     const std::lock_guard lock(mutex_);
     active_.emplace(inode->id, inode);
   }
-  const bool before = pressed();
-  add_held(bytes);
   if (whole_unit) enqueue(inode);
-  if (!before && pressed()) enqueue_all();
+  if (just_pressed()) enqueue_all();
 }
 
-void Flusher::add_held(std::int64_t bytes) {
+// After whatever may have made a buffer smaller.
+void Flusher::let_writers_in() {
   std::vector<ParkKey> room_for;
   {
     const std::lock_guard lock(mutex_);
-    counters_.held_bytes += static_cast<std::size_t>(bytes);
-    if (counters_.held_bytes < kMaxDirtyBytes / 4 * 3) room_for.swap(waiting_);
+    if (inodes_.held_bytes() < kMaxDirtyBytes / 4 * 3) room_for.swap(waiting_);
   }
   for (const ParkKey key : room_for) parking_.deliver(key);
 }
 
 Status Flusher::admit() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (counters_.held_bytes < kMaxDirtyBytes) return {};
-  }
+  if (inodes_.held_bytes() < kMaxDirtyBytes) return {};
   const ParkKey key = parking_.expect();
   {
     const std::lock_guard lock(mutex_);
     waiting_.push_back(key);
   }
   enqueue_all();
-  add_held(0);  // room may have come before the key was listed
+  let_writers_in();  // room may have come before the key was listed
   return Error(Errc::kPending, "the write buffer is full", key);
 }
 
@@ -104,6 +97,7 @@ void Flusher::tick(MonoTime now) {
     if (want.parts || want.size || want.durable) enqueue(inode);
   }
   active.clear();
+  let_writers_in();
   for (const InodeId inode : inodes_.sweep()) hooks_.unused(inode);
   if (const auto spare = inodes_.spare(); !spare.empty()) hooks_.spare(spare);
 }
@@ -200,16 +194,15 @@ Status Flusher::send_one(const InodePtr& inode, bool parts, bool& sent) {
   }
   sent = flight.has_value();
   if (!flight) return {};
+  let_writers_in();  // older bytes of the same place, which were sent, are held no more
   if (more) enqueue(inode);  // another worker helps
   return landed(inode, *flight, chunks_.write(*inode, held, flight->offset, flight->piece.view()));
 }
 
 Status Flusher::landed(const InodePtr& inode, const WriteBuffer::Flying& flight, const Result<Landing>& landing) {
   Status status;
-  std::int64_t change = 0;
   {
     const std::lock_guard lock(inode->mutex);
-    const std::size_t before = inode->buffer.held_bytes();
     if (landing) {
       if (!inode->buffer.answered(flight.id, *landing)) lose(*inode, Error(Errc::kIo, "a file server restarted"));
       if (inode->sent_at == kNever) inode->sent_at = clock_.now();
@@ -223,14 +216,13 @@ Status Flusher::landed(const InodePtr& inode, const WriteBuffer::Flying& flight,
         if (!inode->removed()) lose(*inode, landing.error());
       }
     }
-    change = grown(before, inode->buffer.held_bytes());
   }
   {
     const std::lock_guard lock(mutex_);
     counters_.sent_pieces += landing.has_value();
     counters_.sent_bytes += landing.has_value() ? flight.piece.length : 0;
   }
-  add_held(change);
+  let_writers_in();
   waiter_.wake(inode.get());
   return status;
 }
@@ -274,40 +266,33 @@ void Flusher::set_aside(const InodePtr& inode, ByteRange range) {
 }
 
 void Flusher::settle_aside(const InodePtr& inode, bool done) {
-  std::int64_t change = 0;
   {
     const std::lock_guard lock(inode->mutex);
-    const std::size_t before = inode->buffer.held_bytes();
     inode->buffer.settle_aside(done);
-    change = grown(before, inode->buffer.held_bytes());
   }
-  touched(inode, change);
+  touched(inode);
 }
 
 void Flusher::let_go(const InodePtr& inode) {
-  std::int64_t change = 0;
   {
     const std::lock_guard lock(inode->mutex);
-    const std::size_t before = inode->buffer.held_bytes();
     inode->buffer.let_go();
     inode->sent_at = kNever;  // no token to commit with; fsync gets one
     inode->layouts.clear();
     inode->layouts_since = 0;
-    change = grown(before, inode->buffer.held_bytes());
   }
-  add_held(change);
+  let_writers_in();
+  settle(inode);
 }
 
 void Flusher::give_up(const InodePtr& inode) {
-  std::int64_t change = 0;
   {
     const std::lock_guard lock(inode->mutex);
-    change = grown(inode->buffer.held_bytes(), 0);
     inode->buffer.clear();
     inode->attr_dirty = false;
     inode->sent_at = kNever;
   }
-  add_held(change);
+  let_writers_in();
   waiter_.wake(inode.get());
   settle(inode);
 }
@@ -325,10 +310,8 @@ Status Flusher::make_durable(const InodePtr& inode) {
   }
   if (covered.landings.empty()) return {};
   const Status done = chunks_.commit(*inode, held, covered.landings);
-  std::int64_t change = 0;
   {
     const std::lock_guard lock(inode->mutex);
-    const std::size_t before = inode->buffer.held_bytes();
     if (done) {
       inode->buffer.committed(covered);
       inode->sent_at = inode->buffer.uncommitted() ? clock_.now() : kNever;
@@ -338,13 +321,12 @@ Status Flusher::make_durable(const InodePtr& inode) {
     } else {
       inode->retry_at = clock_.now() + kRetryPause;
     }
-    change = grown(before, inode->buffer.held_bytes());
   }
   {
     const std::lock_guard lock(mutex_);
     counters_.committed += done.has_value();
   }
-  add_held(change);
+  let_writers_in();
   return done;
 }
 
@@ -435,6 +417,7 @@ std::size_t Flusher::flush_all(MonoTime deadline) {
 Flusher::Counters Flusher::counters() const {
   const std::lock_guard lock(mutex_);
   Counters out = counters_;
+  out.held_bytes = inodes_.held_bytes();
   out.inodes = active_.size();
   return out;
 }

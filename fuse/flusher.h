@@ -39,9 +39,8 @@ class Flusher final : public Duty {
   // How far: the servers have the bytes and D the size; or all of it survives power loss.
   enum class Depth : std::uint8_t { kVisible, kDurable };
 
-  // Called after a change of the inode's buffer or attributes that D does not have yet; `bytes` is by how much
-  // held_bytes() changed. Does not block.
-  void touched(const InodePtr& inode, std::int64_t bytes);
+  // Called after a change of the inode's buffer or attributes that D does not have yet. Does not block.
+  void touched(const InodePtr& inode);
   // kPending while writers must wait for the servers; the key is delivered when there is room.
   Status admit();
 
@@ -97,7 +96,8 @@ class Flusher final : public Duty {
   Status make_durable(const InodePtr& inode);
   Status tell_size(const InodePtr& inode, bool durable);
   void lose(Inode& inode, const Error& why) REQUIRES(inode.mutex);
-  void add_held(std::int64_t bytes);
+  [[nodiscard]] bool just_pressed();
+  void let_writers_in();
   void settle(const InodePtr& inode);
 
   const Servers& servers_;
@@ -115,6 +115,7 @@ class Flusher final : public Duty {
   std::deque<InodePtr> queue_ GUARDED_BY(mutex_);
   std::unordered_map<InodeId, InodePtr> active_ GUARDED_BY(mutex_);  // with something that D or the disks do not have
   std::vector<ParkKey> waiting_ GUARDED_BY(mutex_);                  // writers
+  bool pressed_ GUARDED_BY(mutex_) = false;                          // as of the last change
   Counters counters_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
 };

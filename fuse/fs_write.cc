@@ -25,10 +25,6 @@ void count_allocated(dir::v1::Attr& attr, ByteRange written) {
   attr.set_allocated_bytes(attr.allocated_bytes() + behind + std::min(inside, holes));
 }
 
-std::int64_t grown(std::size_t before, std::size_t after) {
-  return static_cast<std::int64_t>(after) - static_cast<std::int64_t>(before);
-}
-
 }  // namespace
 
 // A page of a shared mapping comes with any handle, or with one that was closed: the inode counts.
@@ -55,22 +51,19 @@ Result<std::size_t> Fs::plain_write(const Caller& caller, OpenFile& file, const 
   TRY(parts_.flusher.admit());
   Inode& inode = *file.inode;
   const auto use = TRY(lease_with_attributes(file.inode, LeaseMode::kWrite));
-  std::int64_t change = 0;
   {
     const std::lock_guard lock(inode.mutex);
     const bool at_end = file.append && request.append && !request.from_page_cache;
     const std::uint64_t offset = at_end ? inode.attr.size_bytes() : request.offset;
     const ByteRange range{offset, offset + request.bytes.size()};
     if (range.end > kMaxFileBytes || range.end < offset) return Error(Errc::kFileTooBig, "beyond the largest file size");
-    const std::size_t before = inode.buffer.held_bytes();
     inode.buffer.write(offset, request.bytes);
-    change = grown(before, inode.buffer.held_bytes());
     count_allocated(inode.attr, range);
     inode.attr.set_size_bytes(std::max(inode.attr.size_bytes(), range.end));
     stamp(inode, parts_.clock.wall());
     if (!request.from_page_cache) inode.end_privileges(caller.uid);
   }
-  parts_.flusher.touched(file.inode, change);
+  parts_.flusher.touched(file.inode);
   return request.bytes.size();
 }
 
@@ -89,7 +82,7 @@ Status Fs::plain_resize(const Caller& caller, const InodePtr& inode, std::uint64
     }
   }
   if (!local) return cut_to(caller, inode, held_of(use), size);
-  parts_.flusher.touched(inode, 0);
+  parts_.flusher.touched(inode);
   return {};
 }
 
@@ -209,7 +202,7 @@ Status Fs::plain_allocate(const Caller& caller, OpenFile& file, const AllocateRe
     inode.end_privileges(caller.uid);
     stamp(inode, parts_.clock.wall());
   }
-  parts_.flusher.touched(file.inode, 0);
+  parts_.flusher.touched(file.inode);
   return {};
 }
 

@@ -49,7 +49,7 @@ InodePtr InodeTable::intern(InodeId inode) {
   const std::lock_guard lock(mutex_);
   Slot& slot = inodes_[inode];
   if (!slot.inode) {
-    slot.inode = std::make_shared<Inode>(inode);
+    slot.inode = std::make_shared<Inode>(inode, held_);
     suspects_.push_back(inode);
   }
   return slot.inode;

@@ -15,6 +15,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -26,7 +27,8 @@
 namespace conclave::fuse_fs {
 
 struct Inode {
-  explicit Inode(InodeId number) : id(number) {}
+  explicit Inode(InodeId number, std::shared_ptr<HeldBytes> held = std::make_shared<HeldBytes>())
+      : id(number), buffer(std::move(held)) {}
   const InodeId id;
 
   std::mutex mutex;  // held across no call
@@ -125,6 +127,8 @@ class InodeTable {
 
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::vector<InodePtr> all() const;
+  // Of all write buffers.
+  [[nodiscard]] std::size_t held_bytes() const { return held_->now(); }
 
  private:
   struct NameKey {
@@ -144,6 +148,7 @@ class InodeTable {
   enum class Fate : std::uint8_t { kDropped, kWanted, kUndecided };
   Fate decide(std::unordered_map<InodeId, Slot>::iterator at) REQUIRES(mutex_);
 
+  const std::shared_ptr<HeldBytes> held_ = std::make_shared<HeldBytes>();
   mutable std::mutex mutex_;                                               // before an Inode's mutex
   std::unordered_map<InodeId, Slot> inodes_ GUARDED_BY(mutex_);
   std::unordered_map<NameKey, Known, NameHash> names_ GUARDED_BY(mutex_);

@@ -162,13 +162,14 @@ void WriteBuffer::set_aside(ByteRange range) {
   add_parts(dirty_, range, aside_);
   add_parts(sent_, range, aside_);  // below what is dirty
   discard(range);
-  aside_bytes_ = 0;
-  for (const auto& [offset, piece] : aside_) aside_bytes_ += piece.length;
+  std::size_t aside = 0;
+  for (const auto& [offset, piece] : aside_) aside += piece.length;
+  aside_bytes_.set(aside);
 }
 
 void WriteBuffer::settle_aside(bool done) {
   const DirtyMap aside = std::exchange(aside_, {});
-  aside_bytes_ = 0;
+  aside_bytes_.set(0);
   if (done) return;
   for (const auto& [offset, piece] : aside) dirty_again(offset, piece);
 }
@@ -303,10 +304,13 @@ void WriteBuffer::let_go() {
 }
 
 void WriteBuffer::clear() {
-  const std::uint64_t next = next_id_, answers = answers_;
-  *this = WriteBuffer();
-  next_id_ = next;
-  answers_ = answers;
+  dirty_.clear();
+  sent_.clear();
+  aside_.clear();
+  flying_.clear();
+  whole_units_.clear();
+  unsynced_.clear();
+  for (HeldShare* share : {&dirty_bytes_, &sent_bytes_, &aside_bytes_}) share->set(0);
 }
 
 std::uint64_t WriteBuffer::stable_size(std::uint64_t size, std::uint64_t committed_size) const {

@@ -17,11 +17,13 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "fuse/block_range.h"
+#include "fuse/held_bytes.h"
 
 namespace conclave::fuse_fs {
 
@@ -55,6 +57,12 @@ class WriteBuffer {
     std::uint64_t upto = 0;  // for committed() and restarted()
     Landings landings;
   };
+
+  // `all`: the mount's account, which has what this holds at any time.
+  explicit WriteBuffer(std::shared_ptr<HeldBytes> all = std::make_shared<HeldBytes>())
+      : dirty_bytes_(all), sent_bytes_(all), aside_bytes_(std::move(all)) {}
+  WriteBuffer(const WriteBuffer&) = delete;
+  WriteBuffer& operator=(const WriteBuffer&) = delete;
 
   // Newer bytes replace older ones.
   void write(std::uint64_t offset, ByteView bytes);
@@ -101,8 +109,10 @@ class WriteBuffer {
   [[nodiscard]] bool holds() const { return held_bytes() != 0; }
   // Something of the inode is on no disk for sure, here or let go: fsync must commit.
   [[nodiscard]] bool uncommitted() const { return !unsynced_.empty(); }
-  [[nodiscard]] std::size_t held_bytes() const { return dirty_bytes_ + sent_bytes_ + aside_bytes_; }
-  [[nodiscard]] std::size_t dirty_bytes() const { return dirty_bytes_; }
+  [[nodiscard]] std::size_t held_bytes() const {
+    return dirty_bytes_.bytes() + sent_bytes_.bytes() + aside_bytes_.bytes();
+  }
+  [[nodiscard]] std::size_t dirty_bytes() const { return dirty_bytes_.bytes(); }
 
  private:
   struct Sent {
@@ -137,9 +147,9 @@ class WriteBuffer {
   std::map<std::uint64_t, Unsynced> unsynced_;     // by chunk number, while something of it is uncommitted
   std::uint64_t next_id_ = 1;
   std::uint64_t answers_ = 0;
-  std::size_t dirty_bytes_ = 0;
-  std::size_t sent_bytes_ = 0;
-  std::size_t aside_bytes_ = 0;
+  HeldShare dirty_bytes_;
+  HeldShare sent_bytes_;
+  HeldShare aside_bytes_;
 };
 
 }  // namespace conclave::fuse_fs

@@ -169,6 +169,7 @@ void FsPrograms::look(Program& program, const std::string& path) {
 }
 
 void FsPrograms::read_all(int number) {
+  world_.check_nothing_held();
   world_.on_mount(number, [&](SimMount& mount) {
     for (const std::string& path : mix_.paths) {
       const FileHistory& history = world_.history(path);

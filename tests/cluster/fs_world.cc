@@ -63,6 +63,14 @@ void FsWorld::settle() {
   ADD_FAILURE() << "the cluster does not settle";
 }
 
+void FsWorld::check_nothing_held() {
+  for (const auto& one : mounts) {
+    if (!one->node().alive()) continue;
+    for (int i = 0; i < 60 && one->held_bytes() != 0; ++i) sim.scheduler.sleep_for(1s);
+    EXPECT_EQ(one->held_bytes(), 0u) << one->name() << " holds bytes that it never gets rid of";
+  }
+}
+
 void FsWorld::lose_power(SimServer& server, Duration away) {
   for (auto& [path, history] : histories_) history->lose_power();
   server.power_loss();

@@ -1,6 +1,7 @@
 #include "tests/cluster/sim_mount.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include "fuse/client_session.h"
@@ -128,6 +129,19 @@ Status SimMount::log_in(const vault::Login& login) {
 
 fuse_fs::Fs& SimMount::fs() { return parts_->fs; }
 bool SimMount::session_open() const { return parts_->session.current() != nullptr && parts_->session.usable(); }
+
+std::size_t SimMount::held_bytes() {
+  const auto counters = parts_->flusher.counters();
+  std::size_t sum = 0;
+  for (const auto& inode : parts_->inodes.all()) {
+    const std::lock_guard lock(inode->mutex);
+    sum += inode->buffer.held_bytes();
+  }
+  EXPECT_EQ(counters.held_bytes, sum) << name() << ": its account of held bytes is wrong";
+  const bool holds_for_nothing = counters.inodes == 0 && counters.held_bytes != 0;
+  EXPECT_FALSE(holds_for_nothing) << name() << ": nothing to write, and " << counters.held_bytes << " bytes held";
+  return counters.held_bytes;
+}
 
 void SimMount::wait_for(fuse_fs::ParkKey key) {
   auto delivered = std::make_shared<bool>(false);

@@ -37,6 +37,9 @@ class SimMount {
   [[nodiscard]] const std::string& name() const { return node_.name(); }
   [[nodiscard]] fuse_fs::Fs& fs();
   [[nodiscard]] bool session_open() const;
+  // What its write buffers hold, by its own account. A failure of the test if their sum is another, or if something is
+  // held and there is nothing to write.
+  std::size_t held_bytes();
   // Runs `op` (returning Result or Status) as the adapter does: again from its beginning when what it waits for came.
   template <class Op>
   auto run(Op op) {

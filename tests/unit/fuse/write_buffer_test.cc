@@ -204,10 +204,12 @@ TEST(WriteBuffer, StableSizeStopsBeforeTheFirstUnsentByte) {
 // what the program wrote, and at every moment a read through the buffer gives the program's bytes.
 class Model {
  public:
-  explicit Model(std::uint64_t seed) : random_(seed), truth_(kSize, '\0'), kernel_(kSize, '\0'), disk_(kSize, '\0') {}
+  explicit Model(std::uint64_t seed) : random_(seed), truth_(kSize, '\0'), kernel_(kSize, '\0'), disk_(kSize, '\0') {
+    other_.write(0, view_of("another file's"));
+  }
 
   void step() {
-    switch (random_() % 12) {
+    switch (random_() % 13) {
       case 0: case 1: case 2: case 3: write(); break;
       case 4: case 5: take(); break;
       case 6: case 7: land(true); break;
@@ -215,8 +217,10 @@ class Model {
       case 9: cut(); break;
       case 10: commit(); break;
       case 11: if (random_() % 4 == 0) restart(); break;
+      case 12: put_aside_and_back(); break;
     }
     check();
+    check_account();
   }
   void finish() {
     for (int i = 0; i < 1000 && (buffer_.dirty() || buffer_.flying() || buffer_.uncommitted()); ++i) {
@@ -226,6 +230,14 @@ class Model {
     }
     EXPECT_EQ(disk_, truth_) << "what was committed is on the disk";
     EXPECT_EQ(buffer_.held_bytes(), 0u);
+    check_account();
+    buffer_.write(kBase, view_of("given up"));
+    buffer_.take();
+    buffer_.write(kBase, view_of("given up"));
+    check_account();
+    buffer_.clear();
+    EXPECT_EQ(buffer_.held_bytes(), 0u);
+    check_account();
   }
 
  private:
@@ -280,6 +292,20 @@ class Model {
     disk_ = kernel_;
     buffer_.committed(covered);
   }
+  void put_aside_and_back() {
+    const ByteRange range = any_range();
+    const ByteRange in_file{kBase + range.begin, kBase + range.end};
+    if (buffer_.flying_in(in_file)) return;
+    buffer_.set_aside(in_file);
+    check();
+    check_account();
+    buffer_.settle_aside(false);
+  }
+  // The account has what its buffers hold, always.
+  void check_account() {
+    EXPECT_EQ(all_->now(), buffer_.held_bytes() + other_.held_bytes());
+    EXPECT_GE(buffer_.held_bytes(), buffer_.dirty_bytes());
+  }
   void restart() {  // the server loses what its disk does not have
     ++boot_;
     kernel_ = disk_;
@@ -294,11 +320,33 @@ class Model {
   }
 
   std::mt19937_64 random_;
-  WriteBuffer buffer_;
+  const std::shared_ptr<HeldBytes> all_ = std::make_shared<HeldBytes>();
+  WriteBuffer other_{all_};
+  WriteBuffer buffer_{all_};
   std::vector<WriteBuffer::Flying> flights_;
   std::string truth_, kernel_, disk_;
   std::uint64_t boot_ = 1;
 };
+
+// A piece that is cut while it flies, or that newer bytes take the place of, makes the buffer smaller.
+TEST(WriteBuffer, TheAccountOfAMountHasWhatItsBuffersHold) {
+  const auto all = std::make_shared<HeldBytes>();
+  {
+    WriteBuffer one(all), two(all);
+    two.write(0, view_of("two"));
+    for (int i = 0; i < 3; ++i) {
+      one.write(0, view_of("0123456789"));
+      EXPECT_TRUE(one.answered(one.take()->id, at_boot(1)));
+      EXPECT_EQ(all->now(), 13u) << "what was sent before is held no more";
+    }
+    one.discard({4, 8});
+    EXPECT_EQ(all->now(), 9u);
+    one.let_go();
+    EXPECT_EQ(all->now(), 3u);
+    one.write(0, view_of("gone"));
+  }
+  EXPECT_EQ(all->now(), 0u);
+}
 
 TEST(WriteBuffer, RandomOperationsMatchAByteArray) {
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
