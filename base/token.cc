@@ -68,7 +68,9 @@ Bytes EpochKeys::seal(const LeaseToken& token) const {
 }
 
 Result<LeaseToken> EpochKeys::open_lease(ByteView sealed) const {
-  CanonicalReader in(TRY(checked(kLease, sealed)));
+  auto body = checked(kLease, sealed);
+  if (!body && body.error().code == Errc::kStale) return Error(Errc::kOvertaken, body.error().message);
+  CanonicalReader in(TRY(std::move(body)));
   LeaseToken out;
   out.session = SessionId{in.u64()};
   out.holder = in.u64();

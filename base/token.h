@@ -82,8 +82,8 @@ class EpochKeys {
   [[nodiscard]] Bytes seal(const Ticket& ticket) const;
   [[nodiscard]] Bytes seal(const ChunkPermit& permit) const;
 
-  // kInvalid for bytes that are no such thing; kStale for an earlier epoch's, kUnavailable for one whose key is not yet
-  // here; kAccess for a wrong MAC.
+  // kInvalid for bytes that are no such thing; kStale for an earlier epoch's (kOvertaken: a lease), kUnavailable for one
+  // whose key is not yet here; kAccess for a wrong MAC.
   [[nodiscard]] Result<LeaseToken> open_lease(ByteView sealed) const;
   [[nodiscard]] Result<SessionPass> open_pass(ByteView sealed) const;
   [[nodiscard]] Result<Ticket> open_ticket(ByteView sealed) const;

@@ -139,6 +139,24 @@ ServerTable::Report report_of(const Request& request) {
   return {request.boot(), request.total_bytes(), request.free_bytes(), 0};
 }
 
+std::vector<FloorTable::Floor> floors_of(const v1::RegisterRequest& request) {
+  std::vector<FloorTable::Floor> out;
+  for (const v1::Floor& floor : request.floors()) {
+    out.push_back({InodeId{floor.inode()}, floor.read(), floor.shared(), floor.write()});
+  }
+  return out;
+}
+
+void add_floors(const std::vector<FloorTable::Floor>& floors, v1::RegisterResponse& out) {
+  for (const FloorTable::Floor& floor : floors) {
+    v1::Floor& one = *out.add_floors();
+    one.set_inode(raw(floor.inode));
+    one.set_read(floor.read);
+    one.set_shared(floor.shared);
+    one.set_write(floor.write);
+  }
+}
+
 }  // namespace
 
 Result<v1::RegisterResponse> DirOps::register_server(const CallContext& context, const v1::RegisterRequest& request) {
@@ -150,7 +168,9 @@ Result<v1::RegisterResponse> DirOps::register_server(const CallContext& context,
   }));
   placing_.servers.registered(row, report_of(request), placing_.clock.now());
   log_.info("a file server registered", {{"name", row.name}, {"id", raw(row.id)}, {"host", row.host}});
+  gate_.know_floors(floors_of(request));
   v1::RegisterResponse out;
+  add_floors(gate_.floors(), out);
   out.set_id(raw(row.id));
   *out.mutable_first() = TRY(answer(server, row.id, 0));
   return out;

@@ -47,16 +47,14 @@ Result<Admission::Admitted> Admission::admit(const CallContext& context, ByteVie
   TRY(check_fence(*out.standing, out.token.session));
   if (!allows(out.token.mode, need)) return Error(Errc::kAccess, "the lease does not allow this");
   out.chunk = TRY(chunk_of(out, permit, need != Need::kRead));
-  const std::lock_guard lock(mutex_);
-  TRY(floors_.admit(out.token.inode, out.token.mode, out.token.seq));
+  TRY(membership_.admit(out.token));
   return out;
 }
 
 Status Admission::still(const Admitted& admitted) {
   const auto standing = TRY(membership_.serving());
   TRY(check_fence(*standing, admitted.token.session));
-  const std::lock_guard lock(mutex_);
-  return floors_.admit(admitted.token.inode, admitted.token.mode, admitted.token.seq);
+  return membership_.admit(admitted.token);
 }
 
 Result<SealedPermit> Admission::chunk_of(const Admitted& admitted, std::string_view permit, bool as_master) const {

@@ -3,11 +3,8 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 
-#include "base/guarded.h"
 #include "base/router.h"
-#include "fileserver/floor_table.h"
 #include "fileserver/membership.h"
 #include "fileserver/replicator.h"
 
@@ -24,10 +21,10 @@ class Admission {
     std::shared_ptr<const Standing> standing;
   };
   // kUnavailable: this server may not serve now. kInvalid: no token or permit at all. kAccess: a wrong MAC, a token of
-  // another inode, of another connection's holder or session, or of a mode that does not allow it. kFenced. kStale: of
-  // an old epoch, recalled since, or a chunk that is elsewhere. Changes need this server as the master.
+  // another inode, of another connection's holder or session, or of a mode that does not allow it. kFenced. kOvertaken: of
+  // an old epoch, or recalled since. kStale: a chunk that is elsewhere. Changes need this server as the master.
   Result<Admitted> admit(const CallContext& context, ByteView token, std::string_view permit, Need need);
-  // What was admitted may have waited since: kFenced, kStale, kUnavailable as above.
+  // What was admitted may have waited since: kFenced, kOvertaken, kUnavailable as above.
   Status still(const Admitted& admitted);
   // A further chunk under the same token.
   Result<SealedPermit> chunk_of(const Admitted& admitted, std::string_view permit, bool as_master) const;
@@ -39,8 +36,6 @@ class Admission {
 
  private:
   Membership& membership_;
-  std::mutex mutex_;
-  FloorTable floors_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::file

@@ -46,13 +46,13 @@ Result<v1::CommitBackResponse> FileBack::commit(const CallContext& context, cons
     return Error(Errc::kInvalid, "as many sequence numbers as permits, at most 256");
   }
   if (request.boot() != 0 && request.boot() != membership_.boot()) {
-    return Error(Errc::kStale, "this member was restarted since");
+    return Error(Errc::kRestarted, "this member was restarted since");
   }
   std::vector<ChunkId> chunks;
   for (int i = 0; i < request.permits_size(); ++i) {
     const auto chunk = TRY(admission_.from_master(context, request.permits(i)));
     if (TRY(store_.head(chunk.permit.chunk)).sequence < request.sequences(i)) {
-      return Error(Errc::kStale, "this member does not have all of it");
+      return Error(Errc::kRestarted, "this member does not have all of it");
     }
     chunks.push_back(chunk.permit.chunk);
   }

@@ -4,8 +4,8 @@
 //
 // All calls block, at most `patience`, and are thread-safe. They are repeated under their operation id until the
 // answer is known or patience is over: kUnavailable then says that it did not happen, kUnknown that it may have.
-// kStale: the layout, the token or the file server that the place names is not current: ask D (and L) again; nothing
-// happened. kFenced, kAccess, kNoSpace, kCorrupt (no copy of a block is good), kIo: as the server says.
+// kStale: the layout, or the file server that the place names, is not current: ask D again; kOvertaken: the token is not:
+// do it again under the newest lease. Neither happened. kFenced, kAccess, kNoSpace, kCorrupt (no copy of a block is good), kIo: as the server says.
 #pragma once
 
 #include <map>
@@ -76,7 +76,7 @@ class FileClient {
     ChunkPlace place;
     std::uint64_t boot = 0;         // of the latest write's answer
   };
-  // What was written there survives power loss of all once this returns. kStale: send the bytes again.
+  // What was written there survives power loss of all once this returns. kRestarted: send the bytes again.
   Status commit(std::string_view token, std::span<const Dirty> chunks);
 
   Result<std::uint64_t> truncate(const ChunkPlace& place, std::string_view token, std::uint64_t length);  // boot

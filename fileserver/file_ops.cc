@@ -276,7 +276,7 @@ Result<v1::CommitResponse> FileOps::commit(const CallContext& context, const v1:
   }
   for (const std::uint64_t boot : request.boots()) {
     if (boot != parts_.membership.boot()) {
-      return Error(Errc::kStale, "this file server was restarted since these bytes were written");
+      return Error(Errc::kRestarted, "this file server was restarted since these bytes were written");
     }
   }
   TRY(parts_.replicator.commit(chunks));

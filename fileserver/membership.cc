@@ -93,7 +93,9 @@ Status Membership::register_once(MonoTime sent) {
   request.set_boot(own_.boot);
   request.set_total_bytes(space.total_bytes);
   request.set_free_bytes(space.free_bytes);
+  tell_floors(request);
   const auto answer = TRY(dir_.register_server(request));
+  learn_floors(answer);
   id_ = ServerId{answer.id()};
   fence_ = 0;
   {
@@ -103,6 +105,31 @@ Status Membership::register_once(MonoTime sent) {
   take(answer.first(), sent);
   log_.info("registered", {{"id", answer.id()}});
   return {};
+}
+
+Status Membership::admit(const LeaseToken& token) {
+  const std::lock_guard lock(floors_mutex_);
+  return floors_.admit(token.inode, token.mode, token.seq);
+}
+
+void Membership::tell_floors(dir::v1::RegisterRequest& request) const {
+  const std::lock_guard lock(floors_mutex_);
+  for (const FloorTable::Floor& floor : floors_.all()) {
+    dir::v1::Floor& one = *request.add_floors();
+    one.set_inode(raw(floor.inode));
+    one.set_read(floor.read);
+    one.set_shared(floor.shared);
+    one.set_write(floor.write);
+  }
+}
+
+// From the one that was seen longest ago to the latest, which is then the last to be forgotten.
+void Membership::learn_floors(const dir::v1::RegisterResponse& answer) {
+  const std::lock_guard lock(floors_mutex_);
+  for (int i = answer.floors_size(); i-- > 0;) {
+    const dir::v1::Floor& floor = answer.floors(i);
+    floors_.know({InodeId{floor.inode()}, floor.read(), floor.shared(), floor.write()});
+  }
 }
 
 Status Membership::beat(MonoTime sent) {

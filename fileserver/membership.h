@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/daemon.h"
+#include "base/floor_table.h"
 #include "base/guarded.h"
 #include "base/limits.h"
 #include "dirserver/dir_client.h"
@@ -47,6 +48,8 @@ class Membership final : public Duty {
 
   // kUnavailable: not registered, or D has not been heard for too long. Any thread; does not block.
   Result<std::shared_ptr<const Standing>> serving() const;
+  // A lease token that was opened: kOvertaken if a newer one that excludes it was seen, here or where D was asked.
+  Status admit(const LeaseToken& token);
   [[nodiscard]] const Own& own() const { return own_; }
   [[nodiscard]] std::uint64_t boot() const { return own_.boot; }
   // For D to know: no member has a good copy of a block of it.
@@ -67,6 +70,8 @@ class Membership final : public Duty {
  private:
   Status register_once(MonoTime sent);
   Status beat(MonoTime sent);
+  void tell_floors(dir::v1::RegisterRequest& request) const;
+  void learn_floors(const dir::v1::RegisterResponse& answer);
   void take(const dir::v1::HeartbeatResponse& answer, MonoTime sent);
 
   const Own own_;
@@ -81,6 +86,9 @@ class Membership final : public Duty {
   std::function<void()> on_refusal_ = [] {};
   Status refusal_;
   std::uint64_t fence_ = 0;
+
+  mutable std::mutex floors_mutex_;
+  FloorTable floors_ GUARDED_BY(floors_mutex_);
 
   mutable std::mutex mutex_;
   std::shared_ptr<const Standing> standing_ GUARDED_BY(mutex_);

@@ -266,9 +266,9 @@ Status Replicator::commit(std::span<const SealedPermit> chunks) {
   TRY(std::move(here));
   for (Answer& answer : answers) {
     const auto& theirs = by_member[answer.from];
-    const auto is_stale = [&] { return !answer.status && answer.status.error().code == Errc::kStale; };
-    if (is_stale() && bring_up(answer.from, theirs)) answer = commit_at(answer.from, theirs);
-    if (is_stale()) return answer.status;
+    const auto says = [&](Errc code) { return !answer.status && answer.status.error().code == code; };
+    if (says(Errc::kRestarted) && bring_up(answer.from, theirs)) answer = commit_at(answer.from, theirs);
+    if (says(Errc::kStale)) return answer.status;   // it knows of newer members
     if (answer.status) {
       note_committed(answer.from, theirs, answer.sequences);
       continue;
@@ -308,7 +308,7 @@ Replicator::Answer Replicator::commit_at(ServerId member, std::span<const Sealed
     out.sequences.push_back(known.acknowledged);
     if (known.acknowledged <= known.committed) continue;
     if (request.boot() != 0 && request.boot() != known.boot) {
-      out.status = Error(Errc::kStale, "a member was restarted since these bytes were written");
+      out.status = Error(Errc::kRestarted, "a member was restarted since these bytes were written");
     }
     request.set_boot(known.boot);
   }

@@ -53,7 +53,7 @@ class Replicator {
                      const Check& check);
 
   // What was answered survives power loss at every member. One that was restarted since it took something is brought up
-  // first. kStale: the members have changed, or one could not be brought up.
+  // first. One that cannot be is taken out. kStale: the members have changed.
   Status commit(std::span<const SealedPermit> chunks);
 
   // They were removed from here.

@@ -139,9 +139,11 @@ Status AppendFiles::sync(OpenFile& file) {
     const std::lock_guard lock(mutex_);
     appended.swap(known_[file.inode->id].appended);
   }
-  const Status done = appended.empty() ? Status() : fs_.parts().chunks.commit(*file.inode, Fs::held_of(use), appended);
-  const bool restart = !done && done.error().code == Errc::kStale;
-  if (!done && !restart && may_pass(done.error().code)) {  // the next fsync tries again
+  WriteBuffer::Landings restarts;
+  const Held held = Fs::held_of(use);
+  const Status done = appended.empty() ? Status() : fs_.parts().chunks.commit(*file.inode, held, appended, restarts);
+  const bool restart = !done && done.error().code == Errc::kRestarted;
+  if (!done && (may_pass(done.error().code) || done.error().code == Errc::kOvertaken)) {  // the next fsync tries again
     uncommitted(*file.inode, appended);
     return done;
   }

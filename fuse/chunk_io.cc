@@ -8,6 +8,9 @@ namespace {
 
 constexpr std::uint64_t kPlacesAhead = 16;  // a sequential reader asks D once a GiB
 
+// The file is there, its places change faster than they can be followed: later, perhaps.
+Error still_moving(const Error& stale) { return {Errc::kUnavailable, stale.message}; }
+
 }  // namespace
 
 void ChunkIo::forget_layout(Inode& inode, std::uint64_t index) {
@@ -52,8 +55,10 @@ Result<dir::v1::Layout> ChunkIo::layout(Inode& inode, const Held& held, std::uin
   }
   request.set_inode(raw(inode.id));
   request.set_create(create);
-  request.set_token(held.token);
-  const auto answer = TRY(servers_.dir()->place(request));
+  const auto answer = TRY(under_newest(inode, held, [&](const std::string& token) {
+    request.set_token(token);
+    return servers_.dir()->place(request);
+  }));
   const std::lock_guard lock(inode.mutex);
   dir::v1::Layout found;
   found.set_index(index);
@@ -80,8 +85,9 @@ auto ChunkIo::with_place(Inode& inode, const Held& held, std::uint64_t index, bo
     const auto where = TRY(layout(inode, held, index, create));
     if (where.permit().empty()) return act(file::ChunkPlace(), held.token);
     const file::ChunkPlace place = TRY(place_of(where));
-    auto done = act(place, newest_token(inode, held));
-    if (done || done.error().code != Errc::kStale || attempt == kPlaceAttempts) return done;
+    auto done = under_newest(inode, held, [&](const std::string& token) { return act(place, token); });
+    if (done || done.error().code != Errc::kStale) return done;
+    if (attempt == kPlaceAttempts) return still_moving(done.error());
     forget_layout(inode, index);
   }
 }
@@ -119,18 +125,39 @@ Result<Landing> ChunkIo::write(Inode& inode, const Held& held, std::uint64_t off
   });
 }
 
-Status ChunkIo::commit(Inode& inode, const Held& held, const WriteBuffer::Landings& landings) {
-  for (int attempt = 1;; ++attempt) {
-    std::vector<file::FileClient::Dirty> chunks;
-    for (const auto& [index, landing] : landings) {
-      const auto where = TRY(layout(inode, held, index, false));
-      if (where.permit().empty() || ChunkId{where.chunk()} != landing.chunk) continue;  // freed since
-      chunks.push_back({TRY(place_of(where)), landing.boot});
-    }
-    const Status done = servers_.file()->commit(newest_token(inode, held), chunks);
-    if (done || done.error().code != Errc::kStale || attempt == 2) return done;
-    for (const auto& [index, landing] : landings) forget_layout(inode, index);  // a failover, or a restart: the places tell
+// Freed chunks need nothing.
+Result<std::vector<file::FileClient::Dirty>> ChunkIo::dirty_of(Inode& inode, const Held& held,
+                                                               const WriteBuffer::Landings& landings) {
+  std::vector<file::FileClient::Dirty> out;
+  for (const auto& [index, landing] : landings) {
+    const auto where = TRY(layout(inode, held, index, false));
+    if (where.permit().empty() || ChunkId{where.chunk()} != landing.chunk) continue;
+    out.push_back({TRY(place_of(where)), landing.boot});
   }
+  return out;
+}
+
+Status ChunkIo::commit_once(Inode& inode, const Held& held, const WriteBuffer::Landings& landings) {
+  for (int attempt = 1;; ++attempt) {
+    const auto chunks = TRY(dirty_of(inode, held, landings));
+    const Status done = under_newest(
+        inode, held, [&](const std::string& token) { return servers_.file()->commit(token, chunks); });
+    if (done || done.error().code != Errc::kStale) return done;
+    if (attempt == kPlaceAttempts) return still_moving(done.error());
+    for (const auto& [index, landing] : landings) forget_layout(inode, index);
+  }
+}
+
+// One server was restarted: each chunk is asked for, because nothing of the others was lost.
+Status ChunkIo::commit(Inode& inode, const Held& held, const WriteBuffer::Landings& landings,
+                       WriteBuffer::Landings& restarted) {
+  Status done = commit_once(inode, held, landings);
+  if (done || done.error().code != Errc::kRestarted) return done;
+  for (const auto& landing : landings) {
+    const Status one = commit_once(inode, held, {landing});
+    if (!one && one.error().code == Errc::kRestarted) restarted.insert(landing);
+  }
+  return done;
 }
 
 Status ChunkIo::changed(Inode& inode, std::uint64_t index, Landing landing) {
@@ -154,10 +181,12 @@ Status ChunkIo::zero(Inode& inode, const Held& held, ByteRange range) {
   if (whole.any) {
     dir::v1::PunchRequest request;
     request.set_inode(raw(inode.id));
-    request.set_token(held.token);
     request.set_first(whole.first);
     request.set_last(whole.last);
-    TRY(servers_.dir()->punch(request));
+    TRY(under_newest(inode, held, [&](const std::string& token) {
+      request.set_token(token);
+      return servers_.dir()->punch(request);
+    }));
     const std::lock_guard lock(inode.mutex);
     inode.layouts.erase(inode.layouts.lower_bound(whole.first), inode.layouts.upper_bound(whole.last));
   }
@@ -202,9 +231,11 @@ Result<ChunkIo::Extents> ChunkIo::extents(Inode& inode, const Held& held, std::u
 Result<std::uint64_t> ChunkIo::next_chunk(Inode& inode, const Held& held, std::uint64_t index) {
   dir::v1::PlaceRequest request;
   request.set_inode(raw(inode.id));
-  request.set_token(held.token);
   request.set_at_or_after(index);
-  const auto next = TRY(servers_.dir()->place(request));
+  const auto next = TRY(under_newest(inode, held, [&](const std::string& token) {
+    request.set_token(token);
+    return servers_.dir()->place(request);
+  }));
   if (next.layouts_size() == 0 || next.layouts(0).permit().empty()) return kMaxFileBytes;
   return chunk_start(next.layouts(0).index());
 }

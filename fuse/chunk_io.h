@@ -1,8 +1,9 @@
 // Bytes of plain files at the file servers: finds the chunk's place at D (kept for as long as the lease it was asked
 // under), sends, and asks anew when a server says that the place is not current.
 //
-// All calls block on D and F; thread-safe. Ranges lie below kMaxFileBytes. Errors are theirs; kStale is answered with a
-// new place kPlaceAttempts times and then passed on.
+// All calls block on D and F; thread-safe. Ranges lie below kMaxFileBytes. Errors are theirs, but two are answered here:
+// an old place with a new one, up to kPlaceAttempts times and then kUnavailable (it changes faster than it can be
+// followed; the file is there), and kOvertaken with a newer lease of this mount, if there is one.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +34,10 @@ class ChunkIo {
   Status read(Inode& inode, const Held& held, std::uint64_t offset, ByteSpan out);
   // One piece (it crosses no unit of the write buffer); the chunk is placed if it is new.
   Result<Landing> write(Inode& inode, const Held& held, std::uint64_t offset, ByteView bytes);
-  // Makes chunks durable; those that were freed since need nothing. kStale: send the bytes again.
-  Status commit(Inode& inode, const Held& held, const WriteBuffer::Landings& landings);
+  // Makes chunks durable; those that were freed since need nothing. kRestarted: the servers of `restarted` were started
+  // anew since those bytes landed, send them again; of the others nothing is known yet.
+  Status commit(Inode& inode, const Held& held, const WriteBuffer::Landings& landings,
+                WriteBuffer::Landings& restarted);
   // Cuts the chunk that a file of `size` ends in, so that what is behind reads as zeros when the file grows again. The
   // inode's buffer hears of it, for fsync; kIo if that tells of a restart that lost bytes.
   Status cut(Inode& inode, const Held& held, std::uint64_t size);
@@ -51,6 +54,18 @@ class ChunkIo {
   // Forgets places: one, or those from `index` on (they were freed).
   static void forget_layout(Inode& inode, std::uint64_t index);
   static void forget_layouts_from(Inode& inode, std::uint64_t index);
+  // Runs act(token) under the newest lease that is known here; once more for each that overtook the one before.
+  template <class Do>
+  static auto under_newest(Inode& inode, const Held& held, Do act) -> decltype(act(held.token)) {
+    for (std::string token = newest_token(inode, held);;) {
+      auto done = act(token);
+      if (done || done.error().code != Errc::kOvertaken) return done;
+      std::string newer = newest_token(inode, held);
+      if (newer == token) return done;
+      token = std::move(newer);
+    }
+  }
+
   // Remembers what D sent along with another answer.
   static void learn_layout(Inode& inode, const dir::v1::Layout& layout, std::uint64_t since);
 
@@ -68,6 +83,9 @@ class ChunkIo {
   };
   Result<Extents> extents(Inode& inode, const Held& held, std::uint64_t offset);
   Result<std::uint64_t> next_chunk(Inode& inode, const Held& held, std::uint64_t index);
+  Result<std::vector<file::FileClient::Dirty>> dirty_of(Inode& inode, const Held& held,
+                                                        const WriteBuffer::Landings& landings);
+  Status commit_once(Inode& inode, const Held& held, const WriteBuffer::Landings& landings);
   Status learn_servers();
   static Status changed(Inode& inode, std::uint64_t index, Landing landing);
 

@@ -3,18 +3,6 @@
 #include <utility>
 
 namespace conclave::fuse_fs {
-namespace {
-
-constexpr int kDurableAttempts = 3;  // file servers that restart between the bytes and the commit
-
-Held held_of(const Inode& inode) REQUIRES(inode.mutex) { return {inode.token, inode.token_since}; }
-
-bool grows(Inode& inode) {
-  const std::lock_guard lock(inode.mutex);
-  return inode.attr.size_bytes() > inode.size_at_dir;
-}
-
-}  // namespace
 
 Flusher::Flusher(const Servers& servers, ChunkIo& chunks, InodeTable& inodes, Clock& clock, Waiter& waiter,
                  Parking& parking, ParallelCalls& calls, Log& log, Hooks hooks)
@@ -209,7 +197,7 @@ Status Flusher::landed(const InodePtr& inode, const WriteBuffer::Flying& flight,
     } else {
       status = landing.error();
       const bool here = inode->buffer.failed(flight.id);
-      if (may_pass(landing.error().code)) {
+      if (may_be_sent_later(landing.error().code)) {
         inode->retry_at = clock_.now() + kRetryPause;
       } else if (here) {
         inode->buffer.discard({flight.offset, flight.offset + flight.piece.length});
@@ -249,6 +237,7 @@ Status Flusher::send_all(const InodePtr& inode) {
   }
 }
 
+// Bytes or a size that would still be sent.
 bool Flusher::has_unsent(Inode& inode) {
   const std::lock_guard lock(inode.mutex);
   return inode.buffer.dirty() || inode.buffer.flying() || (inode.attr_dirty && !inode.removed());
@@ -273,6 +262,20 @@ void Flusher::settle_aside(const InodePtr& inode, bool done) {
   touched(inode);
 }
 
+// The end is seen with the inode's turn: a commit that is on its way may find that a file server was restarted, and then
+// bytes that were sent are to be sent again.
+Status Flusher::hand_over(const InodePtr& inode) {
+  for (;;) {
+    const Status flushed = flush(inode, Depth::kVisible);
+    if (!flushed && may_be_sent_later(flushed.error().code)) return flushed;
+    const auto turn = turn_of(*inode);
+    if (has_unsent(*inode)) continue;  // each refusal takes what it refused out of the buffer
+    let_go(inode);
+    return {};
+  }
+}
+
+// With the inode's turn.
 void Flusher::let_go(const InodePtr& inode) {
   {
     const std::lock_guard lock(inode->mutex);
@@ -297,98 +300,7 @@ void Flusher::give_up(const InodePtr& inode) {
   settle(inode);
 }
 
-// --- Telling D, and durability -----------------------------------------------------------------------------------
-
-// With the inode's turn.
-Status Flusher::make_durable(const InodePtr& inode) {
-  WriteBuffer::Covered covered;
-  Held held;
-  {
-    const std::lock_guard lock(inode->mutex);
-    covered = inode->buffer.covered();
-    held = held_of(*inode);
-  }
-  if (covered.landings.empty()) return {};
-  const Status done = chunks_.commit(*inode, held, covered.landings);
-  {
-    const std::lock_guard lock(inode->mutex);
-    if (done) {
-      inode->buffer.committed(covered);
-      inode->sent_at = inode->buffer.uncommitted() ? clock_.now() : kNever;
-    } else if (done.error().code == Errc::kStale) {
-      if (!inode->buffer.restarted(covered) && !inode->removed()) lose(*inode, Error(Errc::kIo, "a file server restarted"));
-      if (inode->touched_at == kNever) inode->touched_at = MonoTime{};
-    } else {
-      inode->retry_at = clock_.now() + kRetryPause;
-    }
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    counters_.committed += done.has_value();
-  }
-  let_writers_in();
-  return done;
-}
-
-// With the inode's turn.
-Status Flusher::tell_size(const InodePtr& inode, bool durable) {
-  dir::v1::CommitRequest request;
-  bool changed = false;
-  std::uint64_t since = 0;
-  {
-    const std::lock_guard lock(inode->mutex);
-    changed = inode->attr_dirty && !inode->removed();
-    since = inode->token_since;
-    request.set_inode(raw(inode->id));
-    request.set_token(inode->token);
-    request.set_size_bytes(inode->buffer.stable_size(inode->attr.size_bytes(), inode->size_at_dir));
-    request.set_mtime_ns(inode->attr.mtime_ns());
-    request.set_allocated_bytes(inode->attr.allocated_bytes());
-    request.set_kill_privileges(inode->kill_privileges);
-    request.set_durable(durable);
-  }
-  if (!changed) {
-    if (durable) TRY(servers_.dir()->sync());
-    return {};
-  }
-  const auto answer = servers_.dir()->commit(request);
-  const std::lock_guard lock(inode->mutex);
-  if (inode->token_since != since) return answer ? Status() : Status(answer.error());  // of a session that was lost
-  if (!answer) {
-    inode->retry_at = clock_.now() + kRetryPause;
-    if (!may_pass(answer.error().code) && !inode->removed()) {
-      inode->attr_dirty = false;  // the truth is D's now
-      lose(*inode, answer.error());
-    }
-    return answer.error();
-  }
-  inode->size_at_dir = request.size_bytes();
-  if (request.kill_privileges()) inode->kill_privileges = false;
-  const bool all = request.size_bytes() == inode->attr.size_bytes() && request.mtime_ns() == inode->attr.mtime_ns();
-  inode->attr_dirty = !all;
-  inode->touched_at = all && !inode->buffer.dirty() ? kNever : clock_.now();
-  inode->learn(answer->attr());
-  return {};
-}
-
-Status Flusher::flush(const InodePtr& inode, Depth depth) {
-  const bool durable = depth == Depth::kDurable;
-  Status bytes, size;
-  for (int attempt = 0; attempt < kDurableAttempts; ++attempt) {
-    TRY(send_all(inode));
-    const auto turn = turn_of(*inode);
-    if (durable && !grows(*inode)) {
-      calls_.make({[&] { size = tell_size(inode, true); }, [&] { bytes = make_durable(inode); }});
-    } else {
-      if (durable) bytes = make_durable(inode);  // first: after a power loss no size covers bytes that were never there
-      if (bytes) size = tell_size(inode, durable);
-    }
-    if (bytes || bytes.error().code != Errc::kStale) break;  // else the bytes are dirty again
-  }
-  settle(inode);
-  TRY(bytes);
-  return size;
-}
+// --- The end -----------------------------------------------------------------------------------------------------
 
 // Forgets an inode that has nothing more to send.
 void Flusher::settle(const InodePtr& inode) {

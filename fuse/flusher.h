@@ -3,6 +3,8 @@
 // committed when it is kCommitAge old or more than kCommitBytes are held; writers wait at kMaxDirtyBytes.
 //
 // Thread-safe. Whoever needs an inode clean (fsync, a recall) sends along with the workers.
+//
+//   flusher   what is due, the queue, sending     flusher_commit   telling D, and durability
 #pragma once
 
 #include <cstdint>
@@ -50,15 +52,15 @@ class Flusher final : public Duty {
   // One at a time changes an inode's size at D (commit, truncate). Waits for it; whoever has one waits for no lease and
   // no other turn.
   [[nodiscard]] Turns::Turn turn_of(const Inode& inode) { return turns_.take(raw(inode.id)); }
-  // Bytes or a size that would still be sent.
-  static bool has_unsent(Inode& inode);
   // Sets the bytes of the range aside (WriteBuffer), after what of it is on its way has landed. Blocks no longer than a send
   // takes. The caller has the inode's turn.
   void set_aside(const InodePtr& inode, ByteRange range);
   // They were cut off or zeroed, or not.
   void settle_aside(const InodePtr& inode, bool done);
-  // The lease goes back after a flush: what was sent is forgotten, and where it lies.
-  void let_go(const InodePtr& inode);
+  // The lease goes back: sends and tells D until nothing is left that would be sent later, when the lease is another's,
+  // and forgets what was sent and where it lies. Blocks. An error: something is left, the lease must stay; again soon.
+  // What was refused for good is lost, as in flush(), and no error here.
+  Status hand_over(const InodePtr& inode);
   // Nobody will see its bytes any more (removed and closed, or the session was lost): they are not sent.
   void give_up(const InodePtr& inode);
   // All inodes, durably, as far as it goes until `deadline`; returns how many have bytes left.
@@ -85,6 +87,9 @@ class Flusher final : public Duty {
     bool durable = false;  // commit
   };
   Want want_of(Inode& inode) const;
+  static Held held_of(const Inode& inode) REQUIRES(inode.mutex) { return {inode.token, inode.token_since}; }
+  // It did not happen, and the bytes stay: until the server is there, or under a newer lease.
+  static bool may_be_sent_later(Errc code) { return may_pass(code) || code == Errc::kOvertaken; }
   [[nodiscard]] bool pressed() const;
   void enqueue(const InodePtr& inode);
   void enqueue_all();
@@ -94,11 +99,16 @@ class Flusher final : public Duty {
   Status landed(const InodePtr& inode, const WriteBuffer::Flying& flight, const Result<Landing>& landing);
   Status send_all(const InodePtr& inode);
   Status make_durable(const InodePtr& inode);
+  void committed(const InodePtr& inode, const WriteBuffer::Covered& covered);
+  void not_committed(const InodePtr& inode, const WriteBuffer::Covered& restarted, const Error& why);
+  Status make_durable_and_tell(const InodePtr& inode);
   Status tell_size(const InodePtr& inode, bool durable);
   void lose(Inode& inode, const Error& why) REQUIRES(inode.mutex);
   [[nodiscard]] bool just_pressed();
   void let_writers_in();
   void settle(const InodePtr& inode);
+  static bool has_unsent(Inode& inode);
+  void let_go(const InodePtr& inode);
 
   const Servers& servers_;
   ChunkIo& chunks_;

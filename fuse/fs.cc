@@ -148,24 +148,18 @@ void Fs::forget(InodeId inode, std::uint64_t count) {
   if (!StatusFiles::owns(inode)) parts_.inodes.forget(inode, count);
 }
 
+// A token that was overtaken, though the lease was held while it was used, is a dead session's as well.
 Error Fs::await_session(const Error& why) {
-  if (why.code != Errc::kFenced) return why;
+  if (why.code != Errc::kFenced && why.code != Errc::kOvertaken) return why;
   return parts_.leases.doubt();
 }
 
 // --- For the lease cache -----------------------------------------------------------------------------------------
 
-// Nothing may be left that would be sent later: the lease is another's then.
 Status Fs::drain(InodeId number, LeaseMode keep) {
   const InodePtr inode = parts_.inodes.find(number);
   if (!inode || keep == LeaseMode::kWrite) return {};
-  for (;;) {
-    const Status flushed = parts_.flusher.flush(inode, Flusher::Depth::kVisible);
-    if (!flushed && may_pass(flushed.error().code)) return flushed;
-    if (flushed || !Flusher::has_unsent(*inode)) break;  // each refusal takes what it refused out of the buffer
-  }
-  parts_.flusher.let_go(inode);
-  return {};  // the descriptors report what was lost for good
+  return parts_.flusher.hand_over(inode);
 }
 
 bool Fs::is_directory(InodeId number) const {

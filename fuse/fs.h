@@ -120,7 +120,7 @@ class Fs {
   // The session was lost: what was not sent is lost, and each descriptor says so once.
   void lose_everything();
   // For whoever runs operations: one that failed for `why` is run again when kPending's key is delivered, if that was
-  // the end of its session; else it is `why`.
+  // the end of its session, or its lease was overtaken; else it is `why`.
   Error await_session(const Error& why);
 
   // Leases, for the classes' functions. The use pins the lease, and attributes under it are in the inode. kPending.

@@ -9,11 +9,11 @@ namespace {
 constexpr std::uint64_t kCopyAtOnce = 8 << 20;   // copy_file_range: then the program may be interrupted
 constexpr std::uint64_t kCopyOwner = 1;          // reads as read(2) does, not ahead for the page cache
 
-// Its bytes changed now.
-void stamp(Inode& inode, WallTime now) REQUIRES(inode.mutex) {
+// Its bytes changed now, under W.
+void stamp(Inode& inode, const LeaseCache::Use& use, WallTime now) REQUIRES(inode.mutex) {
   inode.attr.set_mtime_ns(now.ns);
   inode.attr.set_ctime_ns(std::max(inode.attr.ctime_ns(), now.ns));
-  inode.attr_dirty = true;
+  inode.own_attributes(use.since());
 }
 
 // Space in use, near enough for st_blocks: bytes behind the old end count, those inside may have filled a hole.
@@ -60,7 +60,7 @@ Result<std::size_t> Fs::plain_write(const Caller& caller, OpenFile& file, const 
     inode.buffer.write(offset, request.bytes);
     count_allocated(inode.attr, range);
     inode.attr.set_size_bytes(std::max(inode.attr.size_bytes(), range.end));
-    stamp(inode, parts_.clock.wall());
+    stamp(inode, use, parts_.clock.wall());
     if (!request.from_page_cache) inode.end_privileges(caller.uid);
   }
   parts_.flusher.touched(file.inode);
@@ -78,7 +78,7 @@ Status Fs::plain_resize(const Caller& caller, const InodePtr& inode, std::uint64
     if (local) {
       inode->end_privileges(caller.uid);
       inode->attr.set_size_bytes(size);
-      stamp(*inode, parts_.clock.wall());
+      stamp(*inode, use, parts_.clock.wall());
     }
   }
   if (!local) return cut_to(caller, inode, held_of(use), size);
@@ -111,13 +111,15 @@ Status Fs::cut_at_servers(const Caller& caller, const InodePtr& inode, const Hel
   *request.mutable_caller() = wire_of(caller);
   request.set_inode(raw(inode->id));
   request.set_size_bytes(size);
-  request.set_token(held.token);
   request.set_by_descriptor(true);  // the kernel or the ticket has checked
   {
     const std::lock_guard lock(inode->mutex);
     request.set_kill_privileges(inode->kill_privileges || inode->loses_privileges(caller.uid));
   }
-  const auto entry = TRY(parts_.servers.dir()->set_attr(request));
+  const auto entry = TRY(ChunkIo::under_newest(*inode, held, [&](const std::string& token) {
+    request.set_token(token);
+    return parts_.servers.dir()->set_attr(request);
+  }));
   ChunkIo::forget_layouts_from(*inode, chunks_of_size(size));
   const std::lock_guard lock(inode->mutex);
   inode->attr_dirty = false;
@@ -147,15 +149,16 @@ Status Fs::sync(std::uint64_t handle) {
   return kind.sync ? kind.sync(*file) : Status();
 }
 
-// What was let go with a lease is still committed, under whichever lease there is now.
+// Under one lease throughout: a recall that comes between waits for it, for file servers take nothing under a token
+// that was overtaken. What was let go with an earlier lease is committed under whichever there is now.
 Status Fs::plain_sync(OpenFile& file) {
   LeaseCache::Use use;
-  bool uncommitted = false;
+  bool anything = false;
   {
     const std::lock_guard lock(file.inode->mutex);
-    uncommitted = file.inode->buffer.uncommitted();
+    anything = file.inode->attr_dirty || file.inode->buffer.holds() || file.inode->buffer.uncommitted();
   }
-  if (uncommitted) use = TRY(lease(file.inode, LeaseMode::kRead));
+  if (anything) use = TRY(lease(file.inode, LeaseMode::kRead));
   const Status flushed = parts_.flusher.flush(file.inode, Flusher::Depth::kDurable);
   TRY(report_failures(file));
   return flushed;
@@ -200,7 +203,7 @@ Status Fs::plain_allocate(const Caller& caller, OpenFile& file, const AllocateRe
       inode.attr.set_allocated_bytes(inode.attr.allocated_bytes() - punched);
     }
     inode.end_privileges(caller.uid);
-    stamp(inode, parts_.clock.wall());
+    stamp(inode, use, parts_.clock.wall());
   }
   parts_.flusher.touched(file.inode);
   return {};

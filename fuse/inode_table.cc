@@ -41,6 +41,10 @@ void Inode::end_privileges(std::uint32_t uid) {
 
 void Inode::learn_under(const dir::v1::Attr& from_dir, std::uint64_t since) {
   if (attr_since == since) return;
+  if (attr_dirty && own_since != since) {
+    attr_dirty = false;
+    lose(Errc::kIo);
+  }
   learn(from_dir);
   attr_since = since;
 }

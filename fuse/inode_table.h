@@ -49,7 +49,8 @@ struct Inode {
   std::uint64_t layouts_since GUARDED_BY(mutex) = 0;
   WriteBuffer buffer GUARDED_BY(mutex);
   std::uint64_t size_at_dir GUARDED_BY(mutex) = 0;                     // what D knows
-  bool attr_dirty GUARDED_BY(mutex) = false;                           // size or times are newer than D's
+  bool attr_dirty GUARDED_BY(mutex) = false;                           // size or times are newer than D's …
+  std::uint64_t own_since GUARDED_BY(mutex) = 0;                       // … under this lease, and under no other
   // Set-id bits ended here; D is told with its next commit, and until then not believed.
   bool kill_privileges GUARDED_BY(mutex) = false;
   bool queued GUARDED_BY(mutex) = false;                               // for the flusher
@@ -69,6 +70,12 @@ struct Inode {
     failure = why == Errc::kFenced ? Errc::kIo : why;
   }
 
+  // Size and times are our own, changed under W of the lease `since`.
+  void own_attributes(std::uint64_t since) REQUIRES(mutex) {
+    attr_dirty = true;
+    own_since = since;
+  }
+
   [[nodiscard]] bool is_dir() const REQUIRES(mutex);   // of attr.mode, as the next two
   [[nodiscard]] bool is_regular() const REQUIRES(mutex);
   [[nodiscard]] bool removed() const REQUIRES(mutex) { return attr.inode() != 0 && attr.nlink() == 0; }
@@ -77,7 +84,9 @@ struct Inode {
   // here stay ended (kill_privileges); an older answer that was overtaken (change) is ignored. Type and class never
   // change: what class_rule.h let pass stays, whatever D says later.
   void learn(const dir::v1::Attr& from_dir) REQUIRES(mutex);
-  // The same, valid under the lease `since` from now on; ignored if such attributes are here already.
+  // The same, valid under the lease `since` from now on; ignored if such attributes are here already. Our own size and
+  // times of another lease are void: others may have changed the file since. They should have been told before that lease
+  // went back.
   void learn_under(const dir::v1::Attr& from_dir, std::uint64_t since) REQUIRES(mutex);
   // Set-id bits that a write or a truncation by `uid` ends: any but the superuser's.
   [[nodiscard]] bool loses_privileges(std::uint32_t uid) const REQUIRES(mutex);

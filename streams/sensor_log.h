@@ -49,7 +49,7 @@ class LogSession {
     std::uint64_t to = 0;      // the cursor moves from log->cursor to here
   };
   // All of them, in order, under one round of leases. What was appended has its cursor moved; the rest is for the next
-  // round. kStale, kFenced: the session is over, open another; kRange: another writer moved the cursor.
+  // round. kStale, kOvertaken, kFenced: the session is over, open another; kRange: another writer moved the cursor.
   Status append(std::vector<Record>& records);
   // The last `bytes` of a log's newest chunk.
   Result<std::string> tail_of(const SensorLog& log, std::uint64_t bytes);

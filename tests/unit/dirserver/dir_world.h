@@ -144,8 +144,8 @@ class DirSession {
     const SessionPass pass{id_, 1, holder_of(peer_.fingerprint), world_.keys().epoch()};
     return {std::string(kPassHeader), to_base64url(world_.keys().seal(pass))};
   }
-  [[nodiscard]] std::string lease(std::uint64_t inode, LeaseMode mode) const {
-    return string_of(world_.keys().seal(LeaseToken{id_, holder_of(peer_.fingerprint), InodeId{inode}, mode, 1}));
+  [[nodiscard]] std::string lease(std::uint64_t inode, LeaseMode mode, std::uint64_t seq = 1) const {
+    return string_of(world_.keys().seal(LeaseToken{id_, holder_of(peer_.fingerprint), InodeId{inode}, mode, seq}));
   }
 
   template <class Request>

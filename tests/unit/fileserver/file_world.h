@@ -52,6 +52,8 @@ class DirDouble {
           dir::v1::RegisterResponse out;
           out.set_id(member.id());
           *out.mutable_first() = answer();
+          told_floors = {request.floors().begin(), request.floors().end()};
+          for (const auto& floor : floors) *out.add_floors() = floor;
           return Result<dir::v1::RegisterResponse>(out);
         });
     router_.unary<dir::v1::HeartbeatRequest, dir::v1::HeartbeatResponse>(
@@ -95,6 +97,7 @@ class DirDouble {
   std::map<ChunkId, ChunkPermit> permits;
   std::set<std::uint64_t> deleted, bad, remove;
   std::vector<std::uint64_t> fenced;
+  std::vector<dir::v1::Floor> floors, told_floors;   // that it has seen; what the last to register has
   std::set<std::string> refuses;   // names that another folder has
   std::vector<dir::v1::SealRequest> seals;
   int shrinks = 0;

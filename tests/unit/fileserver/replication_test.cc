@@ -119,7 +119,7 @@ TEST(Replication, CommitIsRefusedAfterTheMasterRestarted) {
   world.at(1).restart();
   EXPECT_EQ(world.client.commit(world.token(LeaseMode::kWrite), std::array{FileClient::Dirty{world.where(), written->boot}})
                 .error().code,
-            Errc::kStale);
+            Errc::kRestarted);
 }
 
 TEST(Replication, CommittedBytesSurviveAPowerFailureOfAll) {

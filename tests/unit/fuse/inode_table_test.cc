@@ -203,6 +203,17 @@ TEST(Inode, OwnSizeAndTimesWinWhileDirty) {
   EXPECT_EQ(inode.size_at_dir, 100u);
 }
 
+TEST(Inode, OwnSizeAndTimesOfAnotherLeaseAreVoidAndThatIsSaid) {
+  Inode inode(kFile);
+  inode.learn_under(attr(11, 5, 100), 9);
+  inode.attr.set_size_bytes(300);
+  inode.own_attributes(9);
+  inode.learn_under(attr(11, 6, 50), 12);
+  EXPECT_EQ(inode.attr.size_bytes(), 50u) << "somebody has written since";
+  EXPECT_FALSE(inode.attr_dirty);
+  EXPECT_EQ(inode.failures, 1u);
+}
+
 TEST(Inode, AttributesUnderALeaseAreSetOnce) {
   Inode inode(kFile);
   inode.learn_under(attr(11, 5, 100), 9);
