@@ -44,6 +44,10 @@ struct FsParts {
   StatusFiles& status;
   FsClasses& classes;
   Clock& clock;
+  Parking& parking;
+  // Tells the kernel that the inode has this size at least, whatever it believes, and calls `done`. Does not block. Empty:
+  // there is no kernel.
+  std::function<void(InodeId, std::uint64_t size_bytes, std::function<void()> done)> raise_size;
 };
 
 class Fs {
@@ -139,6 +143,7 @@ class Fs {
   [[nodiscard]] const FileClass& class_of(Inode& inode) const;
   [[nodiscard]] const FileClass& class_inside(Inode& directory) const;
   Status refresh(Inode& inode, std::uint64_t since);
+  Status raise_size(const InodePtr& inode, std::uint64_t since);
   Result<std::string> ticket_of(Inode& inode);              // D's, asked for if there is none
   static LeaseMode cache_mode(Inode& inode);                // R, or DR of a directory
   static LeaseMode change_mode(Inode& inode);               // W, or DW

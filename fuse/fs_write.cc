@@ -60,6 +60,7 @@ Result<std::size_t> Fs::plain_write(const Caller& caller, OpenFile& file, const 
     inode.buffer.write(offset, request.bytes);
     count_allocated(inode.attr, range);
     inode.attr.set_size_bytes(std::max(inode.attr.size_bytes(), range.end));
+    if (!request.from_page_cache) inode.kernel_size = std::max(inode.kernel_size, request.offset + request.bytes.size());
     stamp(inode, use, parts_.clock.wall());
     if (!request.from_page_cache) inode.end_privileges(caller.uid);
   }

@@ -187,7 +187,13 @@ class Mount {
   StatusFiles status_{clock_, Caller{geteuid(), getegid(), 0}};
   FsClasses classes_;
   Fs fs_{{servers_, lock_client_, config_.cluster.lock.name, [this] { return session_.current(); }, leases_, lock_waits_,
-          inodes_, opens_, chunks_, flusher_, status_, classes_, clock_}};
+          inodes_, opens_, chunks_, flusher_, status_, classes_, clock_, parking_,
+          [this](InodeId inode, std::uint64_t size, std::function<void()> done) {
+            pages_.apart([this, inode, size, told = std::move(done)] {
+              channel_.raise_size(inode, size);
+              told();
+            });
+          }}};
   DebtDuty debts_{[this] { fs_.pay_debts(); }};
   AppendFiles appends_{fs_};
   SecretMount secrets_{fs_, transport_, config_.cluster, clock_, waiter_, random_, parking_, files_, log_,

@@ -22,6 +22,7 @@
 #include "base/guarded.h"
 #include "base/ids.h"
 #include "conclave/dir/v1/dir.pb.h"
+#include "fuse/parking.h"
 #include "fuse/write_buffer.h"
 
 namespace conclave::fuse_fs {
@@ -59,6 +60,11 @@ struct Inode {
   MonoTime retry_at GUARDED_BY(mutex){};                               // after a server was away
   std::uint32_t failures GUARDED_BY(mutex) = 0;  // rises when bytes were lost; each descriptor reports it once
   Errc failure GUARDED_BY(mutex) = Errc::kIo;                          // what it reports, see lose()
+
+  // The size that the kernel has: at least this. It may have dropped what it was told of a larger one (Fs::raise_size).
+  std::uint64_t kernel_size GUARDED_BY(mutex) = 0;
+  std::uint64_t kernel_since GUARDED_BY(mutex) = 0;  // the lease under which it has all of the size; 0: perhaps under none
+  ParkKey kernel_key GUARDED_BY(mutex) = 0;          // of who waits until it was raised; 0: nobody
 
   // What close must drop at L.
   std::set<std::uint64_t> posix_owners GUARDED_BY(mutex);
@@ -104,8 +110,8 @@ class InodeTable {
   // Null: the kernel names something we forgot (a program kept a stale handle).
   [[nodiscard]] InodePtr find(InodeId inode) const;
 
-  // The kernel learned of it once more; forgot `count` times.
-  static void remember(Inode& inode);
+  // The kernel learned of it once more, with this size; forgot `count` times.
+  static void remember(Inode& inode, std::uint64_t size_bytes);
   void forget(InodeId inode, std::uint64_t count);
   // Nothing may need it any more (its last descriptor was closed).
   void suspect(InodeId inode);

@@ -1,6 +1,7 @@
 #include "fuse/page_invalidator.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace conclave::fuse_fs {
 namespace {
@@ -53,7 +54,7 @@ void PageInvalidator::end_wait(InodeId inode, const std::vector<std::uint64_t>& 
 std::shared_ptr<PageInvalidator::Task> PageInvalidator::start(InodeId inode) {
   auto task = std::make_shared<Task>();
   const auto add = [&](std::uint64_t first, std::uint64_t count, bool held) REQUIRES(mutex_) {
-    parts_.push_back({task, inode, first, count, held});
+    parts_.push_back({task, inode, first, count, held, {}});
     ++(held ? task->held_left : task->free_left);
     if (held) ++task->held_to_begin;
   };
@@ -102,6 +103,14 @@ bool PageInvalidator::invalidate_once(InodeId inode, const std::shared_ptr<Task>
   }
 }
 
+void PageInvalidator::apart(std::function<void()> task) {
+  {
+    const std::lock_guard lock(mutex_);
+    parts_.emplace_back().other = std::move(task);
+  }
+  waiter_.wake(&parts_);
+}
+
 void PageInvalidator::run() {
   for (;;) {
     const auto seen = waiter_.observe(&parts_);
@@ -114,6 +123,10 @@ void PageInvalidator::run() {
         parts_.pop_front();
         if (part.held) --part.task->held_to_begin;
       }
+    }
+    if (part.other) {
+      part.other();
+      continue;
     }
     if (!part.task) {
       waiter_.wait(&parts_, seen, kNever);

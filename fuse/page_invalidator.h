@@ -51,6 +51,9 @@ class PageInvalidator {
   // way: they must be answered, or begin to wait. Needs threads in run().
   void invalidate(InodeId inode);
 
+  // Runs `task` on a worker: it may wait for a page that a waiting request holds, and nobody waits for it.
+  void apart(std::function<void()> task);
+
   // A worker; a page that a waiting request holds keeps one busy, so there are many. Until stop().
   void run();
   void stop();
@@ -68,6 +71,7 @@ class PageInvalidator {
     std::uint64_t first = 0;         // pages
     std::uint64_t count = 0;         // 0: to the end
     bool held = false;
+    std::function<void()> other;     // instead: see apart()
   };
   struct Pages {
     std::map<std::uint64_t, unsigned> held;   // by waiting requests: page, how many of them

@@ -98,6 +98,23 @@ TEST_F(PageInvalidatorTest, DoesNotWaitForAPageThatAWaitingWriteHolds) {
   EXPECT_TRUE(kernel.cached.empty());
 }
 
+TEST_F(PageInvalidatorTest, WhatRunsApartMayWaitForAHeldPage) {
+  const auto waiting = pages.waits(kInode, 3 * kPage + 100, 50, false);
+  kernel.hold(3);
+  bool stored = false;
+  pages.apart([&] {
+    kernel.invalidate(3 * kPage, kPage);
+    stored = true;
+  });
+  const auto done = invalidate();
+  sim.scheduler.sleep_for(10ms);
+  EXPECT_TRUE(*done);
+  EXPECT_FALSE(stored);
+  kernel.release(3);
+  sim.scheduler.sleep_for(1ms);
+  EXPECT_TRUE(stored);
+}
+
 TEST_F(PageInvalidatorTest, InvalidatesAPageThatAWaitingWriteCoversButDoesNotHold) {
   const auto waiting = pages.waits(kInode, 3 * kPage + 100, 3 * kPage, false);
   pages.invalidate(kInode);
