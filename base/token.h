@@ -56,6 +56,7 @@ struct ChunkPermit {
   ChunkId chunk{};
   std::uint32_t chainver = 0;          // rises with every change of members
   std::vector<ServerId> members;       // the master first; 1 to kMaxReplicas
+  bool born = false;                   // a commit has covered it: a member that holds nothing has lost it
 };
 
 inline std::uint64_t holder_of(const Fingerprint& certificate) {

@@ -161,6 +161,7 @@ Result<v1::SealResponse> seal(Change& change, const Server& server, const v1::Se
   }
   auto members = TRY(change.choose_members());
   chunk.sealed_bytes = request.length_bytes();
+  chunk.born = true;   // its master seals what every member has made durable
   TRY(change.put_chunk(chunk, false));
   const std::uint64_t end = chunk.start_bytes + chunk.sealed_bytes;
   const NewChunk where{chunk.inode, chunk.position + 1, end, request.cursors()};

@@ -68,6 +68,12 @@ class Change {
   Status drop_orphan(InodeId inode);
 
   Status put_server(const ServerRow& row);
+  // Numbers below these may have been given out, whatever this database says: to be committed synced.
+  Status raise_bounds(const v1::Past& seen, std::uint64_t highest_chunk);
+  Status begin_run();   // of this start
+  // This database goes on as the one that was `seen`: to be committed synced.
+  Status accept(const v1::Past& seen);
+  [[nodiscard]] v1::Past past() const;   // as of the last commit
   Status put_fence(SessionId session, std::uint64_t number, std::uint32_t epoch);
   [[nodiscard]] bool is_fenced(SessionId session) const { return fenced_.contains(session); }
   Status drop_fences_before(std::uint32_t epoch);
@@ -104,10 +110,16 @@ class Change {
   std::map<InodeId, bool> dirty_;        // node → is new
   std::set<SessionId> fenced_;
   Numbers inodes_, chunks_, cookies_;
+  std::string identity_;
+  std::uint64_t timeline_ = 0;
+  std::uint64_t run_ = 0;
+  std::int64_t committed_ns_ = 0;
+  std::uint64_t committed_timeline_ = 0;
+  std::string committed_identity_;
   Counts counts_;
   Counts committed_counts_;
   Statement load_, state_, insert_node_, update_node_, delete_node_, delete_xattrs_, insert_name_, update_name_,
-      delete_name_, put_xattr_, delete_xattr_, insert_chunk_, update_chunk_, delete_chunk_, add_free_, delete_free_,
+      delete_name_, put_mark_, put_run_, random_, put_xattr_, delete_xattr_, insert_chunk_, update_chunk_, delete_chunk_, add_free_, delete_free_,
       insert_orphan_, delete_orphan_, put_server_, put_fence_, delete_fences_;
 };
 

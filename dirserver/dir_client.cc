@@ -114,6 +114,15 @@ Result<v1::ShrinkResponse> DirClient::shrink(const v1::ShrinkRequest& request) {
 Result<v1::SealResponse> DirClient::seal(const v1::SealRequest& request) {
   return ask<v1::SealResponse>(CONCLAVE_DIR_PATH("Seal"), request);
 }
+Result<v1::LeaveResponse> DirClient::leave(const v1::LeaveRequest& request) {
+  return ask<v1::LeaveResponse>(CONCLAVE_DIR_PATH("Leave"), request);
+}
+Result<v1::BornResponse> DirClient::born(const v1::BornRequest& request) {
+  return ask<v1::BornResponse>(CONCLAVE_DIR_PATH("Born"), request);
+}
+Result<v1::VerifyResponse> DirClient::verify(const v1::VerifyRequest& request) {
+  return ask<v1::VerifyResponse>(CONCLAVE_DIR_PATH("Verify"), request);
+}
 
 #undef CONCLAVE_DIR_PATH
 

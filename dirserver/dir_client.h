@@ -64,6 +64,9 @@ class DirClient {
   Result<v1::HeartbeatResponse> heartbeat(const v1::HeartbeatRequest& request, Duration timeout);
   Result<v1::ShrinkResponse> shrink(const v1::ShrinkRequest& request);
   Result<v1::SealResponse> seal(const v1::SealRequest& request);
+  Result<v1::LeaveResponse> leave(const v1::LeaveRequest& request);
+  Result<v1::BornResponse> born(const v1::BornRequest& request);
+  Result<v1::VerifyResponse> verify(const v1::VerifyRequest& request);
 
  private:
   template <class Response, class Request>

@@ -2,6 +2,10 @@
 // function that does it. What is here is only: who calls, under which keys, read or committed, synced or not.
 #pragma once
 
+#include <mutex>
+#include <optional>
+
+#include "base/guarded.h"
 #include "base/log.h"
 #include "base/router.h"
 #include "dirserver/dir_chains.h"
@@ -43,6 +47,13 @@ class DirOps {
   Result<v1::SyncResponse> sync(const CallContext& context);
   Result<v1::RegisterResponse> register_server(const CallContext& context, const v1::RegisterRequest& request);
   Result<v1::HeartbeatResponse> heartbeat(const CallContext& context, const v1::HeartbeatRequest& request);
+  void note_lacking(const Server& server, ServerId id, const v1::HeartbeatRequest& request, v1::HeartbeatResponse& out);
+  Status distrust_server(const Server& server, ServerRow& row, std::uint64_t recovered_to);
+  Status note_past(const std::string& name, const v1::Past& seen);
+  Status check_newest();
+  Status check_past();
+  Result<v1::RecoverResponse> recover(const v1::RecoverRequest& request);
+  Result<v1::RecoverResponse> recover_server(const v1::RecoverRequest& request);
   Result<v1::HeartbeatResponse> answer(const Server& server, ServerId id, std::uint64_t fence_acknowledged);
   v1::StatFsResponse stat_fs();
   v1::ServersResponse servers();
@@ -54,6 +65,9 @@ class DirOps {
   const Change::Placing placing_;
   const std::uint64_t boot_;
   Log& log_;
+  std::mutex mutex_;
+  std::optional<v1::Past> newer_ GUARDED_BY(mutex_);   // that a file server has seen: this database is an old one
+  std::string newer_seen_by_ GUARDED_BY(mutex_);
 };
 
 }  // namespace conclave::dir

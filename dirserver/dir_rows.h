@@ -56,6 +56,8 @@ struct Chunk {
   std::uint64_t position = 0;
   ChunkId chunk{};
   std::uint32_t chainver = 1;
+  bool born = false;              // a commit has covered it
+  bool doubted = false;           // its only member came back with less than it had
   std::uint64_t start_bytes = 0;
   std::uint64_t sealed_bytes = 0;
   std::vector<ServerId> members;  // in sync, the master first
@@ -92,6 +94,9 @@ struct ServerRow {
   std::string host;
   std::uint32_t port = 0;
   std::uint32_t back_port = 0;
+  std::uint64_t mark = 0;
+  std::int64_t behind_ns = 0;
+  std::uint32_t behind_epoch = 0;
 };
 
 }  // namespace conclave::dir

@@ -55,6 +55,11 @@ class View {
   Result<std::optional<Chunk>> chunk(InodeId inode, std::uint64_t position);
   Result<std::optional<Chunk>> last_chunk(InodeId inode);
   Result<std::optional<Chunk>> chunk_from(InodeId inode, std::uint64_t position);  // the first at or after
+  Result<std::optional<Chunk>> chunk_by_id(ChunkId chunk);   // reads the whole table: for what is rare
+  // Behind (inode, position), in this order, with `member` in sync.
+  Result<std::vector<Chunk>> chunks_of_after(ServerId member, InodeId inode, std::uint64_t position, std::size_t limit);
+  Result<std::uint64_t> doubted_chunks();
+  Result<bool> knows_run(std::uint64_t run);
   Result<std::uint64_t> chunks_with_fewer_copies(unsigned copies);
 
   // Orphans since before `until_ns`, above `after`, at most `limit`, by number.
@@ -77,7 +82,7 @@ class View {
   std::uint64_t change_floor_ = 0;
   std::unordered_map<InodeId, Node> nodes_;
   Statement begin_, end_, node_, name_, any_name_, list_, list_nodes_, xattr_, xattr_names_, chunk_, last_chunk_,
-      chunk_from_, fewer_copies_, orphans_, frees_, servers_, fences_;
+      chunk_from_, chunk_by_id_, chunks_after_, doubted_, run_, fewer_copies_, orphans_, frees_, servers_, fences_;
 };
 
 }  // namespace conclave::dir

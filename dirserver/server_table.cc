@@ -6,6 +6,9 @@
 #include "dirserver/dir_placement.h"
 
 namespace conclave::dir {
+namespace {
+constexpr Duration kMarksEvery = 1s;
+}  // namespace
 
 bool ServerTable::is_up(const Server& server, MonoTime now) {
   return server.heard.has_value() && now - *server.heard < kFileServerDead;
@@ -18,6 +21,7 @@ bool ServerTable::may_serve(const Server& server, MonoTime now) {
 void ServerTable::know(ServerRow row, MonoTime now) {
   const std::lock_guard lock(mutex_);
   Server& server = servers_[row.id];
+  server.mark = row.mark;
   server.row = std::move(row);
   server.known = now;
 }
@@ -26,6 +30,7 @@ void ServerTable::registered(ServerRow row, const Report& report, MonoTime now) 
   const std::lock_guard lock(mutex_);
   Server& server = servers_[row.id];
   server.row = std::move(row);
+  server.mark = report.synced_to;   // what D made of less than before is in the row
   server.report = report;
   server.heard = now;
   server.given = 0;
@@ -39,9 +44,50 @@ Result<ServerId> ServerTable::heard(const std::string& name, const Report& repor
     server.report = report;
     server.heard = now;
     server.given = 0;
+    server.mark = std::max(server.mark, report.synced_to);
     return id;
   }
   return Error(Errc::kStale, "file server '" + name + "' must register first");
+}
+
+std::vector<std::pair<ServerId, std::uint64_t>> ServerTable::marks_to_store(MonoTime now) {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::pair<ServerId, std::uint64_t>> out;
+  if (marks_taken_ != MonoTime::min() && now - marks_taken_ < kMarksEvery) return out;
+  for (auto& [id, server] : servers_) {
+    if (server.mark <= server.row.mark) continue;
+    server.row.mark = server.mark;
+    out.emplace_back(id, server.mark);
+  }
+  if (!out.empty()) marks_taken_ = now;
+  return out;
+}
+
+bool ServerTable::has_marks_to_store() const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::any_of(servers_, [](const auto& entry) { return entry.second.mark > entry.second.row.mark; });
+}
+
+std::uint64_t ServerTable::mark_of(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, server] : servers_) {
+    if (server.row.name == name) return server.mark;
+  }
+  return 0;
+}
+
+void ServerTable::accepted(ServerId id) {
+  const std::lock_guard lock(mutex_);
+  servers_[id].row.behind_ns = 0;
+}
+
+bool ServerTable::past_is_heard(MonoTime now) const {
+  const std::lock_guard lock(mutex_);
+  if (servers_.empty()) return true;
+  return std::ranges::any_of(servers_, [&](const auto& entry) {
+    const Server& server = entry.second;
+    return server.heard || !server.known || now - *server.known >= kFileServerDead;
+  });
 }
 
 std::optional<ServerId> ServerTable::id_of(const std::string& name) const {
@@ -50,6 +96,12 @@ std::optional<ServerId> ServerTable::id_of(const std::string& name) const {
     if (server.row.name == name) return id;
   }
   return std::nullopt;
+}
+
+bool ServerTable::up(ServerId id, MonoTime now) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = servers_.find(id);
+  return found != servers_.end() && is_up(found->second, now);
 }
 
 std::vector<v1::Member> ServerTable::members(MonoTime now) const {
@@ -65,6 +117,9 @@ std::vector<v1::Member> ServerTable::members(MonoTime now) const {
     member.set_up(is_up(server, now));
     member.set_total_bytes(server.report.total_bytes);
     member.set_free_bytes(server.report.free_bytes);
+    member.set_lacking(server.report.lacking);
+    member.set_bad(server.report.bad);
+    member.set_behind_ns(server.row.behind_ns);
   }
   return out;
 }

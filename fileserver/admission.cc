@@ -8,7 +8,7 @@ namespace {
 bool allows(LeaseMode mode, Admission::Need need) {
   switch (mode) {
     case LeaseMode::kRead:
-    case LeaseMode::kSharedRead: return need == Admission::Need::kRead;
+    case LeaseMode::kSharedRead: return need == Admission::Need::kRead || need == Admission::Need::kAsk;
     case LeaseMode::kShared: return need != Admission::Need::kWrite;
     case LeaseMode::kWrite: return true;
     default: return false;
@@ -65,7 +65,27 @@ Result<SealedPermit> Admission::chunk_of(const Admitted& admitted, std::string_v
   if (as_master && chunk.permit.members.front() != admitted.standing->id) {
     return Error(Errc::kStale, "this file server is not the chunk's master");
   }
+  if (admitted.standing->careful) TRY(membership_.verify(chunk.permit, chunk.sealed));
+  const Status good = check_copy(chunk.permit);
+  if (!good && good.error().code == Errc::kCorrupt && as_master) {
+    if (TRY(membership_.leave(chunk.permit, chunk.sealed, good.error()))) {
+      return Error(Errc::kStale, "this file server's copy is no good: another is the chunk's master now");
+    }
+  }
+  TRY(Status(good));
   return chunk;
+}
+
+// Nothing here, where every member has made something durable, is a loss and not emptiness.
+Status Admission::check_copy(const ChunkPermit& permit) const {
+  if (membership_.copies().is_lacking(permit.chunk)) {
+    return Error(Errc::kCorrupt, "this file server's copy of the chunk is no good");
+  }
+  const auto held = store_.sequence(permit.chunk);
+  if (held && (*held != 0 || !permit.born)) return {};
+  Error why = held ? Error(Errc::kCorrupt, "this file server has lost its copy of the chunk") : held.error();
+  if (why.code == Errc::kCorrupt) membership_.report_lacking(CopyBook::Named::of(permit), why);
+  return why;
 }
 
 Result<SealedPermit> Admission::from_master(const CallContext& context, std::string_view permit) {

@@ -15,9 +15,10 @@ namespace conclave::file {
 
 class Admission {
  public:
-  explicit Admission(Membership& membership) : membership_(membership) {}
+  Admission(Membership& membership, ChunkStore& store) : membership_(membership), store_(store) {}
 
-  enum class Need : std::uint8_t { kRead, kWrite, kAppend };
+  // kAsk: no more than kRead, but only the master answers.
+  enum class Need : std::uint8_t { kRead, kAsk, kWrite, kAppend };
   struct Admitted {
     LeaseToken token;
     SealedPermit chunk;
@@ -25,7 +26,9 @@ class Admission {
   };
   // kUnavailable: this server may not serve now. kInvalid: no token or permit at all. kAccess: a wrong MAC, a token of
   // another inode, of another connection's holder or session, or of a mode that does not allow it. kFenced. kStale: of
-  // an old epoch, recalled since, or a chunk that is elsewhere. Changes need this server as the master.
+  // an old epoch, recalled since, or a chunk that is elsewhere. Changes need this server as the master. kCorrupt: the copy
+  // here is missing although the chunk was born, behind, or cannot be opened; a change has made D look for another master
+  // then, and is kStale where there is one. May block on D for that.
   Result<Admitted> admit(const CallContext& context, ByteView token, std::string_view permit, Need need);
   // What was admitted may have waited since: kFenced, kStale, kUnavailable as above.
   Status still(const Admitted& admitted);
@@ -38,7 +41,10 @@ class Admission {
   Result<std::shared_ptr<const Standing>> serving() const { return membership_.serving(); }
 
  private:
+  Status check_copy(const ChunkPermit& permit) const;
+
   Membership& membership_;
+  ChunkStore& store_;
   std::mutex mutex_;
   FloorTable floors_ GUARDED_BY(mutex_);
 };

@@ -190,7 +190,7 @@ Status FileClient::start(const ChunkPlace& tail, std::string_view token) {
 }
 
 // One call for each master and kMaxPermitsPerCommit chunks.
-Status FileClient::commit(std::string_view token, std::span<const Dirty> chunks) {
+Status FileClient::commit(std::string_view token, std::span<const Dirty> chunks, bool births_told) {
   std::map<ServerId, std::vector<const Dirty*>> by_master;
   for (const Dirty& dirty : chunks) {
     if (dirty.place.members.empty()) return Error(Errc::kStale, "a chunk without a place");
@@ -200,6 +200,7 @@ Status FileClient::commit(std::string_view token, std::span<const Dirty> chunks)
     for (std::size_t first = 0; first < dirties.size(); first += kMaxPermitsPerCommit) {
       v1::CommitRequest request;
       request.set_token(std::string(token));
+      request.set_births_told(births_told);
       const std::size_t end = std::min(dirties.size(), first + kMaxPermitsPerCommit);
       for (std::size_t i = first; i < end; ++i) {
         request.add_permits(dirties[i]->place.permit);

@@ -76,8 +76,9 @@ class FileClient {
     ChunkPlace place;
     std::uint64_t boot = 0;         // of the latest write's answer
   };
-  // What was written there survives power loss of all once this returns. kStale: send the bytes again.
-  Status commit(std::string_view token, std::span<const Dirty> chunks);
+  // What was written there survives power loss of all once this returns. kStale: send the bytes again. With
+  // `births_told` the caller goes on to tell D which of the chunks are born; else the file servers have told it.
+  Status commit(std::string_view token, std::span<const Dirty> chunks, bool births_told = false);
 
   Result<std::uint64_t> truncate(const ChunkPlace& place, std::string_view token, std::uint64_t length);  // boot
   Result<std::uint64_t> zero(const ChunkPlace& place, std::string_view token, std::uint64_t offset,

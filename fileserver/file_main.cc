@@ -78,8 +78,9 @@ Status serve(Config& file, const std::string& path, Files& files) {
   ParallelCalls calls(waiter);
   const Membership::Own own{server.cluster.id, server.host, front_server->port(), back_server->port(), instance,
                             random.u64()};
-  Membership membership(own, dir, *store, clock, log);
-  Admission admission(membership);
+  SeenPast past(files, server.data, log);
+  Membership membership(own, dir, *store, past, clock, log);
+  Admission admission(membership, *store);
   BlockRepair repair(*store, membership, transport, clock, log);
   Replicator replicator({*store, membership, dir, transport, clock, waiter, calls, repair, log});
   FileOps ops({*store, membership, admission, replicator, repair, dir, clock, log});

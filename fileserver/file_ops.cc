@@ -9,6 +9,7 @@ namespace {
 
 using Need = Admission::Need;
 
+constexpr std::size_t kMostBorn = 50000;            // 2 MiB; beyond, D is told again
 constexpr std::uint64_t kMostCopied = 16u << 20;   // in one call: well within its deadline
 
 Status check_range(std::uint64_t offset, std::uint64_t length, std::uint64_t most) {
@@ -269,7 +270,7 @@ Result<v1::CommitResponse> FileOps::commit(const CallContext& context, const v1:
   const auto count = static_cast<std::size_t>(request.permits_size());
   if (count == 0 || count > kMaxPermitsPerCommit) return Error(Errc::kInvalid, "1 to 256 permits");
   const auto admitted =
-      TRY(parts_.admission.admit(context, view_of(request.token()), request.permits(0), Need::kRead));
+      TRY(parts_.admission.admit(context, view_of(request.token()), request.permits(0), Need::kAsk));
   std::vector<SealedPermit> chunks;
   for (const std::string& permit : request.permits()) {
     chunks.push_back(TRY(parts_.admission.chunk_of(admitted, permit, true)));
@@ -280,9 +281,29 @@ Result<v1::CommitResponse> FileOps::commit(const CallContext& context, const v1:
     }
   }
   TRY(parts_.replicator.commit(chunks));
+  if (!request.births_told()) TRY(tell_births(chunks));
   v1::CommitResponse out;
   out.set_boot(parts_.membership.boot());
   return out;
+}
+
+// Before the commit is answered: who held it for durable must find it, or hear that it is lost.
+Status FileOps::tell_births(std::span<const SealedPermit> chunks) {
+  dir::v1::BornRequest request;
+  std::vector<ChunkId> born;
+  for (const SealedPermit& chunk : chunks) {
+    if (chunk.permit.born || TRY(parts_.store.sequence(chunk.permit.chunk)) == 0) continue;
+    const std::lock_guard lock(mutex_);
+    if (born_.contains(chunk.permit.chunk)) continue;
+    request.add_permits(chunk.sealed);
+    born.push_back(chunk.permit.chunk);
+  }
+  if (born.empty()) return {};
+  TRY(parts_.dir.born(request));
+  const std::lock_guard lock(mutex_);
+  if (born_.size() > kMostBorn) born_.clear();
+  born_.insert(born.begin(), born.end());
+  return {};
 }
 
 Result<v1::TruncateResponse> FileOps::truncate(const CallContext& context, const v1::TruncateRequest& request) {
@@ -340,7 +361,7 @@ Result<v1::CopyResponse> FileOps::copy(const CallContext& context, const v1::Cop
 
 Result<v1::StatResponse> FileOps::stat(const CallContext& context, const v1::StatRequest& request) {
   if (request.cursors_size() > static_cast<int>(kMaxCursors)) return Error(Errc::kInvalid, "too many cursors");
-  const auto admitted = TRY(parts_.admission.admit(context, view_of(request.token()), request.permit(), Need::kRead));
+  const auto admitted = TRY(parts_.admission.admit(context, view_of(request.token()), request.permit(), Need::kAsk));
   const ChunkHead head = TRY(parts_.store.head(admitted.chunk.permit.chunk));
   if (request.cursors_size() > 0) TRY(check_started(admitted.chunk, head));
   const auto extents = TRY(parts_.store.extents(admitted.chunk.permit.chunk));
@@ -357,7 +378,7 @@ Result<v1::StatResponse> FileOps::stat(const CallContext& context, const v1::Sta
 }
 
 Result<v1::ExtentsResponse> FileOps::extents(const CallContext& context, const v1::ExtentsRequest& request) {
-  const auto admitted = TRY(parts_.admission.admit(context, view_of(request.token()), request.permit(), Need::kRead));
+  const auto admitted = TRY(parts_.admission.admit(context, view_of(request.token()), request.permit(), Need::kAsk));
   const auto found = TRY(parts_.store.extents(admitted.chunk.permit.chunk));
   v1::ExtentsResponse out;
   for (const auto& [offset, length] : found.ranges) {

@@ -112,11 +112,21 @@ Status Replicator::replicate_once(const SealedPermit& chunk, const ChunkOp& op, 
     if (answer.status) continue;
     why = answer.status.error();
     if (why.code == Errc::kStale) return why;   // it knows of newer members: this server is not the master any more
+    if (why.code == Errc::kNotEmpty) return give_way(chunk, why);
     lost.push_back(answer.from);
   }
   if (lost.empty()) return {};
   TRY(shrink(chunk, lost, why));
   return why;
+}
+
+// A member has more than this master: it lost the end of what it had. D makes another the master, and nothing of what is
+// here is given to anybody.
+Error Replicator::give_way(const SealedPermit& chunk, const Error& why) {
+  const Error behind(Errc::kCorrupt, "this file server's copy of the chunk is behind a member's: " + why.message);
+  const auto left = parts_.membership.leave(chunk.permit, chunk.sealed, behind);
+  if (!left) return left.error();
+  return *left ? Error(Errc::kStale, "another file server is the chunk's master now") : behind;
 }
 
 std::vector<Replicator::Answer> Replicator::send_to_all(const std::vector<ServerId>& members, const SealedPermit& chunk,
@@ -137,7 +147,7 @@ Replicator::Answer Replicator::send_or_copy(ServerId to, const SealedPermit& chu
                                         answer.status.error().code == Errc::kCorrupt);
   if (lacks) {
     const auto head = parts_.store.head(chunk.permit.chunk);
-    answer.status = head ? copy(to, chunk, *head) : Status(head.error());
+    answer.status = head ? copy(to, chunk, *head, op.sequence - 1) : Status(head.error());
     return answer;
   }
   if (answer.status) note(chunk.permit.chunk, answer, op.sequence);
@@ -176,7 +186,7 @@ Status Replicator::repair_here(const SealedPermit& chunk) {
 
 // The whole chunk, by blocks. Changes that are applied here meanwhile may be in it already; they are sent after it,
 // in order, and say the same again.
-Status Replicator::copy(ServerId to, const SealedPermit& chunk, const ChunkHead& head) {
+Status Replicator::copy(ServerId to, const SealedPermit& chunk, const ChunkHead& head, std::uint64_t claim) {
   parts_.log.info("a member gets a copy of a chunk", {{"chunk", raw(head.chunk)}, {"member", raw(to)}});
   ChunkOp op = op_for(chunk.permit, OpKind::kEmpty);
   std::uint64_t boot = 0;
@@ -192,7 +202,7 @@ Status Replicator::copy(ServerId to, const SealedPermit& chunk, const ChunkHead&
     return answer.status;
   };
   TRY(repair_here(chunk));
-  TRY(step(OpKind::kEmpty, 0, ""));
+  TRY(step(OpKind::kEmpty, 0, claim_bytes(claim)));
   const auto extents = TRY(parts_.store.extents(head.chunk));
   for (const auto& [start, length] : extents.ranges) {
     for (std::uint64_t at = start; at < start + length; at += std::uint64_t{kCopyBlocks} * kBlockBytes) {
@@ -215,7 +225,7 @@ Status Replicator::copy_unless_same(ServerId to, const SealedPermit& chunk, cons
     request.set_chunk(raw(head.chunk));
     return client.call<v1::FetchResponse>(kFetchPath, request, {kPatience, {}, {}});
   }();
-  if (!theirs || theirs->sequence() != head.sequence || theirs->link() != head.link) return copy(to, chunk, head);
+  if (!theirs || theirs->sequence() != head.sequence || theirs->link() != head.link) return copy(to, chunk, head, head.sequence);
   note_whole(head, to, theirs->boot());
   return {};
 }
@@ -267,7 +277,11 @@ Status Replicator::commit(std::span<const SealedPermit> chunks) {
   for (Answer& answer : answers) {
     const auto& theirs = by_member[answer.from];
     const auto is_stale = [&] { return !answer.status && answer.status.error().code == Errc::kStale; };
-    if (is_stale() && bring_up(answer.from, theirs)) answer = commit_at(answer.from, theirs);
+    if (is_stale()) {
+      const Status up = bring_up(answer.from, theirs);
+      if (!up && up.error().code == Errc::kCorrupt) return up;
+      if (up) answer = commit_at(answer.from, theirs);
+    }
     if (is_stale()) return answer.status;
     if (answer.status) {
       note_committed(answer.from, theirs, answer.sequences);
@@ -292,7 +306,9 @@ Status Replicator::bring_up(ServerId member, std::span<const SealedPermit> chunk
     applying.reset();
     const SealedPermit current = newest(chunk);
     const bool is_member = std::ranges::find(current.permit.members, member) != current.permit.members.end();
-    if (is_member && head.sequence != 0) TRY(copy_unless_same(member, current, head));
+    const Status same = is_member && head.sequence != 0 ? copy_unless_same(member, current, head) : Status();
+    if (!same && same.error().code == Errc::kNotEmpty) return give_way(current, same.error());
+    TRY(Status(same));
   }
   return {};
 }
@@ -301,11 +317,16 @@ Replicator::Answer Replicator::commit_at(ServerId member, std::span<const Sealed
   v1::CommitBackRequest request;
   Answer out{member, {}, 0, {}};
   for (const SealedPermit& chunk : chunks) {
-    const std::lock_guard lock(mutex_);
-    const Member known = chains_[chunk.permit.chunk].members[member];
+    Member known;
+    {
+      const std::lock_guard lock(mutex_);
+      known = chains_[chunk.permit.chunk].members[member];
+    }
+    // Nothing was sent to it since this master was started: then it must have what is here.
+    const bool asked = known.acknowledged != 0;
+    out.sequences.push_back(asked ? known.acknowledged : parts_.store.sequence(chunk.permit.chunk).value_or(0));
     request.add_permits(chunk.sealed);
-    request.add_sequences(known.acknowledged);
-    out.sequences.push_back(known.acknowledged);
+    request.add_sequences(out.sequences.back());
     if (known.acknowledged <= known.committed) continue;
     if (request.boot() != 0 && request.boot() != known.boot) {
       out.status = Error(Errc::kStale, "a member was restarted since these bytes were written");

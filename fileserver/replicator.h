@@ -86,10 +86,11 @@ class Replicator {
   Answer send(ServerId to, const HttpRequest& request);
   Answer send_or_copy(ServerId to, const SealedPermit& chunk, const ChunkOp& op, const HttpRequest& request);
   Status repair_here(const SealedPermit& chunk);
-  Status copy(ServerId to, const SealedPermit& chunk, const ChunkHead& head);
+  Status copy(ServerId to, const SealedPermit& chunk, const ChunkHead& head, std::uint64_t claim);
   Status copy_unless_same(ServerId to, const SealedPermit& chunk, const ChunkHead& head);
   Status shrink(const SealedPermit& chunk, const std::vector<ServerId>& lost, const Error& why);
   Answer commit_at(ServerId member, std::span<const SealedPermit> chunks);
+  Error give_way(const SealedPermit& chunk, const Error& why);
   Status bring_up(ServerId member, std::span<const SealedPermit> chunks);
   Status check_newest(const ChunkPermit& permit);
   std::vector<ServerId> others(const ChunkPermit& permit, ServerId own) const;

@@ -146,6 +146,7 @@ Status AppendFiles::sync(OpenFile& file) {
     return done;
   }
   if (!done) Fs::lose(*file.inode, restart ? restarted() : done.error());
+  forget_unborn_tail(file.inode->id);
   return Fs::report_failures(file);
 }
 
@@ -188,6 +189,13 @@ Result<dir::v1::Layout> AppendFiles::tail(const InodePtr& inode, const Held& hel
 void AppendFiles::forget_tail(InodeId inode) {
   const std::lock_guard lock(mutex_);
   known_[inode].tail.reset();
+}
+
+// After a commit: it is born now, and its next permit says so.
+void AppendFiles::forget_unborn_tail(InodeId inode) {
+  const std::lock_guard lock(mutex_);
+  auto& tail = known_[inode].tail;
+  if (tail && !tail->born()) tail.reset();
 }
 
 void AppendFiles::forget_places(InodeId inode) {

@@ -35,6 +35,7 @@ class AppendFiles {
   // The tail's layout; asked of D when not known. Without `create` there may be none (an empty permit).
   Result<dir::v1::Layout> tail(const InodePtr& inode, const Held& held, bool create);
   void forget_tail(InodeId inode);
+  void forget_unborn_tail(InodeId inode);
   void forget_places(InodeId inode);
   Result<dir::v1::Layout> chunk_at(const InodePtr& inode, const Held& held, const dir::v1::Layout& tail, std::uint64_t offset);
   struct End {

@@ -119,15 +119,21 @@ Result<Landing> ChunkIo::write(Inode& inode, const Held& held, std::uint64_t off
   });
 }
 
-Status ChunkIo::commit(Inode& inode, const Held& held, const WriteBuffer::Landings& landings) {
+Status ChunkIo::commit(Inode& inode, const Held& held, const WriteBuffer::Landings& landings, Births* births) {
   for (int attempt = 1;; ++attempt) {
     std::vector<file::FileClient::Dirty> chunks;
+    Births unborn;
     for (const auto& [index, landing] : landings) {
       const auto where = TRY(layout(inode, held, index, false));
       if (where.permit().empty() || ChunkId{where.chunk()} != landing.chunk) continue;  // freed since
       chunks.push_back({TRY(place_of(where)), landing.boot});
+      if (!where.born()) unborn.push_back(where);
     }
-    const Status done = servers_.file()->commit(newest_token(inode, held), chunks);
+    const Status done = servers_.file()->commit(newest_token(inode, held), chunks, births != nullptr);
+    if (done && births == nullptr) {   // their permits say so from now on
+      for (const dir::v1::Layout& one : unborn) forget_layout(inode, one.index());
+    }
+    if (done && births != nullptr) *births = std::move(unborn);
     if (done || done.error().code != Errc::kStale || attempt == 2) return done;
     for (const auto& [index, landing] : landings) forget_layout(inode, index);  // a failover, or a restart: the places tell
   }

@@ -33,8 +33,9 @@ class ChunkIo {
   Status read(Inode& inode, const Held& held, std::uint64_t offset, ByteSpan out);
   // One piece (it crosses no unit of the write buffer); the chunk is placed if it is new.
   Result<Landing> write(Inode& inode, const Held& held, std::uint64_t offset, ByteView bytes);
-  // Makes chunks durable; those that were freed since need nothing. kStale: send the bytes again.
-  Status commit(Inode& inode, const Held& held, const WriteBuffer::Landings& landings);
+  // Makes chunks durable; those that were freed since need nothing. kStale: send the bytes again. With `births` the caller
+  // tells D of those that are put there: chunks that were not born yet. Else D knows of them when this returns.
+  Status commit(Inode& inode, const Held& held, const WriteBuffer::Landings& landings, Births* births = nullptr);
   // Cuts the chunk that a file of `size` ends in, so that what is behind reads as zeros when the file grows again. The
   // inode's buffer hears of it, for fsync; kIo if that tells of a restart that lost bytes.
   Status cut(Inode& inode, const Held& held, std::uint64_t size);

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "fuse/births.h"
+
 namespace conclave::fuse_fs {
 namespace {
 
@@ -180,7 +182,7 @@ void Flusher::work_on(const InodePtr& inode) {
   {
     const auto turn = turns_.attempt(raw(inode->id));
     if (!turn) return;
-    if (want.durable) (void)make_durable(inode);
+    if (want.durable) (void)make_durable(inode, false);
     if (want.size) (void)tell_size(inode, false);
   }
   settle(inode);
@@ -305,6 +307,7 @@ void Flusher::give_up(const InodePtr& inode) {
     change = grown(inode->buffer.held_bytes(), 0);
     inode->buffer.clear();
     inode->attr_dirty = false;
+    inode->births.clear();
     inode->sent_at = kNever;
   }
   add_held(change);
@@ -315,7 +318,7 @@ void Flusher::give_up(const InodePtr& inode) {
 // --- Telling D, and durability -----------------------------------------------------------------------------------
 
 // With the inode's turn.
-Status Flusher::make_durable(const InodePtr& inode) {
+Status Flusher::make_durable(const InodePtr& inode, bool tells) {
   WriteBuffer::Covered covered;
   Held held;
   {
@@ -324,12 +327,14 @@ Status Flusher::make_durable(const InodePtr& inode) {
     held = held_of(*inode);
   }
   if (covered.landings.empty()) return {};
-  const Status done = chunks_.commit(*inode, held, covered.landings);
+  Births births;
+  const Status done = chunks_.commit(*inode, held, covered.landings, tells ? &births : nullptr);
   std::int64_t change = 0;
   {
     const std::lock_guard lock(inode->mutex);
     const std::size_t before = inode->buffer.held_bytes();
     if (done) {
+      inode->births.insert(inode->births.end(), births.begin(), births.end());
       inode->buffer.committed(covered);
       inode->sent_at = inode->buffer.uncommitted() ? clock_.now() : kNever;
     } else if (done.error().code == Errc::kStale) {
@@ -355,7 +360,7 @@ Status Flusher::tell_size(const InodePtr& inode, bool durable) {
   std::uint64_t since = 0;
   {
     const std::lock_guard lock(inode->mutex);
-    changed = inode->attr_dirty && !inode->removed();
+    changed = (inode->attr_dirty || !inode->births.empty()) && !inode->removed();
     since = inode->token_since;
     request.set_inode(raw(inode->id));
     request.set_token(inode->token);
@@ -363,7 +368,8 @@ Status Flusher::tell_size(const InodePtr& inode, bool durable) {
     request.set_mtime_ns(inode->attr.mtime_ns());
     request.set_allocated_bytes(inode->attr.allocated_bytes());
     request.set_kill_privileges(inode->kill_privileges);
-    request.set_durable(durable);
+    request.set_durable(durable || !inode->births.empty());
+    add_births(*inode, request);
   }
   if (!changed) {
     if (durable) TRY(servers_.dir()->sync());
@@ -376,10 +382,11 @@ Status Flusher::tell_size(const InodePtr& inode, bool durable) {
     inode->retry_at = clock_.now() + kRetryPause;
     if (!may_pass(answer.error().code) && !inode->removed()) {
       inode->attr_dirty = false;  // the truth is D's now
-      lose(*inode, answer.error());
+      lose(*inode, inode->births.empty() ? answer.error() : forget_births(*inode, answer.error()));
     }
     return answer.error();
   }
+  learn_born(*inode, *answer);
   inode->size_at_dir = request.size_bytes();
   if (request.kill_privileges()) inode->kill_privileges = false;
   const bool all = request.size_bytes() == inode->attr.size_bytes() && request.mtime_ns() == inode->attr.mtime_ns();
@@ -395,10 +402,11 @@ Status Flusher::flush(const InodePtr& inode, Depth depth) {
   for (int attempt = 0; attempt < kDurableAttempts; ++attempt) {
     TRY(send_all(inode));
     const auto turn = turn_of(*inode);
-    if (durable && !grows(*inode)) {
-      calls_.make({[&] { size = tell_size(inode, true); }, [&] { bytes = make_durable(inode); }});
+    const bool tells = tells_births(*inode);
+    if (durable && !grows(*inode) && !(tells && gives_birth(*inode))) {
+      calls_.make({[&] { size = tell_size(inode, true); }, [&] { bytes = make_durable(inode, false); }});
     } else {
-      if (durable) bytes = make_durable(inode);  // first: after a power loss no size covers bytes that were never there
+      if (durable) bytes = make_durable(inode, tells);  // first: after a power loss no size covers bytes that were never there
       if (bytes) size = tell_size(inode, durable);
     }
     if (bytes || bytes.error().code != Errc::kStale) break;  // else the bytes are dirty again

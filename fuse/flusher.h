@@ -94,7 +94,8 @@ class Flusher final : public Duty {
   Status send_one(const InodePtr& inode, bool parts, bool& sent);
   Status landed(const InodePtr& inode, const WriteBuffer::Flying& flight, const Result<Landing>& landing);
   Status send_all(const InodePtr& inode);
-  Status make_durable(const InodePtr& inode);
+  // `tells`: tell_size follows, and with it D hears of births.
+  Status make_durable(const InodePtr& inode, bool tells);
   Status tell_size(const InodePtr& inode, bool durable);
   void lose(Inode& inode, const Error& why) REQUIRES(inode.mutex);
   void add_held(std::int64_t bytes);

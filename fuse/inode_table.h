@@ -25,6 +25,9 @@
 
 namespace conclave::fuse_fs {
 
+// Chunks that a commit has covered for the first time, as D placed them.
+using Births = std::vector<dir::v1::Layout>;
+
 struct Inode {
   explicit Inode(InodeId number) : id(number) {}
   const InodeId id;
@@ -46,6 +49,7 @@ struct Inode {
   std::map<std::uint64_t, dir::v1::Layout> layouts GUARDED_BY(mutex);  // by chunk number
   std::uint64_t layouts_since GUARDED_BY(mutex) = 0;
   WriteBuffer buffer GUARDED_BY(mutex);
+  Births births GUARDED_BY(mutex);                 // D is told with the next commit of the size
   std::uint64_t size_at_dir GUARDED_BY(mutex) = 0;                     // what D knows
   bool attr_dirty GUARDED_BY(mutex) = false;                           // size or times are newer than D's
   // Set-id bits ended here; D is told with its next commit, and until then not believed.

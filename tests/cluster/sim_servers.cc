@@ -90,6 +90,7 @@ struct FileParts {
   std::unique_ptr<file::ChunkStore> store;
   dir::DirClient dir;
   ParallelCalls calls;
+  file::SeenPast past;
   file::Membership membership;
   file::Admission admission;
   file::BlockRepair repair;
@@ -106,9 +107,10 @@ struct FileParts {
             {process.disk(), process.sim().clock, process.sim().waiter, process.sim().random, process.log()}, kFolder,
             small_journal()))),
         dir(process.transport(), process.sim().clock, dir_server), calls(process.sim().waiter),
-        membership({kSimCluster, "sim", kFrontPort, kBackPort, instance, process.sim().random.u64()}, dir, *store,
+        past(process.disk(), kFolder, process.log()),
+        membership({kSimCluster, "sim", kFrontPort, kBackPort, instance, process.sim().random.u64()}, dir, *store, past,
                    process.sim().clock, process.log()),
-        admission(membership),
+        admission(membership, *store),
         repair(*store, membership, process.transport(), process.sim().clock, process.log()),
         replicator({*store, membership, dir, process.transport(), process.sim().clock, process.sim().waiter, calls,
                     repair, process.log()}),
