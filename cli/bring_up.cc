@@ -53,10 +53,23 @@ Status wait_for_file_servers(Context& context, const ClusterFolder& folder, Clus
   }
 }
 
+// It serves nothing then; it must go on running for an operator to say what shall be.
+Status check_newest(Context& context, const ClusterFolder& folder, bool& old_database) {
+  const auto cluster = TRY(ClusterFile::load(context.files(), folder.cluster_file()));
+  const auto transport = TRY(context.transport_as_host(folder));
+  const auto health = TRY(dir::DirClient(*transport, context.clock(), cluster.dir).health());
+  old_database = health.has_newer();
+  if (!old_database) return {};
+  return Error(Errc::kUnavailable, "the directory server's database is older than what file server '" +
+               health.newer_seen_by() + "' has seen, and it serves nothing: see `conclave recover dirserver`. The servers run; "
+               "nothing was mounted");
+}
+
 Status start_all(Context& context, const ClusterFolder& folder, ClusterProcesses& processes, const UpOptions& options,
-                 const FolderLock& lock) {
+                 const FolderLock& lock, bool& old_database) {
   for (const std::string& server : TRY(folder.servers(context.files()))) TRY(processes.start(server, lock));
   TRY(wait_for_file_servers(context, folder, processes));
+  TRY(check_newest(context, folder, old_database));
   for (const MountRecord& mount : TRY(processes.mounts())) TRY(processes.mount(mount.path, lock));
   if (!options.mount.empty()) TRY(processes.mount(options.mount, lock));
   return {};
@@ -91,8 +104,9 @@ Status bring_up(Context& context, const ClusterFolder& folder, const UpOptions& 
   TRY(ensure_file_servers(context, folder, options.file_servers));
   ClusterProcesses processes(context, folder);
   const bool warm = TRY(anything_runs(context, folder, processes));
-  Status status = start_all(context, folder, processes, options, lock);
-  if (!status && !warm) {
+  bool old_database = false;
+  Status status = start_all(context, folder, processes, options, lock, old_database);
+  if (!status && !warm && !old_database) {
     for (const MountRecord& mount : TRY(processes.mounts())) static_cast<void>(processes.unmount(mount, true));
     static_cast<void>(stop_servers(context, folder, processes));  // the first error is the one to tell
   }

@@ -105,7 +105,8 @@ JsonObject json_of(const lock::v1::HealthResponse& lock) {
 JsonObject json_of(const dir::v1::HealthResponse& dir) {
   JsonObject out;
   out.set("inodes", dir.inodes()).set("chunks", dir.chunks()).set("orphans", dir.orphans());
-  out.set("under_replicated", dir.under_replicated()).set("replicas", dir.replicas());
+  out.set("under_replicated", dir.under_replicated()).set("replicas", dir.replicas()).set("doubted", dir.doubted());
+  out.set("old_database", dir.has_newer());
   return out.set("commits", dir.commits()).set("operations", dir.operations()).set("syncs", dir.syncs());
 }
 

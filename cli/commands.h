@@ -28,6 +28,10 @@ int run_fileserver(Context& context, const Arguments& args);
 // status_command.cc
 int run_status(Context& context, const Arguments& args);
 
+// recover_commands.cc: accepting knowingly what was restored.
+int run_recover_dirserver(Context& context, const Arguments& args);
+int run_recover_fileserver(Context& context, const Arguments& args);
+
 // account_commands.cc: who is in the roster.
 int run_account_create(Context& context, const Arguments& args);
 int run_account_invite(Context& context, const Arguments& args);
