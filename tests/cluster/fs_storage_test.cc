@@ -9,8 +9,8 @@
 namespace conclave::sim {
 namespace {
 
-constexpr std::string_view kChunks = "data/chunks/";
-constexpr std::string_view kJournal = "data/journal-";
+constexpr std::string_view kChunkFiles = "data/chunks/";
+constexpr std::string_view kJournalFiles = "data/journal-";
 
 std::vector<std::string> files_of(SimFiles& disk, std::string_view prefix) {
   std::vector<std::string> out;
@@ -26,8 +26,8 @@ constexpr std::uint64_t kFaults = 6;
 // Whose process is gone.
 void damage(SimServer& server, Fault fault, const SimFiles::Backup& hour_ago, SimRandom& random) {
   SimFiles& disk = server.disk();
-  const auto chunks = files_of(disk, kChunks);
-  const auto journals = files_of(disk, kJournal);
+  const auto chunks = files_of(disk, kChunkFiles);
+  const auto journals = files_of(disk, kJournalFiles);
   const auto some = [&] { return random.below(3) == 0; };
   switch (fault) {
     case Fault::kNoChunks:
