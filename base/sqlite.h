@@ -12,9 +12,7 @@
 #include <string_view>
 
 #include "base/bytes.h"
-#include "base/clock.h"
 #include "base/files.h"
-#include "base/random.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -71,11 +69,10 @@ class Statement {
 };
 
 // The VFS for one Files: registered while it lives, shared by the connections opened through it, which it must
-// outlive. Time and chance are drawn from `clock` and `random`. SQLite has one source of chance for the whole process: it
-// begins anew with each VFS that is made. Thread-safe.
+// outlive. Thread-safe.
 class SqliteVfs {
  public:
-  SqliteVfs(Files& files, Clock& clock, Random& random);
+  explicit SqliteVfs(Files& files);
   ~SqliteVfs();
   SqliteVfs(const SqliteVfs&) = delete;
   [[nodiscard]] const std::string& name() const { return name_; }

@@ -13,6 +13,7 @@
 #include <map>
 #include <mutex>
 #include <new>
+#include <thread>
 #include <utility>
 
 #include "base/check.h"
@@ -30,7 +31,7 @@ struct SqliteVfs::Inside {
     std::unique_ptr<SqliteShared> shared;
     unsigned connections = 0;
   };
-  Inside(Files& f, Clock& c, Random& r) : files(f), clock(c), random(r) {}
+  explicit Inside(Files& f) : files(f) {}
   SqliteShared* shared_of(const std::string& path) {
     const std::lock_guard guard(mutex);
     const auto found = taken.find(path);
@@ -39,8 +40,6 @@ struct SqliteVfs::Inside {
 
   sqlite3_vfs vfs{};
   Files& files;
-  Clock& clock;
-  Random& random;
   std::mutex mutex;
   std::map<std::string, Taken> taken GUARDED_BY(mutex);  // by path
 };
@@ -346,21 +345,20 @@ int full_path(sqlite3_vfs*, const char* name, int room, char* out) {
   return SQLITE_OK;
 }
 
-int random_bytes(sqlite3_vfs* vfs, int count, char* out) {
-  inside_of(vfs).random.fill({reinterpret_cast<std::uint8_t*>(out), static_cast<std::size_t>(count)});
+int random_bytes(sqlite3_vfs*, int count, char* out) {
+  SystemRandom().fill({reinterpret_cast<std::uint8_t*>(out), static_cast<std::size_t>(count)});
   return count;
 }
 
 // SQLite waits so only for a lock that another connection of this process is about to give back.
-int sleep_for(sqlite3_vfs* vfs, int microseconds) {
-  Clock& clock = inside_of(vfs).clock;
-  clock.sleep_until(clock.now() + std::chrono::microseconds(microseconds));
+int sleep_for(sqlite3_vfs*, int microseconds) {
+  std::this_thread::sleep_for(std::chrono::microseconds(microseconds));
   return microseconds;
 }
 
-int current_time(sqlite3_vfs* vfs, sqlite3_int64* out) {
+int current_time(sqlite3_vfs*, sqlite3_int64* out) {
   constexpr std::int64_t kUnixEpochAsJulianMs = 210'866'760'000'000;
-  *out = kUnixEpochAsJulianMs + inside_of(vfs).clock.wall().ns / 1'000'000;
+  *out = kUnixEpochAsJulianMs + SystemClock().wall().ns / 1'000'000;
   return SQLITE_OK;
 }
 
@@ -370,8 +368,7 @@ int last_error_in(sqlite3_vfs*, int, char*) {
 
 }  // namespace
 
-SqliteVfs::SqliteVfs(Files& files, Clock& clock, Random& random)
-    : inside_(std::make_unique<Inside>(files, clock, random)) {
+SqliteVfs::SqliteVfs(Files& files) : inside_(std::make_unique<Inside>(files)) {
   name_ = "conclave-" + std::to_string(reinterpret_cast<std::uintptr_t>(inside_.get()));
   inside_->vfs = {.iVersion = 2,
                   .szOsFile = sizeof(OpenFile),
@@ -386,9 +383,7 @@ SqliteVfs::SqliteVfs(Files& files, Clock& clock, Random& random)
                   .xSleep = sleep_for,
                   .xGetLastError = last_error_in,
                   .xCurrentTimeInt64 = current_time};
-  // As the default it is also where SQLite draws the seed of its own chance from, anew after this reset: a WAL's salts, say.
-  CHECK(sqlite3_vfs_register(&inside_->vfs, 1) == SQLITE_OK);
-  sqlite3_randomness(0, nullptr);
+  CHECK(sqlite3_vfs_register(&inside_->vfs, 0) == SQLITE_OK);
 }
 
 SqliteVfs::~SqliteVfs() {

@@ -48,7 +48,7 @@ Status serve(Config& config, const std::string& path, Files& files) {
   ServerTable servers(random.u64());
   SessionGate gate(server.cluster.id);
   const Change::Placing placing{servers, clock, own.replicas, own.min_insync};
-  const SqliteVfs vfs(files, clock, random);
+  const SqliteVfs vfs(files);
   const auto store =
       TRY(DirStore::open(vfs, server.data + "/dir.db", server.threads, placing, own.owner, clock, waiter, log));
   TRY(know_what_is_stored(*store, servers, gate, clock));

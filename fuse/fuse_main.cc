@@ -25,6 +25,7 @@ namespace {
 constexpr unsigned kFlushThreads = 8;      // requests in flight to file servers
 constexpr unsigned kParkingThreads = 4;
 constexpr unsigned kRecallThreads = 3;     // a recall may wait for a read that waits for another
+constexpr unsigned kEndingThreads = 4;     // one may wait for a READ that is at a file server
 constexpr unsigned kPageThreads = 16;      // a page that a parked request holds keeps one busy
 constexpr unsigned kSideThreads = 4;       // for fsync: D syncs while the file servers do
 constexpr auto kFarewell = std::chrono::seconds(30);   // to write back at the end; then it is said and left
@@ -100,6 +101,7 @@ class Mount {
     daemon.add_pool("fuse", 1, [&] { ops_->run(); daemon.request_stop(); }, [&] { ops_->stop(); });
     daemon.add_pool("rerun", kParkingThreads, [&] { parking_.run(); }, [&] { parking_.stop(); });
     daemon.add_pool("recall", kRecallThreads, [&] { leases_.run_recalls(); }, [&] { leases_.stop(); });
+    daemon.add_pool("endings", kEndingThreads, [&] { leases_.run_endings(); }, [&] { leases_.stop(); });
     daemon.add_pool("pages", kPageThreads, [&] { pages_.run(); }, [&] { pages_.stop(); });
     daemon.add_pool("flush", kFlushThreads, [&] { flusher_.run(); }, [&] { flusher_.stop(); });
     daemon.add_pool("side", kSideThreads, [&] { calls_.run(); }, [&] { calls_.stop(); });

@@ -124,7 +124,7 @@ std::optional<Result<LeaseCache::Use>> LeaseCache::ask(InodeId inode, LeaseMode 
   UniqueLock lock(shard.mutex);
   LeaseEntry& entry = shard.make(inode);
   if (entry.admits(mode)) return use_of(entry);
-  if (entry.closed || entry.asked_at_least(mode)) return wait_for(entry);
+  if (entry.closed || entry.ended || entry.asked_at_least(mode)) return wait_for(entry);
   if (entry.lease && !lease_covers(mode, entry.lease->mode)) {  // S after R, say: what R allowed must end first
     start_recall(entry, LeaseMode::kNone);
     return wait_for(entry);

@@ -131,10 +131,14 @@ class LeaseCache {
   // A worker that carries out recalls; run by two or more threads of main until stop(): one recall may wait for a
   // read that waits for another.
   void run_recalls();
+  // A worker that empties the kernel's caches when the session's end is near or has come, and does nothing else: no
+  // recall, no drain and no call to a server can keep it from that. Run by two or more threads of main until stop().
+  void run_endings();
   void stop();
   // ACTIVE: the session's end has not come near.
   [[nodiscard]] bool usable() const { return clock_.now().time_since_epoch().count() < ends_ns_.load(); }
-  // The session ended: no lease is held any more. Wakes everybody; the kernel's caches are dropped by run_recalls.
+  // The session ended: no lease is held any more. Wakes everybody; run_endings empties the kernel's caches, and no lease
+  // on an inode is used before it has done so there.
   void drop_all();
   // Drains and returns everything (unmount); before stop(). Nothing is granted afterwards. Each drain is tried once;
   // the first error.
@@ -145,12 +149,17 @@ class LeaseCache {
   [[nodiscard]] std::uint64_t recalls() const { return recalls_.load(); }
 
  private:
-  enum class JobKind : std::uint8_t { kRecall, kDrain, kRelease, kNotHeld, kInvalidate, kSuspect };
+  enum class JobKind : std::uint8_t { kRecall, kDrain, kReturn, kRelease, kNotHeld, kInvalidate };
   struct Job {
     JobKind kind{};
     InodeId inode{};
-    std::uint64_t seq = 0;              // kNotHeld, kDrain; kSuspect: 1 when it was invalidated once
-    LeaseMode keep = LeaseMode::kNone;  // kDrain
+    std::uint64_t seq = 0;              // kNotHeld, kDrain, kReturn
+    LeaseMode keep = LeaseMode::kNone;  // kDrain, kReturn
+    bool again = false;                 // a server that it needs was away
+  };
+  struct Ending {
+    InodeId inode{};
+    bool again = false;                 // it was done once; uses had not ended
   };
   struct GiveBack {
     InodeId inode{};
@@ -179,24 +188,31 @@ class LeaseCache {
   void add_job(const Job& job);
   void add_job_later(const Job& job, Duration delay);
   MonoTime take_due_jobs() REQUIRES(mutex_);
+  bool& at_work_again(JobKind kind) REQUIRES(mutex_) { return kind == JobKind::kDrain ? draining_again_ : returning_again_; }
   std::vector<Job> next_jobs();
+  std::optional<Ending> next_ending();
+  void add_endings(const std::vector<InodeId>& inodes);
   void wait_for_workers(MonoTime deadline);
   void carry_out(const Job& job);
-  void pause(Duration duration);
+  void say_not_held(const Job& job);
 
   // lease_recall.cc
   void start_recall(LeaseEntry& entry, LeaseMode keep);
   void carry_out_recall(InodeId inode);
   bool close(LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Lock& lock);
   void drain_and_return(const Job& job);
+  void return_drained(const Job& job);
   void finish_recall(LeaseEntry& entry, std::uint64_t seq, std::optional<HeldLease> kept);
   void start_release(LeaseEntry& entry);
   void release(const std::vector<InodeId>& inodes);
-  void give_back_for_good(const std::vector<GiveBack>& returns);
-  std::vector<std::pair<InodeId, HeldLease>> give_back(const std::vector<GiveBack>& returns);
+  Status give_back_for_good(const std::vector<GiveBack>& returns);
+  void finish_return(const GiveBack& one);
+  void return_later(const GiveBack& one);
+  using Kept = std::vector<std::pair<InodeId, HeldLease>>;
+  std::optional<Kept> give_back(const std::vector<GiveBack>& returns);
   template <class Done>
   void await(LeaseEntry& entry, Lock& lock, MonoTime deadline, Done done);
-  void drop_suspect(const Job& job);
+  void carry_out(const Ending& ending);
   bool begin_return(LeaseEntry& entry, Lock& lock);
 
   lock::LockClient& client_;
@@ -211,6 +227,7 @@ class LeaseCache {
   std::atomic<std::uint64_t> era_{0};        // rises when a session is lost: older answers are void
   std::atomic<bool> ending_{false};          // nothing is asked for any more
   std::atomic<bool> stopped_{false};         // the workers end
+  std::atomic<bool> unanswered_{false};      // L did not answer the last return: one worker asks again, none beside it
   std::atomic<std::uint64_t> recalls_{0};
   std::atomic<std::size_t> held_{0};
 
@@ -219,6 +236,8 @@ class LeaseCache {
   std::multimap<MonoTime, Job> later_ GUARDED_BY(mutex_);  // by when they are due
   std::deque<Job> releases_ GUARDED_BY(mutex_);
   bool draining_again_ GUARDED_BY(mutex_) = false;         // some worker does, or is about to
+  bool returning_again_ GUARDED_BY(mutex_) = false;        // the same: L's turn
+  std::multimap<MonoTime, Ending> endings_ GUARDED_BY(mutex_);   // by when they are due
   unsigned working_ GUARDED_BY(mutex_) = 0;      // workers that carry something out
   ParkKey session_key_ GUARDED_BY(mutex_) = 0;   // who waits for a usable session; 0: nobody
 };

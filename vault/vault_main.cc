@@ -57,7 +57,7 @@ Status serve(Config& config, const std::string& path, Files& files) {
   SystemWaiter waiter;
   Log log("vault " + server.name, TRY(parse_log_level(server.log_level)));
 
-  const SqliteVfs vfs(files, clock, random);
+  const SqliteVfs vfs(files);
   const auto state = TRY(VaultState::open(vfs, server.data + "/vault.db", own.first_roster, std::move(own.log_key), clock,
                                           random, waiter));
   Accounts accounts(*state, std::move(own.issuer), server.cluster.id);

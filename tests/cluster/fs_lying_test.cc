@@ -27,7 +27,7 @@ struct Lying : testing::Test {
     world.mount(0).kill();
     world.dir.kill();
     {
-      const SqliteVfs vfs(world.dir.disk(), world.sim.clock, world.sim.random);
+      const SqliteVfs vfs(world.dir.disk());
       auto database = Database::open(vfs, "data/dir.db", Database::Access::kReadWrite);
       ASSERT_TRUE(database) << database.error().message;
       ASSERT_TRUE((*database)->exec(sql));

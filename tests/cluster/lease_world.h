@@ -220,6 +220,7 @@ class Mount {
       while (!session_.open()) sim_.scheduler.sleep_for(100ms);
       node_.run_duty("renew", session_);
       for (int i = 0; i < 2; ++i) node_.spawn("recalls", [this] { leases_.run_recalls(); });
+      for (int i = 0; i < 2; ++i) node_.spawn("endings", [this] { leases_.run_endings(); });
       node_.spawn("events", [this] { session_.run_events(); });
       node_.spawn("parking", [this] { parking_.run(); });
     });

@@ -17,6 +17,7 @@ constexpr fuse_fs::Caller kProgram{0, 0, 1};
 constexpr int kFlushers = 2;
 constexpr int kSides = 2;
 constexpr int kRecallers = 2;
+constexpr int kEndings = 2;
 constexpr int kReruns = 2;
 
 }  // namespace
@@ -93,6 +94,7 @@ void SimMount::build() {
   });
   for (int i = 0; i < kReruns; ++i) node_.spawn("rerun", [&parts] { parts.parking.run(); });
   for (int i = 0; i < kRecallers; ++i) node_.spawn("recalls", [&parts] { parts.leases.run_recalls(); });
+  for (int i = 0; i < kEndings; ++i) node_.spawn("endings", [&parts] { parts.leases.run_endings(); });
   for (int i = 0; i < kFlushers; ++i) node_.spawn("flush", [&parts] { parts.flusher.run(); });
   for (int i = 0; i < kSides; ++i) node_.spawn("side", [&parts] { parts.calls.run(); });
   node_.run_duty("age", parts.flusher);

@@ -55,7 +55,7 @@ struct DirParts {
   dir::Checkpointing checkpointing;
 
   DirParts(SimServer& process, const Endpoint& lock, unsigned replicas)
-      : vfs(process.disk(), process.sim().clock, process.sim().random), servers(process.sim().random.u64()), placing{servers, process.sim().clock, replicas, 1},
+      : vfs(process.disk()), servers(process.sim().random.u64()), placing{servers, process.sim().clock, replicas, 1},
         locks(process.transport(), process.sim().clock, lock),
         store(must(dir::DirStore::open(vfs, std::string(kFolder) + "/dir.db", 4, placing, dir::TreeOwner{}, process.sim().clock,
                                        process.sim().waiter, process.log()))),

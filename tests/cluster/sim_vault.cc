@@ -17,7 +17,7 @@ struct VaultParts {
   Router router;
 
   VaultParts(SimServer& process, ByteView first_roster, SigningKey log_key, CertifiedKey issuer)
-      : vfs(process.disk(), process.sim().clock, process.sim().random),
+      : vfs(process.disk()),
         state(vault::VaultState::open(vfs, "data/vault.db", first_roster, std::move(log_key), process.sim().clock,
                                       process.sim().random, process.sim().waiter).value()),
         accounts(*state, std::move(issuer), kSimCluster), secrets(*state, accounts),

@@ -18,18 +18,10 @@ using Access = Database::Access;
 constexpr const char* kPath = "/d.db";
 constexpr const char* kWal = "/d.db-wal";
 
-struct Seams {
-  sim::SimClock clock;
-  sim::SimRandom random{1};
-};
-struct OwnVfs : Seams, SqliteVfs {
-  explicit OwnVfs(Files& files) : SqliteVfs(files, clock, random) {}
-};
-
 // A database with one table that counts: row i has i as its value and a name.
 struct Opened {
   explicit Opened(Files& files) : vfs(files) {}
-  OwnVfs vfs;
+  SqliteVfs vfs;
   std::unique_ptr<Database> database;
 };
 
@@ -60,7 +52,7 @@ std::unique_ptr<Opened> must_open(Files& files) {
 
 TEST(Sqlite, StoresAndReturnsEveryKindOfValue) {
   SimFiles files;
-  OwnVfs vfs(files);
+  SqliteVfs vfs(files);
   auto database = std::move(*Database::open(vfs, kPath, Access::kReadWrite));
   ASSERT_TRUE(database->exec("CREATE TABLE v (a, b, c, d, e, f)"));
   const std::uint64_t big = 0xfedcba9876543210;
@@ -170,7 +162,7 @@ TEST(Sqlite, SecondWriterIsBusyAndReaderMayNotWrite) {
 TEST(Sqlite, AnotherProcessIsRefusedUntilTheOwnerIsGone) {
   SimFiles files;
   auto owner = must_open(files);
-  OwnVfs another(files);
+  SqliteVfs another(files);
   auto refused = Database::open(another, kPath, Access::kReadOnly);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::kBusy);
@@ -181,7 +173,7 @@ TEST(Sqlite, AnotherProcessIsRefusedUntilTheOwnerIsGone) {
 
 TEST(Sqlite, MissingDatabaseIsNotMadeByAReader) {
   SimFiles files;
-  OwnVfs vfs(files);
+  SqliteVfs vfs(files);
   auto opened = Database::open(vfs, kPath, Access::kReadOnly);
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, Errc::kNotFound);
@@ -390,13 +382,13 @@ TEST(Sqlite, WorksOnARealDiskToo) {
   SystemFiles files;
   ASSERT_TRUE(files.make_folders(folder));
   {
-    OwnVfs vfs(files);
+    SqliteVfs vfs(files);
     auto database = std::move(*Database::open(vfs, folder + "/d.db", Access::kReadWrite));
     ASSERT_TRUE(database->exec("CREATE TABLE t (i INTEGER PRIMARY KEY, name BLOB)"));
     for (int i = 0; i < 20; ++i) ASSERT_TRUE(insert(*database, i, i % 5 == 0));
     auto second = std::move(*Database::open(vfs, folder + "/d.db", Access::kReadOnly));
     EXPECT_EQ(*count(*second), 20);
-    OwnVfs other(files);
+    SqliteVfs other(files);
     EXPECT_EQ(Database::open(other, folder + "/d.db", Access::kReadOnly).error().code, Errc::kBusy);
   }
   std::filesystem::remove_all(folder);

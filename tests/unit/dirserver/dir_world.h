@@ -13,7 +13,6 @@
 #include "dirserver/named_inodes.h"
 #include "tests/support/sim_clock.h"
 #include "tests/support/sim_files.h"
-#include "tests/support/sim_random.h"
 
 namespace conclave::dir {
 
@@ -31,7 +30,7 @@ inline constexpr TreeOwner kMaker{0, 77};
 class DirWorld {
  public:
   explicit DirWorld(sim::SimFiles& files, unsigned replicas = 2, unsigned min_insync = 1)
-      : replicas_(replicas), min_insync_(min_insync), vfs_(files, clock_, random_) {
+      : replicas_(replicas), min_insync_(min_insync), vfs_(files) {
     take_keys(1, {});
     start();
   }
@@ -107,7 +106,6 @@ class DirWorld {
   sim::SimClock clock_;
   SystemWaiter waiter_;
   Log log_{"test", LogLevel::kError};
-  sim::SimRandom random_{7};
   SqliteVfs vfs_;
   SessionGate gate_{ClusterId{}};
   std::unique_ptr<EpochKeys> keys_;

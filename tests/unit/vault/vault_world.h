@@ -20,7 +20,7 @@ namespace conclave::vault {
 
 class VaultWorld {
  public:
-  VaultWorld(sim::SimFiles& files, Cast& cast) : cast_(cast), files_(files), vfs_(files, clock_, random_) {
+  VaultWorld(sim::SimFiles& files, Cast& cast) : cast_(cast), files_(files), vfs_(files) {
     clock_.advance(Duration(kNow.ns - clock_.wall().ns));
     const CertifiedKey ca = make_ca(cast.cluster, kNow, std::chrono::hours(1000), random_);
     issuer_ = make_user_issuer(ca, cast.cluster, kNow, std::chrono::hours(1000), random_).value();
