@@ -68,7 +68,10 @@ Bytes EpochKeys::seal(const LeaseToken& token) const {
 }
 
 Result<LeaseToken> EpochKeys::open_lease(ByteView sealed) const {
-  CanonicalReader in(TRY(checked(kLease, sealed)));
+  const auto body = checked(kLease, sealed);
+  const bool old = !body && body.error().code == Errc::kStale;
+  if (old) return Error(Errc::kFenced, body.error().message + ": reclaim it at the lock server");
+  CanonicalReader in(TRY(body));
   LeaseToken out;
   out.session = SessionId{in.u64()};
   out.holder = in.u64();

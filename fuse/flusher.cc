@@ -216,7 +216,7 @@ Status Flusher::landed(const InodePtr& inode, const WriteBuffer::Flying& flight,
     } else {
       status = landing.error();
       const bool here = inode->buffer.failed(flight.id);
-      if (may_pass(landing.error().code)) {
+      if (may_pass_here(landing.error().code)) {
         inode->retry_at = clock_.now() + kRetryPause;
       } else if (here) {
         inode->buffer.discard({flight.offset, flight.offset + flight.piece.length});
@@ -374,7 +374,7 @@ Status Flusher::tell_size(const InodePtr& inode, bool durable) {
   if (inode->token_since != since) return answer ? Status() : Status(answer.error());  // of a session that was lost
   if (!answer) {
     inode->retry_at = clock_.now() + kRetryPause;
-    if (!may_pass(answer.error().code) && !inode->removed()) {
+    if (!may_pass_here(answer.error().code) && !inode->removed()) {
       inode->attr_dirty = false;  // the truth is D's now
       lose(*inode, answer.error());
     }

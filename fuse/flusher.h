@@ -22,6 +22,10 @@
 
 namespace conclave::fuse_fs {
 
+// Bytes that were refused for this are kept. kFenced: L says what becomes of the session; if it is lost, lose_everything
+// is on its way, else it has other tokens soon.
+inline bool may_pass_here(Errc why) { return may_pass(why) || why == Errc::kFenced; }
+
 class Flusher final : public Duty {
  public:
   static constexpr auto kCommitAge = std::chrono::seconds(5);

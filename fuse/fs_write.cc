@@ -40,6 +40,7 @@ Result<std::size_t> Fs::write(const Caller& caller, std::uint64_t handle, InodeI
     file = std::make_shared<OpenFile>();
     file->inode = TRY(known(number));
   }
+  if (!request.from_page_cache) TRY(check_locks(*file));
   const FileClass& kind = class_of(*file->inode);
   if (!kind.write) return Errc::kNotSupported;
   return kind.write(caller, *file, request);
@@ -55,6 +56,7 @@ Result<std::size_t> Fs::plain_write(const Caller& caller, OpenFile& file, const 
   TRY(parts_.flusher.admit());
   Inode& inode = *file.inode;
   const auto use = TRY(lease_with_attributes(file.inode, LeaseMode::kWrite));
+  if (!request.from_page_cache) TRY(check_locks(file));   // the lease may be of a session after the one that was lost
   std::int64_t change = 0;
   {
     const std::lock_guard lock(inode.mutex);
@@ -148,10 +150,11 @@ Status Fs::report_failures(OpenFile& file) {
 }
 
 Status Fs::sync(std::uint64_t handle) {
-  const OpenFilePtr file = TRY(open_file(handle));
+  const OpenFilePtr file = TRY(intact_file(handle));
   if (StatusFiles::owns(file->inode->id)) return {};
   const FileClass& kind = class_of(*file->inode);
-  return kind.sync ? kind.sync(*file) : Status();
+  if (kind.sync) TRY(kind.sync(*file));
+  return check_locks(*file);
 }
 
 // What was let go with a lease is still committed, under whichever lease there is now.
@@ -169,7 +172,7 @@ Status Fs::plain_sync(OpenFile& file) {
 }
 
 Status Fs::allocate(const Caller& caller, std::uint64_t handle, const AllocateRequest& request) {
-  const OpenFilePtr file = TRY(open_file(handle));
+  const OpenFilePtr file = TRY(intact_file(handle));
   const FileClass& kind = class_of(*file->inode);
   if (StatusFiles::owns(file->inode->id) || !kind.allocate) return Errc::kNotSupported;
   return kind.allocate(caller, *file, request);
@@ -214,8 +217,8 @@ Status Fs::plain_allocate(const Caller& caller, OpenFile& file, const AllocateRe
 }
 
 Result<std::uint64_t> Fs::copy(const Caller& caller, const CopyRequest& request) {
-  const OpenFilePtr from = TRY(open_file(request.from_handle));
-  const OpenFilePtr to = TRY(open_file(request.to_handle));
+  const OpenFilePtr from = TRY(intact_file(request.from_handle));
+  const OpenFilePtr to = TRY(intact_file(request.to_handle));
   const bool ours = StatusFiles::owns(from->inode->id) || StatusFiles::owns(to->inode->id);
   if (ours || !class_of(*from->inode).may_copy || !class_of(*to->inode).may_copy) return Errc::kNotSupported;
   std::uint64_t copied = 0;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -170,6 +171,7 @@ struct OpenFile {
   std::uint32_t uid = 0;
   bool append = false;
   std::shared_ptr<void> own;             // a class's own, set when it is opened
+  std::atomic<bool> lock_lost{false};    // one that was taken through it: it fails until it is closed
   std::mutex mutex;                                        // before the Inode's
   std::uint32_t failures_seen GUARDED_BY(mutex) = 0;
   std::set<std::uint64_t> posix_owners GUARDED_BY(mutex);  // that locked through it

@@ -30,6 +30,7 @@
 #include "base/result.h"
 #include "base/token.h"
 #include "base/waiter.h"
+#include "fuse/held_lease.h"
 #include "fuse/parking.h"
 
 namespace conclave::lock {
@@ -41,7 +42,6 @@ class Grant;
 
 namespace conclave::fuse_fs {
 
-struct HeldLease;
 struct LeaseEntry;
 
 class LeaseCache {
@@ -58,6 +58,8 @@ class LeaseCache {
     std::function<bool(InodeId)> is_open;
     // L has heard that one has.
     std::function<void(InodeId)> told_open = [](InodeId) {};
+    // A lease has another number and token and is the same otherwise.
+    std::function<void(InodeId, const HeldLease&)> renewed = [](InodeId, const HeldLease&) {};
   };
 
   // A pinned lease. Move-only; ends the use when destroyed.
@@ -120,6 +122,9 @@ class LeaseCache {
 
   // The session as ClientSession keeps it: opened, or renewed until `ends`. Wakes who waited for it.
   void on_session(SessionId session, MonoTime ends);
+  // L waits for sessions of before its restart, and grants nothing: it is not asked. Over: wakes who waited.
+  void on_grace(bool over);
+  [[nodiscard]] bool granting() const { return granting_.load(); }
   // For who cannot go on without L: kPending until the session was renewed or replaced.
   Error wait_for_session();
   // A server says that the session is over: nothing is asked for until it was renewed or replaced. kPending until then.
@@ -127,6 +132,13 @@ class LeaseCache {
   // Its end has come near and no renewal was answered: nothing is admitted until the next is, the kernel's caches go, the
   // leases stay.
   void on_suspect();
+
+  // L was restarted in `epoch`. What is held, to be claimed there; nothing is granted until on_grace. What is held stays
+  // usable; recalls that were under way are void.
+  using Claim = LeaseClaim;
+  std::vector<Claim> begin_reclaim(std::uint32_t epoch);
+  // What L gave for the claims (HeldLease::since is ours). Nothing that is cached becomes void.
+  void end_reclaim(const std::vector<std::pair<Claim, HeldLease>>& reclaimed);
 
   // A worker that carries out recalls; run by two or more threads of main until stop(): one recall may wait for a
   // read that waits for another.
@@ -149,24 +161,10 @@ class LeaseCache {
   [[nodiscard]] std::uint64_t recalls() const { return recalls_.load(); }
 
  private:
-  enum class JobKind : std::uint8_t { kRecall, kDrain, kReturn, kRelease, kNotHeld, kInvalidate };
-  struct Job {
-    JobKind kind{};
-    InodeId inode{};
-    std::uint64_t seq = 0;              // kNotHeld, kDrain, kReturn
-    LeaseMode keep = LeaseMode::kNone;  // kDrain, kReturn
-    bool again = false;                 // a server that it needs was away
-  };
-  struct Ending {
-    InodeId inode{};
-    bool again = false;                 // it was done once; uses had not ended
-  };
-  struct GiveBack {
-    InodeId inode{};
-    std::uint64_t seq = 0;
-    LeaseMode keep = LeaseMode::kNone;
-    bool open = false;
-  };
+  using JobKind = LeaseJob::Kind;
+  using Job = LeaseJob;
+  using Ending = LeaseEnding;
+  using GiveBack = LeaseReturn;
   struct Shard;
   using Lock = std::unique_lock<std::mutex>;  // of an entry's shard, held by the caller
   static constexpr std::size_t kShards = 16;
@@ -183,6 +181,10 @@ class LeaseCache {
   Error wait_for(LeaseEntry& entry);
   void deliver(LeaseEntry& entry);
   void erase_if_idle(Shard& shard, InodeId inode);
+  void deliver_session();
+
+  // lease_reclaim.cc
+  bool take_reclaimed(const Claim& claim, HeldLease lease);
 
   // lease_jobs.cc
   void add_job(const Job& job);
@@ -224,7 +226,9 @@ class LeaseCache {
 
   std::atomic<std::uint64_t> session_{0};
   std::atomic<std::int64_t> ends_ns_{0};     // of the session lease; 0: none
-  std::atomic<std::uint64_t> era_{0};        // rises when a session is lost: older answers are void
+  std::atomic<std::uint64_t> era_{0};        // rises when a session is lost or reclaims: older answers are void
+  std::atomic<std::uint64_t> least_seq_{0};  // grants below it are of before L's restart
+  std::atomic<bool> granting_{true};         // L grants; else it is not asked
   std::atomic<bool> ending_{false};          // nothing is asked for any more
   std::atomic<bool> stopped_{false};         // the workers end
   std::atomic<bool> unanswered_{false};      // L did not answer the last return: one worker asks again, none beside it

@@ -24,13 +24,6 @@ inline bool lease_covers(LeaseMode held, LeaseMode wanted) {
 
 inline constexpr unsigned kModes = static_cast<unsigned>(LeaseMode::kSharedRead);
 
-struct HeldLease {
-  LeaseMode mode = LeaseMode::kNone;
-  std::uint64_t seq = 0;
-  std::uint64_t since = 0;
-  std::string token;
-};
-
 struct LeaseEntry {
   const InodeId inode;
   explicit LeaseEntry(InodeId i, std::uint64_t seen_seq) : inode(i), last_seq(seen_seq) {}
@@ -59,6 +52,7 @@ struct LeaseEntry {
   bool demanded = false;                    // it was recalled since: it goes all the same
   bool touched = false;                     // used since make_room last came by
   bool queued = false;                      // a job will look at it, or does
+  bool returning = false;                   // L may have heard so: down to `keep`
   bool closed = false;                      // what arrives is parked
   bool ended = false;                       // with its session; the kernel may still keep what was cached under it
 

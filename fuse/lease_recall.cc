@@ -74,6 +74,7 @@ void LeaseCache::drain_and_return(const Job& job) {
     if (!drained && is_held()) return add_job_later(job, kAgainAfter);
   }
   ++entry.calls;  // the answer brings a grant, and its recall may overtake it
+  entry.returning = is_held();
   lock.unlock();
   return_drained({JobKind::kReturn, inode, job.seq, job.keep});
 }
@@ -150,6 +151,7 @@ void LeaseCache::finish_recall(LeaseEntry& entry, std::uint64_t seq, std::option
     }
   }
   entry.closed = false;
+  entry.returning = false;
   if (entry.recall_seq == seq) entry.recall_seq = 0;
   deliver(entry);
   if (entry.recalled()) {
@@ -218,6 +220,9 @@ void LeaseCache::release(const std::vector<InodeId>& inodes) {
     if (!stays && close(entry, seq, LeaseMode::kNone, lock)) {
       lock.unlock();
       if (hooks_.drain(inode, LeaseMode::kNone)) {
+        lock.lock();
+        entry.returning = entry.lease && entry.lease->seq == seq;   // it may have been reclaimed as another
+        lock.unlock();
         returns.push_back({inode, seq, LeaseMode::kNone, hooks_.is_open(inode)});
       } else {
         add_job_later({JobKind::kDrain, inode, seq}, kAgainAfter);
@@ -346,6 +351,7 @@ bool LeaseCache::begin_return(LeaseEntry& entry, Lock& lock) {
   entry.queued = true;
   entry.closed = true;
   entry.recall_seq = entry.lease->seq;
+  entry.keep = LeaseMode::kNone;
   await(entry, lock, clock_.now() + kCallDeadline, [&] { return entry.all_uses() == 0; });
   return true;
 }
@@ -369,6 +375,9 @@ Status LeaseCache::return_all() {
     lock.unlock();
     Status drained = hooks_.drain(inode, LeaseMode::kNone);
     if (!drained && first) first = std::move(drained);
+    lock.lock();
+    entry->returning = entry->lease && entry->lease->seq == seq;
+    lock.unlock();
     returns.push_back({inode, seq, LeaseMode::kNone, false});
     if (returns.size() < kMaxLeasesPerCall) continue;
     const Status told = give_back_for_good(std::exchange(returns, {}));

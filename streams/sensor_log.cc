@@ -18,6 +18,7 @@ Result<std::unique_ptr<LogSession>> LogSession::open(Seams seams, const ClusterF
   lock::v1::OpenSessionRequest request;
   request.set_nonce(seams.random.u64());
   request.set_label(label);
+  request.set_brief(true);
   const auto opened = TRY(lock::LockClient(seams.transport, seams.clock, cluster.lock).open_session(request));
   auto session = std::unique_ptr<LogSession>(
       new LogSession(seams, cluster, {SessionId{opened.session()}, opened.generation(), opened.pass()}, uid, gid));

@@ -30,6 +30,7 @@ struct SimMount::Parts {
   fuse_fs::Parking parking{sim.waiter};
   fuse_fs::LeaseCache leases;
   fuse_fs::LockWaits lock_waits{parking};
+  fuse_fs::HeldLocks held_locks;
   fuse_fs::ClientSession session;
   fuse_fs::InodeTable inodes;
   fuse_fs::OpenTable opens;
@@ -49,17 +50,21 @@ struct SimMount::Parts {
         leases(lock_client, sim.clock, sim.waiter, parking,
                {[](InodeId) {},   // no kernel, no page cache
                 [this](InodeId inode, LeaseMode keep) { return fs.drain(inode, keep); },
-                [this](InodeId inode) { return fs.is_open(inode); }, [this](InodeId inode) { fs.told_open(inode); }}),
-        session(lock_client, sim.clock, sim.waiter, sim.random, leases, lock_waits, log, name,
+                [this](InodeId inode) { return fs.is_open(inode); }, [this](InodeId inode) { fs.told_open(inode); },
+                [this](InodeId inode, const fuse_fs::HeldLease& lease) { fs.lease_renewed(inode, lease); }}),
+        session(lock_client, sim.clock, sim.waiter, sim.random, leases, lock_waits, held_locks, log, name,
                 {[this, on_lost](const Error&) {
                    on_lost();
                    fs.lose_everything();
                  },
-                 [this, &cluster](fuse_fs::OpenedSession& opened) { take_over(opened, cluster.dir); }}),
+                 [this, &cluster](fuse_fs::OpenedSession& opened) { take_over(opened, cluster.dir); },
+                 [this](fuse_fs::OpenedSession& opened) { servers.dir()->set_pass(opened.pass()); },
+                 [this](const std::vector<std::uint64_t>& handles) { fs.lose_locks(handles); },
+                 [this] { return fs.open_inodes(); }, [this](InodeId inode) { fs.told_open(inode); }}),
         flusher(servers, chunks, inodes, sim.clock, sim.waiter, parking, calls, log,
                 {[this](InodeId inode) { leases.release_soon(inode); }, [](const std::vector<InodeId>&) {}}),
-        fs({servers, lock_client, cluster.lock.name, [this] { return session.current(); }, leases, lock_waits, inodes,
-            opens, chunks, flusher, status, classes, sim.clock}) {
+        fs({servers, lock_client, [this] { return session.current(); }, leases, lock_waits, held_locks, inodes, opens,
+            chunks, flusher, status, classes, sim.clock}) {
     classes.of(dir::v1::APPEND) = appends.row();
     if (cluster.vault.name.empty()) return;
     secrets.emplace(fs, transport, cluster, sim.clock, sim.waiter, sim.random, parking, memory, log, "seen", name, "/mnt");

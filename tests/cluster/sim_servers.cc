@@ -11,7 +11,6 @@
 #include "fileserver/file_ops.h"
 #include "fileserver/removal_duty.h"
 #include "fileserver/scrubber.h"
-#include "lockserver/epoch_file.h"
 #include "lockserver/lock_ops.h"
 
 namespace conclave::sim {
@@ -27,12 +26,14 @@ Value must(Result<Value> result) {
 }
 
 struct LockParts {
-  lock::EpochFile epoch;
+  lock::LockMemory memory;
   lock::LockOps ops;
   Router router;
 
-  LockParts(SimServer& process, lock::EpochFile begun, const lock::LockOps::Options& options)
-      : epoch(std::move(begun)), ops(kSimCluster, options, process.sim().clock, process.sim().random, process.log()),
+  LockParts(SimServer& process, Duration term)
+      : memory(must(lock::LockMemory::begin(process.disk(), process.sim().random, kFolder))),
+        ops(kSimCluster, lock::SessionTerm{term}, memory, process.sim().clock, process.sim().waiter, process.sim().random,
+            process.log()),
         router(process.sim().clock) {
     ops.add_routes(router);
     process.node().listen(kFrontPort, router);
@@ -180,14 +181,7 @@ void SimServer::restart() {
 }
 
 SimServer::Build lock_server(Duration term) {
-  return [term](SimServer& process) {
-    lock::EpochFile epoch = must(lock::EpochFile::begin(process.disk(), kFolder));
-    lock::LockOps::Options options;
-    options.term = lock::SessionTerm{term};
-    options.epoch = epoch.epoch();
-    if (!epoch.clean()) options.quiet_until = process.sim().clock.now() + options.term.at_server();
-    return std::make_shared<LockParts>(process, std::move(epoch), options);
-  };
+  return [term](SimServer& process) { return std::make_shared<LockParts>(process, term); };
 }
 
 SimServer::Build dir_server(const Endpoint& lock, unsigned replicas) {
