@@ -23,15 +23,17 @@ Status ensure_file_servers(Context& context, const ClusterFolder& folder, unsign
 }
 
 // One that was refused ends after it was ready.
-Status still_run(ClusterProcesses& processes, const ClusterFolder& folder, const std::vector<std::string>& servers) {
-  for (const std::string& server : servers) {
-    if (processes.running(server)) continue;
-    return Error(Errc::kUnavailable, server + " has ended; " + folder.log(server) + " ends with:\n" + last_lines(folder.log(server), 5));
-  }
-  return {};
+std::vector<std::string> ended(ClusterProcesses& processes, std::vector<std::string> servers) {
+  std::erase_if(servers, [&](const std::string& server) { return processes.running(server).has_value(); });
+  return servers;
 }
 
-// Until the directory server knows them, it has nowhere to place a chunk.
+Error has_ended(const ClusterFolder& folder, const std::string& server) {
+  return {Errc::kUnavailable, server + " has ended; " + folder.log(server) + " ends with:\n" + last_lines(folder.log(server), 5)};
+}
+
+// Until the directory server knows them, it has nowhere to place a chunk. One that has ended (its disk, a certificate that
+// was removed) is told, and keeps nobody from using the others.
 Status wait_for_file_servers(Context& context, const ClusterFolder& folder, ClusterProcesses& processes) {
   const auto cluster = TRY(ClusterFile::load(context.files(), folder.cluster_file()));
   const auto transport = TRY(context.transport_as_host(folder));
@@ -42,9 +44,13 @@ Status wait_for_file_servers(Context& context, const ClusterFolder& folder, Clus
     const auto health = dir.health();
     if (health) {
       const auto up = std::count_if(health->members().begin(), health->members().end(), [](const auto& m) { return m.up(); });
-      if (static_cast<std::size_t>(up) >= own.size()) return {};
+      const auto gone = ended(processes, own);
+      if (up > 0 && static_cast<std::size_t>(up) + gone.size() >= own.size()) {
+        for (const std::string& server : gone) std::cerr << "conclave: " << has_ended(folder, server).message << "\n";
+        return {};
+      }
+      if (!gone.empty() && gone.size() == own.size() && up == 0) return has_ended(folder, gone.front());
     }
-    TRY(still_run(processes, folder, own));
     if (context.clock().now() > limit) {
       if (!health) return in_context("the directory server does not answer", health.error());
       return Error(Errc::kTimedOut, "the file servers did not register in time; see " + folder.path + "/log/fileserver-*.log");

@@ -4,6 +4,7 @@
 
 #include "base/connect_client.h"
 #include "cli/free_port.h"
+#include "cli/healing_text.h"
 #include "fuse/mount_table.h"
 
 namespace conclave::cli {
@@ -83,6 +84,7 @@ void warn(ClusterStatus& status) {
       status.warnings.push_back(std::to_string(status.dir->under_replicated()) + " chunks have fewer than " +
                                 std::to_string(status.dir->replicas()) + " copies");
     }
+    if (const std::string left = healing_text(status.dir->healing()); !left.empty()) status.warnings.push_back(left);
     if (status.dir->members_size() < static_cast<int>(status.dir->replicas())) {
       status.warnings.push_back("fewer file servers than copies wanted (" + std::to_string(status.dir->replicas()) + ")");
     }

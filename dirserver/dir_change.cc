@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/limits.h"
+#include "dirserver/chunk_chain.h"
 
 namespace conclave::dir {
 namespace {
@@ -42,12 +43,15 @@ Result<std::unique_ptr<Change>> Change::over(Database& database, const Placing& 
       {&out->update_chunk_, "UPDATE chunks SET chunk = ?, chainver = ?, start = ?, length = ?, copies = ?,"
                             " members = ?, cursors = ? WHERE inode = ? AND position = ?"},
       {&out->delete_chunk_, "DELETE FROM chunks WHERE inode = ? AND position = ?"},
+      {&out->insert_copy_, "INSERT INTO copies (server, in_sync, inode, position) VALUES (?,?,?,?)"},
+      {&out->delete_copy_, "DELETE FROM copies WHERE server = ? AND in_sync = ? AND inode = ? AND position = ?"},
       {&out->add_free_, "INSERT OR IGNORE INTO frees (server, chunk, since) VALUES (?,?,?)"},
       {&out->delete_free_, "DELETE FROM frees WHERE server = ? AND chunk = ?"},
       {&out->insert_orphan_, "INSERT INTO orphans (inode, since_ns) VALUES (?,?)"},
       {&out->delete_orphan_, "DELETE FROM orphans WHERE inode = ?"},
-      {&out->put_server_, "INSERT OR REPLACE INTO servers (id, name, instance, host, port, back_port)"
-                          " VALUES (?,?,?,?,?,?)"},
+      {&out->put_server_, "INSERT OR REPLACE INTO servers (id, name, instance, host, port, back_port, state)"
+                          " VALUES (?,?,?,?,?,?,?)"},
+      {&out->drop_frees_, "DELETE FROM frees WHERE server = ?"},
       {&out->put_fence_, "INSERT OR REPLACE INTO fences (session, number, epoch) VALUES (?,?,?)"},
       {&out->delete_fences_, "DELETE FROM fences WHERE epoch < ?"},
   };
@@ -166,6 +170,16 @@ Result<std::vector<ServerId>> Change::choose_members() {
 Status Change::put_chunk(const Chunk& chunk, bool is_new) {
   wrote_ = true;
   if (is_new) ++counts_.chunks;
+  if (!is_new) {
+    const auto before = TRY(view_->chunk(chunk.inode, chunk.position));
+    if (!before) return Error(Errc::kCorrupt, "a chunk to change that is not there");
+    if (before->members != chunk.members || before->former != chunk.former) {
+      TRY(unlist_copies(*before));
+      TRY(list_copies(chunk));
+    }
+  } else {
+    TRY(list_copies(chunk));
+  }
   Statement& put = is_new ? insert_chunk_ : update_chunk_;
   const Bytes members = encode_members(chunk);
   return put
@@ -173,6 +187,18 @@ Status Change::put_chunk(const Chunk& chunk, bool is_new) {
             static_cast<std::uint64_t>(chunk.members.size()), members, view_of(chunk.cursors), raw(chunk.inode),
             chunk.position)
       .run();
+}
+
+Status Change::list_copies(const Chunk& chunk) {
+  for (const ServerId id : chunk.members) TRY(insert_copy_.bind(raw(id), 1, raw(chunk.inode), chunk.position).run());
+  for (const ServerId id : chunk.former) TRY(insert_copy_.bind(raw(id), 0, raw(chunk.inode), chunk.position).run());
+  return {};
+}
+
+Status Change::unlist_copies(const Chunk& chunk) {
+  for (const ServerId id : chunk.members) TRY(delete_copy_.bind(raw(id), 1, raw(chunk.inode), chunk.position).run());
+  for (const ServerId id : chunk.former) TRY(delete_copy_.bind(raw(id), 0, raw(chunk.inode), chunk.position).run());
+  return {};
 }
 
 Result<std::size_t> Change::drop_chunks(InodeId inode, std::uint64_t first, std::uint64_t last, std::size_t limit) {
@@ -186,6 +212,7 @@ Result<std::size_t> Change::drop_chunks(InodeId inode, std::uint64_t first, std:
         TRY(add_free_.bind(raw(server), raw(chunk->chunk), counts_.commits + 1).run());
       }
     }
+    TRY(unlist_copies(*chunk));
     TRY(delete_chunk_.bind(raw(inode), chunk->position).run());
     --counts_.chunks;
     ++dropped;
@@ -215,8 +242,19 @@ Status Change::put_server(const ServerRow& row) {
   wrote_ = true;
   return put_server_
       .bind(raw(row.id), std::string_view(row.name), view_of(row.instance), std::string_view(row.host), row.port,
-            row.back_port)
+            row.back_port, static_cast<int>(row.state))
       .run();
+}
+
+Status Change::drop_frees(ServerId server) {
+  wrote_ = true;
+  return drop_frees_.bind(raw(server)).run();
+}
+
+Status Change::free_copy(Chunk& chunk, ServerId server) {
+  if (!forget(chunk, server)) return {};
+  wrote_ = true;
+  return add_free_.bind(raw(server), raw(chunk.chunk), counts_.commits + 1).run();
 }
 
 Status Change::put_fence(SessionId session, std::uint64_t number, std::uint32_t epoch) {

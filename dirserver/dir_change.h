@@ -63,6 +63,10 @@ class Change {
   // Frees all copies of the file's chunks at positions [first, last], at most `limit`; says how many.
   Result<std::size_t> drop_chunks(InodeId inode, std::uint64_t first, std::uint64_t last, std::size_t limit);
   Status forget_frees(ServerId server, ChunkId chunk);
+  // Frees a former copy; then put_chunk().
+  Status free_copy(Chunk& chunk, ServerId server);
+  // It was removed: nobody will say that they are gone.
+  Status drop_frees(ServerId server);
 
   Status add_orphan(InodeId inode);
   Status drop_orphan(InodeId inode);
@@ -96,6 +100,8 @@ class Change {
   explicit Change(const Placing& placing) : placing_(placing) {}
   Status load_state();
   Status write_node(const Node& node, bool is_new);
+  Status list_copies(const Chunk& chunk);
+  Status unlist_copies(const Chunk& chunk);
 
   const Placing placing_;
   std::unique_ptr<View> view_;
@@ -107,8 +113,8 @@ class Change {
   Counts counts_;
   Counts committed_counts_;
   Statement load_, state_, insert_node_, update_node_, delete_node_, delete_xattrs_, insert_name_, update_name_,
-      delete_name_, put_xattr_, delete_xattr_, insert_chunk_, update_chunk_, delete_chunk_, add_free_, delete_free_,
-      insert_orphan_, delete_orphan_, put_server_, put_fence_, delete_fences_;
+      delete_name_, put_xattr_, delete_xattr_, insert_chunk_, update_chunk_, delete_chunk_, insert_copy_, delete_copy_, add_free_, delete_free_,
+      insert_orphan_, delete_orphan_, put_server_, drop_frees_, put_fence_, delete_fences_;
 };
 
 }  // namespace conclave::dir

@@ -114,6 +114,24 @@ Result<v1::ShrinkResponse> DirClient::shrink(const v1::ShrinkRequest& request) {
 Result<v1::SealResponse> DirClient::seal(const v1::SealRequest& request) {
   return ask<v1::SealResponse>(CONCLAVE_DIR_PATH("Seal"), request);
 }
+Result<v1::AdmitResponse> DirClient::admit(const v1::AdmitRequest& request) {
+  return ask<v1::AdmitResponse>(CONCLAVE_DIR_PATH("Admit"), request);
+}
+Result<v1::FileServersResponse> DirClient::file_servers() {
+  return ask<v1::FileServersResponse>(CONCLAVE_DIR_PATH("FileServers"), v1::FileServersRequest());
+}
+Result<v1::FileServersResponse> DirClient::drain(const std::string& name, bool stop) {
+  v1::DrainRequest request;
+  request.set_name(name);
+  request.set_stop(stop);
+  return ask<v1::FileServersResponse>(CONCLAVE_DIR_PATH("Drain"), request);
+}
+Result<v1::FileServersResponse> DirClient::remove_server(const std::string& name, bool lose) {
+  v1::RemoveServerRequest request;
+  request.set_name(name);
+  request.set_lose(lose);
+  return ask<v1::FileServersResponse>(CONCLAVE_DIR_PATH("RemoveServer"), request);
+}
 
 #undef CONCLAVE_DIR_PATH
 

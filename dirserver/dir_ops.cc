@@ -57,6 +57,17 @@ void DirOps::add_to(Router& router) {
       [this](const auto& context, const auto& request) { return heartbeat(context, request); });
   chains(router, "Shrink", shrink);
   chains(router, "Seal", seal);
+  router.unary<v1::AdmitRequest, v1::AdmitResponse>(
+      path_of("Admit"), {Role::kFile},
+      [this](const auto& context, const auto& request) { return admit_copy(context, request); });
+
+  const Roles operators = {Role::kHost};
+  router.unary<v1::FileServersRequest, v1::FileServersResponse>(
+      path_of("FileServers"), operators, [this](const auto&, const auto&) { return file_servers(); });
+  router.unary<v1::DrainRequest, v1::FileServersResponse>(
+      path_of("Drain"), operators, [this](const auto&, const auto& request) { return drain(request); });
+  router.unary<v1::RemoveServerRequest, v1::FileServersResponse>(
+      path_of("RemoveServer"), operators, [this](const auto&, const auto& request) { return remove_server(request); });
 }
 
 template <class Request, class Response>
@@ -116,6 +127,13 @@ Result<Server> DirOps::server_of(const CallContext& context) const { return Serv
 Result<v1::PlaceResponse> DirOps::place(const CallContext& context, const v1::PlaceRequest& request) {
   const Call call = TRY(admit(context, request));
   auto found = TRY(store_.read<v1::PlaceResponse>([&](View& view) { return find_places(view, call, request); }));
+  for (const v1::Layout& layout : found.layouts()) {
+    for (const std::uint32_t silent : request.silent()) {
+      const auto& members = layout.members();
+      if (std::ranges::find(members, silent) == members.end()) continue;
+      placing_.servers.suspect(ServerId{silent}, {InodeId{request.inode()}, layout.index()});
+    }
+  }
   const auto is_missing = [](const v1::Layout& layout) { return layout.permit().empty(); };
   const bool tail_missing = request.tail() && found.layouts_size() == request.indexes_size();
   const bool missing = tail_missing || std::any_of(found.layouts().begin(), found.layouts().end(), is_missing);
@@ -136,7 +154,7 @@ namespace {
 
 template <class Request>
 ServerTable::Report report_of(const Request& request) {
-  return {request.boot(), request.total_bytes(), request.free_bytes(), 0};
+  return {request.boot(), request.total_bytes(), request.free_bytes(), 0, 0};
 }
 
 }  // namespace
@@ -160,20 +178,50 @@ Result<v1::HeartbeatResponse> DirOps::heartbeat(const CallContext& context, cons
   const Server server = TRY(server_of(context));
   ServerTable::Report report = report_of(request);
   report.fence_acknowledged = request.fence_acknowledged();
+  report.chunks = request.chunks();
   const ServerId id = TRY(placing_.servers.heard(server.name, report, placing_.clock.now()));
+  for (const std::uint64_t chunk : request.not_copied()) jobs_.failed(ChunkId{chunk}, placing_.clock.now());
   if (request.bad_size() != 0) {
     log_.warning("a file server has bad blocks", {{"name", server.name}, {"chunks", request.bad_size()}});
   }
   if (request.deleted_size() != 0) {
-    TRY(store_.commit_status(false, [&](Change& change) { return forget_deleted(change, id, request); }));
+    // A disk that is full is no reason to drop a server that serves: what stays listed here is named to it again, and it
+    // says again that it is gone.
+    const Status forgotten =
+        store_.commit_status(false, [&](Change& change) { return forget_deleted(change, id, request); });
+    if (!forgotten) log_.warning("deleted copies stay listed", {{"name", server.name}, {"why", forgotten.error()}});
   }
   return answer(server, id, request.fence_acknowledged());
 }
 
 Result<v1::HeartbeatResponse> DirOps::answer(const Server& server, ServerId id, std::uint64_t fence_acknowledged) {
   const std::uint64_t synced = store_.synced_commit();
-  return store_.read<v1::HeartbeatResponse>(
-      [&](View& view) { return answer_heartbeat(view, server, id, fence_acknowledged, synced, members()); });
+  return store_.read<v1::HeartbeatResponse>([&](View& view) -> Result<v1::HeartbeatResponse> {
+    auto out = TRY(answer_heartbeat(view, server, id, fence_acknowledged, synced, members()));
+    for (const HealJobs::Job& job : jobs_.of_master(id)) {
+      const auto chunk = TRY(view.chunk(job.place.inode, job.place.position));
+      const bool there = chunk && chunk->chunk == job.chunk;
+      auto wanted = there ? bring_in_of(*server.keys, *chunk, id, job.newcomer) : std::nullopt;
+      if (!wanted) {
+        jobs_.drop(job.chunk);
+        continue;
+      }
+      wanted->set_mib_per_second(heal_mib_per_second_);
+      *out.add_bring_in() = *std::move(wanted);
+    }
+    return out;
+  });
+}
+
+Result<v1::AdmitResponse> DirOps::admit_copy(const CallContext& context, const v1::AdmitRequest& request) {
+  const Server server = TRY(server_of(context));
+  const ChunkPermit permit = TRY(server.keys->open_permit(view_of(request.permit())));
+  const auto answer = TRY(store_.commit<v1::AdmitResponse>(
+      OpId{}, true, [&](Change& change) { return dir::admit_copy(change, server, request); }));
+  const auto& members = answer.layout().members();
+  const bool admitted = request.server() != 0 && std::ranges::find(members, request.server()) != members.end();
+  admitted ? jobs_.done(permit.chunk, request.bytes(), placing_.clock.now()) : jobs_.drop(permit.chunk);
+  return answer;
 }
 
 std::vector<v1::Member> DirOps::members() const { return placing_.servers.members(placing_.clock.now()); }
@@ -200,6 +248,28 @@ v1::ServersResponse DirOps::servers() {
   return out;
 }
 
+Result<v1::Healing> DirOps::healing() {
+  const MonoTime now = placing_.clock.now();
+  const HealJobs::Progress progress = jobs_.progress(now);
+  const auto hosts = placing_.servers.hosts(now);
+  const auto left = TRY(store_.read<std::uint64_t>([&](View& view) -> Result<std::uint64_t> {
+    std::uint64_t out = TRY(view.chunks_with_fewer_copies(placing_.replicas));
+    for (const auto& [id, host] : hosts) {
+      if (host.leaving) out += TRY(view.count_copies_at(id, true));
+    }
+    return out;
+  }));
+  v1::Healing out;
+  out.set_chunks_left(left);
+  out.set_bytes_left(left * progress.bytes_per_chunk);
+  const double seconds = progress.chunks_per_second > 0 ? static_cast<double>(left) / progress.chunks_per_second : 0;
+  out.set_seconds_left(static_cast<std::uint64_t>(seconds + 0.5));
+  out.set_under_way(progress.under_way);
+  out.set_chunks_done(progress.chunks_done);
+  out.set_bytes_done(progress.bytes_done);
+  return out;
+}
+
 v1::HealthResponse DirOps::health() {
   const DirStore::Figures figures = store_.figures();
   v1::HealthResponse out;
@@ -216,6 +286,7 @@ v1::HealthResponse DirOps::health() {
   const auto under = store_.read<std::uint64_t>(
       [&](View& view) { return view.chunks_with_fewer_copies(placing_.replicas); });
   if (under) out.set_under_replicated(*under);
+  if (auto progress = healing()) *out.mutable_healing() = *std::move(progress);
   if (!under) log_.error("chunks could not be counted", {{"error", under.error()}});
   return out;
 }

@@ -6,6 +6,7 @@
 #include "base/router.h"
 #include "dirserver/dir_chains.h"
 #include "dirserver/dir_store.h"
+#include "dirserver/heal_jobs.h"
 #include "dirserver/session_gate.h"
 
 namespace conclave::dir {
@@ -13,10 +14,17 @@ namespace conclave::dir {
 class DirOps {
  public:
   // `boot`: random, of this start.
-  DirOps(DirStore& store, SessionGate& gate, const Change::Placing& placing, std::uint64_t boot, Log& log)
-      : store_(store), gate_(gate), placing_(placing), boot_(boot), log_(log) {}
+  DirOps(DirStore& store, SessionGate& gate, const Change::Placing& placing, HealJobs& jobs, unsigned heal_mib_per_second,
+         std::uint64_t boot, Log& log)
+      : store_(store), gate_(gate), placing_(placing), jobs_(jobs), heal_mib_per_second_(heal_mib_per_second), boot_(boot),
+        log_(log) {}
 
   void add_to(Router& router);
+
+  // Copies that are missing, and those at servers that are drained.
+  Result<v1::Healing> healing();
+  // kNotFound.
+  Result<v1::FileServersResponse> drain(const v1::DrainRequest& request);
 
  private:
   template <class Request, class Response>
@@ -44,6 +52,10 @@ class DirOps {
   Result<v1::RegisterResponse> register_server(const CallContext& context, const v1::RegisterRequest& request);
   Result<v1::HeartbeatResponse> heartbeat(const CallContext& context, const v1::HeartbeatRequest& request);
   Result<v1::HeartbeatResponse> answer(const Server& server, ServerId id, std::uint64_t fence_acknowledged);
+  Result<v1::AdmitResponse> admit_copy(const CallContext& context, const v1::AdmitRequest& request);
+  Result<v1::FileServersResponse> file_servers();
+  Result<v1::FileServersResponse> remove_server(const v1::RemoveServerRequest& request);
+  Result<v1::FileServersResponse> set_state(const std::string& name, ServerState state);
   v1::StatFsResponse stat_fs();
   v1::ServersResponse servers();
   v1::HealthResponse health();
@@ -52,6 +64,8 @@ class DirOps {
   DirStore& store_;
   SessionGate& gate_;
   const Change::Placing placing_;
+  HealJobs& jobs_;
+  const unsigned heal_mib_per_second_;
   const std::uint64_t boot_;
   Log& log_;
 };

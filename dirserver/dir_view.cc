@@ -35,9 +35,17 @@ Result<std::unique_ptr<View>> View::over(Database& database, std::uint64_t chang
       {&view->chunk_from_,
        "SELECT " CONCLAVE_CHUNK_COLUMNS " FROM chunks WHERE inode = ? AND position >= ? ORDER BY position LIMIT 1"},
       {&view->fewer_copies_, "SELECT count(*) FROM chunks WHERE copies < ?"},
+      {&view->with_copies_,
+       "SELECT inode, position FROM chunks WHERE copies = ? AND (inode, position) > (?, ?)"
+       " ORDER BY inode, position LIMIT ?"},
+      {&view->count_copies_, "SELECT count(*) FROM copies WHERE server = ? AND in_sync = ?"},
+      {&view->is_freed_, "SELECT 1 FROM frees WHERE server = ? AND chunk = ?"},
+      {&view->copies_at_,
+       "SELECT inode, position FROM copies WHERE server = ? AND in_sync = ? AND (inode, position) > (?, ?)"
+       " ORDER BY inode, position LIMIT ?"},
       {&view->orphans_, "SELECT inode FROM orphans WHERE inode > ? AND since_ns <= ? ORDER BY inode LIMIT ?"},
       {&view->frees_, "SELECT chunk FROM frees WHERE server = ? AND since <= ? LIMIT ?"},
-      {&view->servers_, "SELECT id, name, instance, host, port, back_port FROM servers ORDER BY id"},
+      {&view->servers_, "SELECT id, name, instance, host, port, back_port, state FROM servers ORDER BY id"},
       {&view->fences_, "SELECT session, number FROM fences WHERE number > ?"},
   };
   for (const auto& [statement, sql] : statements) *statement = TRY(database.prepare(sql));
@@ -165,6 +173,38 @@ Result<std::uint64_t> View::chunks_with_fewer_copies(unsigned copies) {
   return fewer_copies_.u64(0);
 }
 
+namespace {
+
+Result<std::vector<ChunkPlace>> places_of(Statement& rows) {
+  const ResetLater reset(rows);
+  std::vector<ChunkPlace> out;
+  while (TRY(rows.step())) out.push_back({InodeId{rows.u64(0)}, rows.u64(1)});
+  return out;
+}
+
+}  // namespace
+
+Result<std::vector<ChunkPlace>> View::chunks_with_copies(unsigned copies, const ChunkPlace& after, std::size_t limit) {
+  return places_of(with_copies_.bind(copies, raw(after.inode), after.position, static_cast<std::uint64_t>(limit)));
+}
+
+Result<std::vector<ChunkPlace>> View::copies_at(ServerId server, bool in_sync, const ChunkPlace& after,
+                                                std::size_t limit) {
+  return places_of(copies_at_.bind(raw(server), static_cast<int>(in_sync), raw(after.inode), after.position,
+                                   static_cast<std::uint64_t>(limit)));
+}
+
+Result<std::uint64_t> View::count_copies_at(ServerId server, bool in_sync) {
+  const ResetLater reset(count_copies_);
+  TRY(count_copies_.bind(raw(server), static_cast<int>(in_sync)).step());
+  return count_copies_.u64(0);
+}
+
+Result<bool> View::is_freed(ServerId server, ChunkId chunk) {
+  const ResetLater reset(is_freed_);
+  return is_freed_.bind(raw(server), raw(chunk)).step();
+}
+
 Result<std::vector<InodeId>> View::orphans(std::int64_t until_ns, InodeId after, std::size_t limit) {
   const ResetLater reset(orphans_);
   orphans_.bind(raw(after), until_ns, static_cast<std::uint64_t>(limit));
@@ -187,7 +227,8 @@ Result<std::vector<ServerRow>> View::servers() {
   while (TRY(servers_.step())) {
     out.push_back({ServerId{static_cast<std::uint32_t>(servers_.i64(0))}, std::string(servers_.text(1)),
                    std::string(servers_.text(2)), std::string(servers_.text(3)),
-                   static_cast<std::uint32_t>(servers_.i64(4)), static_cast<std::uint32_t>(servers_.i64(5))});
+                   static_cast<std::uint32_t>(servers_.i64(4)), static_cast<std::uint32_t>(servers_.i64(5)),
+                   static_cast<ServerState>(servers_.i64(6))});
   }
   return out;
 }

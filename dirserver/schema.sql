@@ -65,6 +65,15 @@ CREATE TABLE chunks (
 ) WITHOUT ROWID;
 CREATE INDEX chunks_by_copies ON chunks (copies);
 
+-- Which chunks lie at a server, as `members` says for each: what to look at when it is gone, drained or back.
+CREATE TABLE copies (
+  server   INTEGER NOT NULL,
+  in_sync  INTEGER NOT NULL,       -- 1: in sync; 0: former
+  inode    INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  PRIMARY KEY (server, in_sync, inode, position)
+) WITHOUT ROWID;
+
 -- Without a name, kept until no session has them in use.
 CREATE TABLE orphans (
   inode     INTEGER PRIMARY KEY,
@@ -85,7 +94,8 @@ CREATE TABLE servers (
   instance  BLOB NOT NULL UNIQUE,  -- of its data folder
   host      TEXT NOT NULL,
   port      INTEGER NOT NULL,
-  back_port INTEGER NOT NULL
+  back_port INTEGER NOT NULL,
+  state     INTEGER NOT NULL       -- 0: in use; 1: drained, its chunks move away; 2: removed for good
 );
 
 -- The last answer of each session's slots, for retries.

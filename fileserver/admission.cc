@@ -59,12 +59,18 @@ Status Admission::still(const Admitted& admitted) {
   return floors_.admit(admitted.token.inode, admitted.token.mode, admitted.token.seq);
 }
 
-Result<SealedPermit> Admission::chunk_of(const Admitted& admitted, std::string_view permit, bool as_master) const {
+Result<SealedPermit> Admission::chunk_of(const Admitted& admitted, std::string_view permit, bool as_master) {
   auto chunk = TRY(open_permit(*admitted.standing, permit));
   if (chunk.permit.inode != admitted.token.inode) return Error(Errc::kAccess, "the lease is another file's");
   if (as_master && chunk.permit.members.front() != admitted.standing->id) {
     return Error(Errc::kStale, "this file server is not the chunk's master");
   }
+  return newest(std::move(chunk));
+}
+
+Result<SealedPermit> Admission::newest(SealedPermit chunk) {
+  const std::lock_guard lock(mutex_);
+  TRY(chains_.admit(chunk.permit.chunk, chunk.permit.chainver));
   return chunk;
 }
 
@@ -76,7 +82,7 @@ Result<SealedPermit> Admission::from_master(const CallContext& context, std::str
     return Error(Errc::kUnavailable, "the chunk's master registered a moment ago and is not known here yet");
   }
   if (master->second.name() != context.peer.name) return Error(Errc::kAccess, "only the chunk's master may ask this");
-  return chunk;
+  return newest(std::move(chunk));
 }
 
 }  // namespace conclave::file

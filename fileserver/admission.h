@@ -7,6 +7,7 @@
 
 #include "base/guarded.h"
 #include "base/router.h"
+#include "fileserver/chain_floors.h"
 #include "fileserver/floor_table.h"
 #include "fileserver/membership.h"
 #include "fileserver/replicator.h"
@@ -30,7 +31,7 @@ class Admission {
   // What was admitted may have waited since: kFenced, kStale, kUnavailable as above.
   Status still(const Admitted& admitted);
   // A further chunk under the same token.
-  Result<SealedPermit> chunk_of(const Admitted& admitted, std::string_view permit, bool as_master) const;
+  Result<SealedPermit> chunk_of(const Admitted& admitted, std::string_view permit, bool as_master);
 
   // From another file server: the permit's master, and this one a member.
   Result<SealedPermit> from_master(const CallContext& context, std::string_view permit);
@@ -39,7 +40,10 @@ class Admission {
 
  private:
   Membership& membership_;
+  Result<SealedPermit> newest(SealedPermit chunk);
+
   std::mutex mutex_;
+  ChainFloors chains_ GUARDED_BY(mutex_);
   FloorTable floors_ GUARDED_BY(mutex_);
 };
 

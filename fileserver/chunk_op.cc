@@ -35,7 +35,7 @@ Result<ChunkOp> ChunkOp::decode(ByteView bytes) {
   CanonicalReader in(bytes);
   ChunkOp out;
   const std::uint8_t kind = in.u8();
-  if (kind < 1 || kind > static_cast<std::uint8_t>(OpKind::kCopied)) in.fail();
+  if (kind < 1 || kind > static_cast<std::uint8_t>(OpKind::kMembers)) in.fail();
   out.kind = static_cast<OpKind>(kind);
   out.chunk = ChunkId{in.u64()};
   out.inode = InodeId{in.u64()};

@@ -21,6 +21,7 @@ enum class OpKind : std::uint8_t {
                    // stood when the one before it was sealed. body: Carried
   kEmpty = 6,      // a copy of the chunk begins: forget everything; it is not served until kCopied
   kCopied = 7,     // the copy is whole. body: a ChunkHead
+  kMembers = 8,    // no byte changes: who the members are, and the chainver, which all of them keep with the chunk
 };
 
 struct ChunkOp {

@@ -185,7 +185,8 @@ Result<HttpReply> FileOps::write(const RawCall& call) {
     ChunkOp op = op_for(admitted.chunk.permit, OpKind::kWrite);
     op.offset = offset;
     const auto done = TRY(change(admitted, std::move(op), std::move(call.body), sums));
-    return remember({number_header(kBootHeader, parts_.membership.boot()), number_header(kMovedHeader, done.moved)});
+    return remember({number_header(kBootHeader, parts_.membership.boot()), {std::string(kStartsHeader), done.starts.text()},
+                     number_header(kMovedHeader, done.moved)});
   });
 }
 
@@ -220,6 +221,7 @@ Result<std::string> FileOps::append_now(const Admission::Admitted& admitted, Chu
   const auto& before = done.applied.before;
   const std::uint64_t offset = before ? before->offset : head.carried.start_bytes + done.applied.op.offset;
   return remember({number_header(kOffsetHeader, offset), number_header(kBootHeader, parts_.membership.boot()),
+                   {std::string(kStartsHeader), done.starts.text()},
                    number_header(kDoneHeader, before && before->by_cursor), number_header(kMovedHeader, done.moved)});
 }
 
@@ -291,8 +293,9 @@ Result<v1::TruncateResponse> FileOps::truncate(const CallContext& context, const
   ChunkOp op = op_for(admitted.chunk.permit, OpKind::kTruncate);
   op.offset = request.length_bytes();
   return answer_once<v1::TruncateResponse>(context, [&]() -> Result<v1::TruncateResponse> {
-    TRY(change(admitted, op));
+    const auto done = TRY(change(admitted, op));
     v1::TruncateResponse out;
+    out.set_starts(done.starts.text());
     out.set_boot(parts_.membership.boot());
     return out;
   });
@@ -305,8 +308,9 @@ Result<v1::ZeroResponse> FileOps::zero(const CallContext& context, const v1::Zer
   op.offset = request.offset_bytes();
   op.length = request.length_bytes();
   return answer_once<v1::ZeroResponse>(context, [&]() -> Result<v1::ZeroResponse> {
-    TRY(change(admitted, op));
+    const auto done = TRY(change(admitted, op));
     v1::ZeroResponse out;
+    out.set_starts(done.starts.text());
     out.set_boot(parts_.membership.boot());
     return out;
   });

@@ -47,6 +47,16 @@ void Membership::report_bad(ChunkId chunk) {
   if (bad_.size() < kMostBad) bad_.insert(chunk);
 }
 
+std::vector<dir::v1::BringIn> Membership::take_newcomers() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(newcomers_, {});
+}
+
+void Membership::report_failed_copy(ChunkId chunk) {
+  const std::lock_guard lock(mutex_);
+  not_copied_.insert(chunk);
+}
+
 std::vector<ChunkId> Membership::take_removals() {
   const std::lock_guard lock(mutex_);
   removing_ = std::exchange(to_remove_, {});
@@ -63,12 +73,13 @@ void Membership::tick(MonoTime now) {
   next_ = now + kHeartbeat;
   if (!refusal_) return;
   if (store_.failed()) return;   // a disk that is out: D drops this server, which serves nothing any more
-  const Status status = id_ == ServerId{0} ? register_once(now) : beat(now);
+  const MonoTime sent = clock_.now();
+  const Status status = id_ == ServerId{0} ? register_once(sent) : beat(sent);
   if (status) {
     lost_ = false;
     return;
   }
-  next_ = clock_.now() + kAskAgain;
+  next_ = now + kAskAgain;
   if (status.error().code == Errc::kNotPermitted) {
     refusal_ = status;
     log_.error("the directory server refuses this file server", {{"why", status.error()}});
@@ -117,11 +128,13 @@ Status Membership::beat(MonoTime sent) {
     const std::lock_guard lock(mutex_);
     for (const ChunkId chunk : deleted_) request.add_deleted(raw(chunk));
     for (const ChunkId chunk : bad_) request.add_bad(raw(chunk));
+    for (const ChunkId chunk : not_copied_) request.add_not_copied(raw(chunk));
   }
   const auto answer = TRY(dir_.heartbeat(request, kServesFor));
   {
     const std::lock_guard lock(mutex_);
     for (const std::uint64_t chunk : request.deleted()) deleted_.erase(ChunkId{chunk});
+    for (const std::uint64_t chunk : request.not_copied()) not_copied_.erase(ChunkId{chunk});
   }
   take(answer, sent);
   return {};
@@ -152,6 +165,7 @@ void Membership::take(const dir::v1::HeartbeatResponse& answer, MonoTime sent) {
     const std::lock_guard lock(mutex_);
     standing_ = std::move(next);
     bad_.clear();
+    newcomers_.assign(answer.bring_in().begin(), answer.bring_in().end());
     for (const std::uint64_t id : answer.remove()) {   // D names them until it hears that they are gone
       const ChunkId chunk{id};
       if (!removing_.contains(chunk) && !deleted_.contains(chunk)) to_remove_.insert(chunk);

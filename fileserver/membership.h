@@ -20,7 +20,8 @@
 
 namespace conclave::file {
 
-inline constexpr auto kServesFor = 2s;      // below kFileServerDead by a second of whatever delays
+// Below kFileServerDead, after which D replaces this server: dirserver/server_table.cc says why that is enough.
+inline constexpr auto kServesFor = 2s;
 
 // What one answer said. Never changes.
 struct Standing {
@@ -51,6 +52,9 @@ class Membership final : public Duty {
   [[nodiscard]] std::uint64_t boot() const { return own_.boot; }
   // For D to know: no member has a good copy of a block of it.
   void report_bad(ChunkId chunk);
+  // For NewcomerDuty: the copies that D wants this server to make now. Those that fail are told to D.
+  std::vector<dir::v1::BringIn> take_newcomers();
+  void report_failed_copy(ChunkId chunk);
   // For RemovalDuty: what D said may go, each once until removed() was told of it.
   std::vector<ChunkId> take_removals();
   // `gone`: also after power loss; D hears of it with the next heartbeat. Else it will name them again.
@@ -85,6 +89,8 @@ class Membership final : public Duty {
   mutable std::mutex mutex_;
   std::shared_ptr<const Standing> standing_ GUARDED_BY(mutex_);
   std::set<ChunkId> bad_ GUARDED_BY(mutex_);
+  std::vector<dir::v1::BringIn> newcomers_ GUARDED_BY(mutex_);   // of the newest answer, until taken
+  std::set<ChunkId> not_copied_ GUARDED_BY(mutex_);
   std::set<ChunkId> to_remove_ GUARDED_BY(mutex_);
   std::set<ChunkId> removing_ GUARDED_BY(mutex_);   // taken by the duty
   std::set<ChunkId> deleted_ GUARDED_BY(mutex_);    // D has not answered that it knows

@@ -50,9 +50,16 @@ Result<dir::v1::Layout> ChunkIo::layout(Inode& inode, const Held& held, std::uin
     request.add_indexes(index);
     for (std::uint64_t i = index + 1; i <= last && i < index + kPlacesAhead; ++i) request.add_indexes(i);
   }
-  request.set_inode(raw(inode.id));
   request.set_create(create);
-  request.set_token(held.token);
+  const auto found = TRY(ask_layout(inode, held, std::move(request), index));
+  if (create && found.permit().empty()) return Error(Errc::kIo, "the directory server gave no place for a chunk");
+  return found;
+}
+
+Result<dir::v1::Layout> ChunkIo::ask_layout(Inode& inode, const Held& held, dir::v1::PlaceRequest request,
+                                            std::uint64_t index) {
+  request.set_inode(raw(inode.id));
+  request.set_token(newest_token(inode, held));
   const auto answer = TRY(servers_.dir()->place(request));
   const std::lock_guard lock(inode.mutex);
   dir::v1::Layout found;
@@ -61,8 +68,26 @@ Result<dir::v1::Layout> ChunkIo::layout(Inode& inode, const Held& held, std::uin
     if (one.index() == index) found = one;
     if (inode.layouts_since == held.since) inode.layouts[one.index()] = one;
   }
-  if (create && found.permit().empty()) return Error(Errc::kIo, "the directory server gave no place for a chunk");
   return found;
+}
+
+// As D has it now, which may have taken `silent` out of it.
+Result<dir::v1::Layout> ChunkIo::layout_without(Inode& inode, const Held& held, std::uint64_t index, ServerId silent) {
+  dir::v1::PlaceRequest request;
+  request.add_indexes(index);
+  request.add_silent(raw(silent));
+  return ask_layout(inode, held, std::move(request), index);
+}
+
+// `where`, and how to go on if a file server of it gives no answer. Good while `inode` and `held` are.
+Result<file::ChunkPlace> ChunkIo::followed(Inode& inode, const Held& held, const dir::v1::Layout& where) {
+  file::ChunkPlace place = TRY(place_of(where));
+  place.again = [this, &inode, &held, index = where.index(), chunk = place.chunk](ServerId silent) -> Result<file::ChunkPlace> {
+    const auto now = TRY(layout_without(inode, held, index, silent));
+    if (ChunkId{now.chunk()} != chunk) return Error(Errc::kStale, "the chunk was freed meanwhile");
+    return followed(inode, held, now);
+  };
+  return place;
 }
 
 // A newer lease than `held` may be in use here without a gap between (another program wanted to write), and F, once it
@@ -79,7 +104,7 @@ auto ChunkIo::with_place(Inode& inode, const Held& held, std::uint64_t index, bo
   for (int attempt = 1;; ++attempt) {
     const auto where = TRY(layout(inode, held, index, create));
     if (where.permit().empty()) return act(file::ChunkPlace(), held.token);
-    const file::ChunkPlace place = TRY(place_of(where));
+    const file::ChunkPlace place = TRY(followed(inode, held, where));
     auto done = act(place, newest_token(inode, held));
     if (done || done.error().code != Errc::kStale || attempt == kPlaceAttempts) return done;
     forget_layout(inode, index);
@@ -115,19 +140,25 @@ Result<Landing> ChunkIo::write(Inode& inode, const Held& held, std::uint64_t off
   return with_place(inode, held, index, true, [&](const auto& place, const auto& token) -> Result<Landing> {
     const auto written = TRY(servers_.file()->write(place, token, offset % kChunkBytes, string_of(bytes)));
     if (written.moved) forget_layout(inode, index);
-    return Landing{place.chunk, written.boot};
+    return Landing{place.chunk, written.starts};
   });
 }
 
 Status ChunkIo::commit(Inode& inode, const Held& held, const WriteBuffer::Landings& landings) {
   for (int attempt = 1;; ++attempt) {
-    std::vector<file::FileClient::Dirty> chunks;
-    for (const auto& [index, landing] : landings) {
-      const auto where = TRY(layout(inode, held, index, false));
-      if (where.permit().empty() || ChunkId{where.chunk()} != landing.chunk) continue;  // freed since
-      chunks.push_back({TRY(place_of(where)), landing.boot});
-    }
-    const Status done = servers_.file()->commit(newest_token(inode, held), chunks);
+    const auto places = [&](ServerId silent) -> Result<std::vector<file::FileClient::Dirty>> {
+      std::vector<file::FileClient::Dirty> chunks;
+      for (const auto& [index, landing] : landings) {
+        auto where = TRY(layout(inode, held, index, false));
+        if (!where.members().empty() && ServerId{where.members(0)} == silent) {
+          where = TRY(layout_without(inode, held, index, silent));
+        }
+        if (where.permit().empty() || ChunkId{where.chunk()} != landing.chunk) continue;  // freed since
+        chunks.push_back({TRY(place_of(where)), landing.starts});
+      }
+      return chunks;
+    };
+    const Status done = servers_.file()->commit(newest_token(inode, held), places);
     if (done || done.error().code != Errc::kStale || attempt == 2) return done;
     for (const auto& [index, landing] : landings) forget_layout(inode, index);  // a failover, or a restart: the places tell
   }
@@ -165,8 +196,8 @@ Status ChunkIo::zero(Inode& inode, const Held& held, ByteRange range) {
   const auto zero_piece = [&](const ChunkPiece& piece) {
     status = with_place(inode, held, piece.index, false, [&](const auto& place, const auto& token) -> Status {
       if (place.members.empty()) return {};
-      const auto boot = TRY(servers_.file()->zero(place, token, piece.offset_in_chunk, piece.length));
-      return changed(inode, piece.index, {place.chunk, boot});
+      const auto starts = TRY(servers_.file()->zero(place, token, piece.offset_in_chunk, piece.length));
+      return changed(inode, piece.index, {place.chunk, starts});
     });
     return status.has_value();
   };

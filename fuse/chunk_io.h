@@ -2,7 +2,8 @@
 // under), sends, and asks anew when a server says that the place is not current.
 //
 // All calls block on D and F; thread-safe. Ranges lie below kMaxFileBytes. Errors are theirs; kStale is answered with a
-// new place kPlaceAttempts times and then passed on.
+// new place kPlaceAttempts times and then passed on. While a file server gives no answer D is asked who has the chunk now,
+// and the call goes on there.
 #pragma once
 
 #include <cstdint>
@@ -61,6 +62,9 @@ class ChunkIo {
   template <class Do>
   auto with_place(Inode& inode, const Held& held, std::uint64_t index, bool create, Do act)
       -> decltype(act(file::ChunkPlace(), held.token));
+  Result<dir::v1::Layout> ask_layout(Inode& inode, const Held& held, dir::v1::PlaceRequest request, std::uint64_t index);
+  Result<dir::v1::Layout> layout_without(Inode& inode, const Held& held, std::uint64_t index, ServerId silent);
+  Result<file::ChunkPlace> followed(Inode& inode, const Held& held, const dir::v1::Layout& where);
   static std::string newest_token(Inode& inode, const Held& held);
   struct Extents {
     bool exists = false;          // the chunk

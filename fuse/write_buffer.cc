@@ -214,12 +214,12 @@ bool WriteBuffer::changed(std::uint64_t chunk_number, Landing landing) {
 bool WriteBuffer::landed(std::uint64_t chunk_number, Landing landing) {
   Unsynced& known = unsynced_[chunk_number];
   const bool same_chunk = known.newest != 0 && known.landing.chunk == landing.chunk;
-  const bool restarted = same_chunk && known.landing.boot != landing.boot;
+  const bool restarted = same_chunk && !known.landing.starts.lasts_in(landing.starts);
   const bool lost = restarted && known.bytes_gone;
   known = {landing, answers_, known.bytes_gone && same_chunk && !restarted};
   if (restarted) {
     send_again([&](std::uint64_t at, const Sent& one) {
-      return chunk_of(at) == chunk_number && one.landing != landing;
+      return chunk_of(at) == chunk_number && !one.landing.starts.lasts_in(landing.starts);
     });
   }
   return !lost;
@@ -277,16 +277,15 @@ void WriteBuffer::committed(const Covered& covered) {
 
 bool WriteBuffer::restarted(const Covered& covered) {
   bool all_here = true;
+  std::set<std::uint64_t> lost;
   for (const auto& [number, landing] : covered.landings) {
     const auto known = unsynced_.find(number);
     if (known == unsynced_.end() || known->second.landing != landing) continue;  // answered() saw it already
     all_here = all_here && !known->second.bytes_gone;
     unsynced_.erase(known);
+    lost.insert(number);
   }
-  send_again([&](std::uint64_t at, const Sent& one) {
-    const auto named = covered.landings.find(chunk_of(at));
-    return named != covered.landings.end() && named->second == one.landing;
-  });
+  send_again([&](std::uint64_t at, const Sent& one) { return lost.contains(chunk_of(at)) && one.answer <= covered.upto; });
   return all_here;
 }
 

@@ -5,6 +5,7 @@
 //   flying  being sent                                       answered() → sent, failed() → dirty
 //   aside   about to be cut off                              settle_aside() → gone, or dirty
 //   sent    every member's kernel has it, no disk surely     committed() → gone, or a restart → dirty
+//           (another member that answers as the chunk's new master is none, if it is the start that took the bytes)
 //
 // Sent bytes stay until committed, because a file server that restarted may have lost them. No two flying pieces
 // overlap, so the order in which servers apply them does not matter. Which chunk took the bytes is told with each answer:
@@ -21,14 +22,15 @@
 
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "fileserver/member_starts.h"
 #include "fuse/block_range.h"
 
 namespace conclave::fuse_fs {
 
-// Where bytes landed. A chunk is of one place in one file for ever; `boot` is its master's boot id.
+// Where bytes landed. A chunk is of one place in one file for ever.
 struct Landing {
   ChunkId chunk{};
-  std::uint64_t boot = 0;
+  file::MemberStarts starts;   // of its members that have them
   friend bool operator==(const Landing&, const Landing&) = default;
 };
 
@@ -73,7 +75,8 @@ class WriteBuffer {
   // that fill their unit: what a sequential writer has finished with.
   std::optional<Flying> take(bool whole_units_only = false);
   [[nodiscard]] bool has_whole_unit() const { return !whole_units_.empty(); }
-  // The members have it. If the chunk's earlier answers carried another boot id, what they covered is dirty again.
+  // The members have it. If whoever answered was started again since the chunk's earlier answers, what they covered is
+  // dirty again.
   // False: some of that is not here any more (let_go) and may be lost.
   bool answered(std::uint64_t id, Landing landing);
   // The chunk's members cut it or zeroed a part: to be committed like bytes, but not to be repeated from here.

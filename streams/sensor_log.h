@@ -65,7 +65,7 @@ class LogSession {
   Result<dir::v1::Entry> find_or_make(const dir::v1::Entry& parent, const std::string& name, std::uint32_t mode);
   Result<dir::v1::Entry> folder_of(const std::string& path);
   Result<lock::BriefLease> lease(InodeId inode, LeaseMode mode, const std::string& ticket);
-  Result<file::ChunkPlace> tail(const SensorLog& log, const std::string& token, bool create);
+  Result<file::ChunkPlace> tail(const SensorLog& log, const std::string& token, bool create, ServerId silent = {});
   Status append_one(Record& record, const std::string& token);
   Status learn_servers();
   dir::v1::Caller caller() const;

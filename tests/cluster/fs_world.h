@@ -22,6 +22,7 @@ class FsWorld {
     unsigned replicas = 2;
     Duration term = 10s;   // of a session
     bool vault = false;
+    double drift = 0;      // each file server's clock runs up to this part faster or slower
   };
   FsWorld(std::uint64_t seed, Shape shape);
 

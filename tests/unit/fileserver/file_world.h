@@ -246,6 +246,11 @@ struct FileWorld {
         LeaseToken{session, holder_of(peer_of(Role::kHost, holder).fingerprint), inode, mode, seq}));
   }
   // As a client does: with the layout asked anew when it is stale.
+  Status commit(const FileClient::Written& written) {
+    return client.commit(token(LeaseMode::kWrite), [&](ServerId) -> Result<std::vector<FileClient::Dirty>> {
+      return std::vector{FileClient::Dirty{where(), written.starts}};
+    });
+  }
   Result<FileClient::Written> write(std::uint64_t offset, const std::string& body) {
     for (;;) {
       auto done = client.write(where(), token(LeaseMode::kWrite), offset, body);

@@ -20,7 +20,8 @@ std::string overlaid(const WriteBuffer& buffer, std::uint64_t offset, std::strin
   return below;
 }
 
-Landing at_boot(std::uint64_t boot) { return {ChunkId{5}, boot}; }
+constexpr ServerId kMaster{1};
+Landing at_boot(std::uint64_t boot) { return {ChunkId{5}, file::MemberStarts({{kMaster, boot}})}; }
 
 TEST(WriteBuffer, NeighbouringWritesBecomeOnePiece) {
   WriteBuffer buffer;
@@ -167,12 +168,28 @@ TEST(WriteBuffer, AnotherChunkInTheSamePlaceIsNoRestart) {
   EXPECT_TRUE(buffer.answered(buffer.take()->id, at_boot(7)));
   buffer.let_go();  // and another mount cuts the file and writes it anew
   buffer.write(0, view_of("bb"));
-  const Landing other{ChunkId{6}, 9};
+  const Landing other{ChunkId{6}, file::MemberStarts({{kMaster, 9}})};
   EXPECT_TRUE(buffer.answered(buffer.take()->id, other)) << "what the old chunk held was cut off, not lost";
   EXPECT_FALSE(buffer.dirty());
   EXPECT_EQ(buffer.covered().landings, (WriteBuffer::Landings{{0, other}}));
   EXPECT_TRUE(buffer.restarted(buffer.covered())) << "the new chunk's bytes are all here";
   EXPECT_EQ(buffer.dirty_bytes(), 2u);
+}
+
+// The replica that took the bytes answers as the new master, the same start as then: nothing is sent again, nothing lost.
+TEST(WriteBuffer, AnotherMasterThatTookTheBytesIsNoRestart) {
+  const Landing before{ChunkId{5}, file::MemberStarts({{ServerId{1}, 10}, {ServerId{2}, 20}})};
+  const Landing promoted{ChunkId{5}, file::MemberStarts({{ServerId{2}, 20}})};
+  const Landing restarted{ChunkId{5}, file::MemberStarts({{ServerId{2}, 21}})};
+  for (const bool lost : {false, true}) {
+    WriteBuffer buffer;
+    buffer.write(0, view_of("first"));
+    EXPECT_TRUE(buffer.answered(buffer.take()->id, before));
+    buffer.let_go();
+    buffer.write(5, view_of("second"));
+    EXPECT_EQ(buffer.answered(buffer.take()->id, lost ? restarted : promoted), !lost);
+    EXPECT_EQ(buffer.covered().landings, (WriteBuffer::Landings{{0, lost ? restarted : promoted}}));
+  }
 }
 
 TEST(WriteBuffer, ACutIsCommittedAndARestartAfterItIsReported) {
@@ -273,7 +290,7 @@ class Model {
   void commit() {
     const auto covered = buffer_.covered();
     if (covered.landings.empty()) return;
-    if (covered.landings.begin()->second.boot != boot_) {
+    if (covered.landings.begin()->second.starts.boot_of(kMaster) != boot_) {
       EXPECT_TRUE(buffer_.restarted(covered));
       return;
     }
