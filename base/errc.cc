@@ -39,6 +39,8 @@ constexpr std::array<Row, kErrcCount> kTable = {{
     {Errc::kBusy, "Busy", EBUSY, "failed_precondition", Retry::kNo},
     {Errc::kTextBusy, "TextBusy", ETXTBSY, "failed_precondition", Retry::kNo},
     {Errc::kStale, "Stale", ESTALE, "aborted", Retry::kNo},
+    {Errc::kOvertaken, "Overtaken", ESTALE, "aborted", Retry::kNo},
+    {Errc::kRestarted, "Restarted", EIO, "data_loss", Retry::kNo},
     {Errc::kMessageTooBig, "MessageTooBig", EMSGSIZE, "resource_exhausted", Retry::kNo},
     {Errc::kWouldBlock, "WouldBlock", EAGAIN, "aborted", Retry::kSafe},
     {Errc::kInterrupted, "Interrupted", EINTR, "canceled", Retry::kNo},

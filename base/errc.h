@@ -33,6 +33,8 @@ enum class Errc : std::uint8_t {
   kBusy,
   kTextBusy,
   kStale,          // the inode, version or layout named is not current: ask again
+  kOvertaken,      // the lease token is an old one: nothing happened; do it again under the newest lease
+  kRestarted,      // the server was started anew since: what was answered then and never made durable may be lost
   kMessageTooBig,
   // Waiting and locks.
   kWouldBlock,

@@ -68,7 +68,10 @@ Bytes EpochKeys::seal(const LeaseToken& token) const {
 }
 
 Result<LeaseToken> EpochKeys::open_lease(ByteView sealed) const {
-  CanonicalReader in(TRY(checked(kLease, sealed)));
+  const auto body = checked(kLease, sealed);
+  const bool old = !body && body.error().code == Errc::kStale;
+  if (old) return Error(Errc::kFenced, body.error().message + ": reclaim it at the lock server");
+  CanonicalReader in(TRY(body));
   LeaseToken out;
   out.session = SessionId{in.u64()};
   out.holder = in.u64();
@@ -119,6 +122,7 @@ Bytes EpochKeys::seal(const ChunkPermit& permit) const {
   out.u32(epoch()).u64(raw(permit.inode)).u64(permit.index).u64(raw(permit.chunk)).u32(permit.chainver);
   out.u32(static_cast<std::uint32_t>(permit.members.size()));
   for (const ServerId member : permit.members) out.u32(raw(member));
+  out.u8(permit.born ? 1 : 0);
   return with_mac(kPermit, std::move(out).bytes());
 }
 
@@ -132,6 +136,9 @@ Result<ChunkPermit> EpochKeys::open_permit(ByteView sealed) const {
   const std::uint32_t members = in.count(kMaxReplicas, 4);
   if (members == 0) in.fail();
   for (std::uint32_t i = 0; i < members; ++i) out.members.push_back(ServerId{in.u32()});
+  const std::uint8_t born = in.u8();
+  if (born > 1) in.fail();
+  out.born = born == 1;
   TRY(ended(in, kPermit));
   return out;
 }

@@ -56,6 +56,7 @@ struct ChunkPermit {
   ChunkId chunk{};
   std::uint32_t chainver = 0;          // rises with every change of members
   std::vector<ServerId> members;       // the master first; 1 to kMaxReplicas
+  bool born = false;                   // a commit has covered it: a member that holds nothing has lost it
 };
 
 inline std::uint64_t holder_of(const Fingerprint& certificate) {
@@ -82,8 +83,8 @@ class EpochKeys {
   [[nodiscard]] Bytes seal(const Ticket& ticket) const;
   [[nodiscard]] Bytes seal(const ChunkPermit& permit) const;
 
-  // kInvalid for bytes that are no such thing; kStale for an earlier epoch's, kUnavailable for one whose key is not yet
-  // here; kAccess for a wrong MAC.
+  // kInvalid for bytes that are no such thing; kStale for an earlier epoch's (kFenced: a lease), kUnavailable for one
+  // whose key is not yet here; kAccess for a wrong MAC.
   [[nodiscard]] Result<LeaseToken> open_lease(ByteView sealed) const;
   [[nodiscard]] Result<SessionPass> open_pass(ByteView sealed) const;
   [[nodiscard]] Result<Ticket> open_ticket(ByteView sealed) const;

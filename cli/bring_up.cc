@@ -23,15 +23,17 @@ Status ensure_file_servers(Context& context, const ClusterFolder& folder, unsign
 }
 
 // One that was refused ends after it was ready.
-Status still_run(ClusterProcesses& processes, const ClusterFolder& folder, const std::vector<std::string>& servers) {
-  for (const std::string& server : servers) {
-    if (processes.running(server)) continue;
-    return Error(Errc::kUnavailable, server + " has ended; " + folder.log(server) + " ends with:\n" + last_lines(folder.log(server), 5));
-  }
-  return {};
+std::vector<std::string> ended(ClusterProcesses& processes, std::vector<std::string> servers) {
+  std::erase_if(servers, [&](const std::string& server) { return processes.running(server).has_value(); });
+  return servers;
 }
 
-// Until the directory server knows them, it has nowhere to place a chunk.
+Error has_ended(const ClusterFolder& folder, const std::string& server) {
+  return {Errc::kUnavailable, server + " has ended; " + folder.log(server) + " ends with:\n" + last_lines(folder.log(server), 5)};
+}
+
+// Until the directory server knows them, it has nowhere to place a chunk. One that has ended (its disk, a certificate that
+// was removed) is told, and keeps nobody from using the others.
 Status wait_for_file_servers(Context& context, const ClusterFolder& folder, ClusterProcesses& processes) {
   const auto cluster = TRY(ClusterFile::load(context.files(), folder.cluster_file()));
   const auto transport = TRY(context.transport_as_host(folder));
@@ -42,9 +44,13 @@ Status wait_for_file_servers(Context& context, const ClusterFolder& folder, Clus
     const auto health = dir.health();
     if (health) {
       const auto up = std::count_if(health->members().begin(), health->members().end(), [](const auto& m) { return m.up(); });
-      if (static_cast<std::size_t>(up) >= own.size()) return {};
+      const auto gone = ended(processes, own);
+      if (up > 0 && static_cast<std::size_t>(up) + gone.size() >= own.size()) {
+        for (const std::string& server : gone) std::cerr << "conclave: " << has_ended(folder, server).message << "\n";
+        return {};
+      }
+      if (!gone.empty() && gone.size() == own.size() && up == 0) return has_ended(folder, gone.front());
     }
-    TRY(still_run(processes, folder, own));
     if (context.clock().now() > limit) {
       if (!health) return in_context("the directory server does not answer", health.error());
       return Error(Errc::kTimedOut, "the file servers did not register in time; see " + folder.path + "/log/fileserver-*.log");
@@ -53,10 +59,23 @@ Status wait_for_file_servers(Context& context, const ClusterFolder& folder, Clus
   }
 }
 
+// It serves nothing then; it must go on running for an operator to say what shall be.
+Status check_newest(Context& context, const ClusterFolder& folder, bool& old_database) {
+  const auto cluster = TRY(ClusterFile::load(context.files(), folder.cluster_file()));
+  const auto transport = TRY(context.transport_as_host(folder));
+  const auto health = TRY(dir::DirClient(*transport, context.clock(), cluster.dir).health());
+  old_database = health.has_newer();
+  if (!old_database) return {};
+  return Error(Errc::kUnavailable, "the directory server's database is older than what file server '" +
+               health.newer_seen_by() + "' has seen, and it serves nothing: see `conclave recover dirserver`. The servers run; "
+               "nothing was mounted");
+}
+
 Status start_all(Context& context, const ClusterFolder& folder, ClusterProcesses& processes, const UpOptions& options,
-                 const FolderLock& lock) {
+                 const FolderLock& lock, bool& old_database) {
   for (const std::string& server : TRY(folder.servers(context.files()))) TRY(processes.start(server, lock));
   TRY(wait_for_file_servers(context, folder, processes));
+  TRY(check_newest(context, folder, old_database));
   for (const MountRecord& mount : TRY(processes.mounts())) TRY(processes.mount(mount.path, lock));
   if (!options.mount.empty()) TRY(processes.mount(options.mount, lock));
   return {};
@@ -91,8 +110,9 @@ Status bring_up(Context& context, const ClusterFolder& folder, const UpOptions& 
   TRY(ensure_file_servers(context, folder, options.file_servers));
   ClusterProcesses processes(context, folder);
   const bool warm = TRY(anything_runs(context, folder, processes));
-  Status status = start_all(context, folder, processes, options, lock);
-  if (!status && !warm) {
+  bool old_database = false;
+  Status status = start_all(context, folder, processes, options, lock, old_database);
+  if (!status && !warm && !old_database) {
     for (const MountRecord& mount : TRY(processes.mounts())) static_cast<void>(processes.unmount(mount, true));
     static_cast<void>(stop_servers(context, folder, processes));  // the first error is the one to tell
   }

@@ -4,7 +4,9 @@
 
 #include "base/connect_client.h"
 #include "cli/free_port.h"
+#include "cli/healing_text.h"
 #include "fuse/mount_table.h"
+#include "vault/fields.h"
 
 namespace conclave::cli {
 namespace {
@@ -71,6 +73,23 @@ void warn_of_expiry(Context& context, const std::string& pem, const std::string&
   if (expiry && expiry->ns < limit) warnings.push_back(what + " expires within 30 days");
 }
 
+// Bytes that nobody has a good copy of, as far as it is known.
+void warn_of_damage(const dir::v1::Member& member, std::vector<std::string>& warnings) {
+  const std::string where = " on fileserver-" + member.name();
+  if (member.lacking() > 0) {
+    warnings.push_back(std::to_string(member.lacking()) + " chunks" + where +
+                       " are missing, behind or damaged, and no other copy is up: reading them fails");
+  }
+  if (member.behind_ns() != 0) {
+    warnings.push_back("fileserver-" + member.name() + " came back with less than it had (" +
+                       vault::time_text(WallTime{member.behind_ns()}) +
+                       "): its copies are compared with others; see `conclave recover fileserver " + member.name() + "`");
+  }
+  if (member.bad() > 0) {
+    warnings.push_back(std::to_string(member.bad()) + " chunks" + where + " have blocks that are damaged in every copy");
+  }
+}
+
 void warn(ClusterStatus& status) {
   for (const ServerStatus& server : status.servers) {
     if (!server.answers) status.warnings.push_back(server.name + " is down; `conclave up` starts it");
@@ -83,6 +102,18 @@ void warn(ClusterStatus& status) {
       status.warnings.push_back(std::to_string(status.dir->under_replicated()) + " chunks have fewer than " +
                                 std::to_string(status.dir->replicas()) + " copies");
     }
+    if (status.dir->has_newer()) {
+      status.warnings.push_back("the directory server's database is older than what fileserver-" +
+                                status.dir->newer_seen_by() + " has seen (" +
+                                vault::time_text(WallTime{status.dir->newer().at_ns()}) +
+                                "), and it serves nothing; see `conclave recover dirserver`");
+    }
+    for (const auto& member : status.dir->members()) warn_of_damage(member, status.warnings);
+    if (status.dir->doubted() > 0) {
+      status.warnings.push_back(std::to_string(status.dir->doubted()) +
+                                " chunks lie only on a file server that came back with less than it had: reading them fails");
+    }
+    if (const std::string left = healing_text(status.dir->healing()); !left.empty()) status.warnings.push_back(left);
     if (status.dir->members_size() < static_cast<int>(status.dir->replicas())) {
       status.warnings.push_back("fewer file servers than copies wanted (" + std::to_string(status.dir->replicas()) + ")");
     }
@@ -130,7 +161,8 @@ Result<ClusterStatus> ClusterStatus::ask(Context& context, const ClusterFolder& 
 }
 
 bool ClusterStatus::healthy() const {
-  return std::all_of(servers.begin(), servers.end(), [](const ServerStatus& server) { return server.answers; }) &&
+  const bool newest = !dir || !dir->has_newer();
+  return newest && std::all_of(servers.begin(), servers.end(), [](const ServerStatus& server) { return server.answers; }) &&
          std::all_of(mounts.begin(), mounts.end(), [](const MountStatus& mount) { return mount.alive; });
 }
 

@@ -5,6 +5,7 @@
 
 #include "cli/cluster_status.h"
 #include "cli/column_table.h"
+#include "cli/healing_text.h"
 #include "cli/json.h"
 
 namespace conclave::cli {
@@ -37,7 +38,8 @@ std::string detail_of(const ClusterStatus& status, const ServerStatus& server) {
   }
   if (!status.dir) return "";
   for (const auto& member : status.dir->members()) {
-    if (server.name == "fileserver-" + member.name()) return gibibytes(member.free_bytes()) + " free";
+    if (server.name != "fileserver-" + member.name()) continue;
+    return gibibytes(member.free_bytes()) + " free" + (member.draining() ? ", draining" : "");
   }
   return "";
 }
@@ -105,7 +107,8 @@ JsonObject json_of(const lock::v1::HealthResponse& lock) {
 JsonObject json_of(const dir::v1::HealthResponse& dir) {
   JsonObject out;
   out.set("inodes", dir.inodes()).set("chunks", dir.chunks()).set("orphans", dir.orphans());
-  out.set("under_replicated", dir.under_replicated()).set("replicas", dir.replicas());
+  out.set("under_replicated", dir.under_replicated()).set("replicas", dir.replicas()).set("doubted", dir.doubted());
+  out.set("old_database", dir.has_newer()).set("healing", cli::json_of(dir.healing()));
   return out.set("commits", dir.commits()).set("operations", dir.operations()).set("syncs", dir.syncs());
 }
 

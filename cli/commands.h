@@ -25,8 +25,17 @@ int run_token_fileserver(Context& context, const Arguments& args);
 // fileserver_command.cc: joins if it has to, then serves.
 int run_fileserver(Context& context, const Arguments& args);
 
+// fileserver_admin.cc
+int run_fileserver_list(Context& context, const Arguments& args);
+int run_fileserver_drain(Context& context, const Arguments& args);
+int run_fileserver_remove(Context& context, const Arguments& args);
+
 // status_command.cc
 int run_status(Context& context, const Arguments& args);
+
+// recover_commands.cc: accepting knowingly what was restored.
+int run_recover_dirserver(Context& context, const Arguments& args);
+int run_recover_fileserver(Context& context, const Arguments& args);
 
 // account_commands.cc: who is in the roster.
 int run_account_create(Context& context, const Arguments& args);

@@ -18,6 +18,7 @@ Result<std::unique_ptr<NameSession>> NameSession::open(Context& context, Transpo
   lock::v1::OpenSessionRequest request;
   request.set_nonce(context.random().u64());
   request.set_label(label);
+  request.set_brief(true);
   const auto opened = TRY(lock::LockClient(transport, context.clock(), cluster.lock).open_session(request));
   return std::unique_ptr<NameSession>(
       new NameSession(context, transport, cluster, {SessionId{opened.session()}, opened.generation(), opened.pass()}));

@@ -26,6 +26,9 @@ Result<ServerRow> row_for(View& view, const Server& server, const std::string& i
   ServerRow out;
   for (ServerRow& row : TRY(view.servers())) {
     out.id = std::max(out.id, row.id);
+    if (row.name == server.name && row.state == ServerState::kRemoved) {
+      return Error(Errc::kNotPermitted, "file server '" + server.name + "' was removed: join with a new token");
+    }
     if (row.name == server.name && row.instance == instance) return row;
     if (row.name == server.name) {
       return Error(Errc::kNotPermitted, "file server '" + server.name + "' is registered with another data folder: its "
@@ -81,6 +84,17 @@ Result<v1::HeartbeatResponse> answer_heartbeat(View& view, const Server& server,
   return out;
 }
 
+Result<std::vector<Chunk>> take_out(Change& change, const std::vector<ChunkPlace>& places, const ServerTest& goes) {
+  std::vector<Chunk> changed;
+  for (const ChunkPlace& place : places) {
+    auto chunk = TRY(change.view().chunk(place.inode, place.position));
+    if (!chunk || !leave(*chunk, goes, change.placing().min_insync)) continue;
+    TRY(change.put_chunk(*chunk, false));
+    changed.push_back(*std::move(chunk));
+  }
+  return changed;
+}
+
 namespace {
 
 // The row that a permit speaks of, if it is current and `server` its master.
@@ -90,8 +104,14 @@ Result<Chunk> mastered_chunk(Change& change, const Server& server, const std::st
   auto chunk = TRY(change.view().chunk(permit.inode, permit.index));
   if (!chunk || chunk->chunk != permit.chunk) return Error(Errc::kStale, "the chunk is gone");
   const auto id = change.placing().servers.id_of(server.name);
-  if (!id || chunk->members.front() != *id) return Error(Errc::kAccess, "only a chunk's master may ask this");
-  if (chunk->chainver != permit.chainver && !(older_too && permit.chainver < chunk->chainver)) return Error(Errc::kStale, "the chunk's members are others now");
+  const bool is_master = id && chunk->members.front() == *id;
+  const bool was_master = id && permit.chainver < chunk->chainver && permit.members.front() == *id;
+  if (!is_master && was_master) return Error(Errc::kStale, "the chunk has another master now");
+  if (!is_master) return Error(Errc::kAccess, "only a chunk's master may ask this");
+  const bool older = permit.chainver < chunk->chainver;
+  if (chunk->chainver != permit.chainver && !(older_too && older)) {
+    return Error(Errc::kStale, "the chunk's members are others now");
+  }
   return *std::move(chunk);
 }
 
@@ -101,7 +121,7 @@ bool contains(const google::protobuf::RepeatedField<std::uint32_t>& lost, Server
 
 bool taken_out_before(const Chunk& chunk, const google::protobuf::RepeatedField<std::uint32_t>& lost) {
   return !lost.empty() && std::all_of(lost.begin(), lost.end(), [&](std::uint32_t id) {
-    return std::find(chunk.former.begin(), chunk.former.end(), ServerId{id}) != chunk.former.end();
+    return is_former(chunk, ServerId{id});
   });
 }
 
@@ -117,18 +137,45 @@ Result<v1::ShrinkResponse> shrink(Change& change, const Server& server, const v1
   }
   TRY(mastered_chunk(change, server, request.permit()));
   if (contains(request.lost(), master)) return Error(Errc::kInvalid, "a master does not take itself out");
-  const auto kept_end = std::stable_partition(chunk.members.begin(), chunk.members.end(),
-                                              [&](ServerId id) { return !contains(request.lost(), id); });
-  if (kept_end == chunk.members.end()) return Error(Errc::kInvalid, "none of the lost is a member");
-  if (kept_end - chunk.members.begin() < static_cast<std::ptrdiff_t>(change.placing().min_insync)) {
+  const auto is_lost = [&](ServerId id) { return contains(request.lost(), id); };
+  const auto lost = std::ranges::count_if(chunk.members, is_lost);
+  if (lost == 0) return Error(Errc::kInvalid, "none of the lost is a member");
+  if (chunk.members.size() - static_cast<std::size_t>(lost) < change.placing().min_insync) {
     return Error(Errc::kUnavailable, "fewer copies than min_insync would be left");
   }
-  chunk.former.insert(chunk.former.end(), kept_end, chunk.members.end());
-  chunk.members.erase(kept_end, chunk.members.end());
-  ++chunk.chainver;
+  leave(chunk, is_lost, change.placing().min_insync);
   TRY(change.put_chunk(chunk, false));
   v1::ShrinkResponse out;
   *out.mutable_layout() = layout_of(*server.keys, chunk);
+  return out;
+}
+
+Result<v1::AdmitResponse> admit_copy(Change& change, const Server& server, const v1::AdmitRequest& request) {
+  const ServerId newcomer{request.server()};
+  Chunk chunk = TRY(mastered_chunk(change, server, request.permit(), true));
+  const ChunkPermit permit = TRY(server.keys->open_permit(view_of(request.permit())));
+  const bool answered_before = chunk.chainver == permit.chainver + 1 && is_member(chunk, newcomer);
+  if (raw(newcomer) != 0 && !answered_before) {
+    TRY(mastered_chunk(change, server, request.permit()));
+    if (!admit(chunk, newcomer)) ++chunk.chainver;
+    TRY(change.put_chunk(chunk, false));
+  }
+  v1::AdmitResponse out;
+  *out.mutable_layout() = layout_of(*server.keys, chunk);
+  return out;
+}
+
+std::optional<v1::BringIn> bring_in_of(const EpochKeys& keys, const Chunk& chunk, ServerId master, ServerId newcomer) {
+  const bool copies = raw(newcomer) != 0;
+  if (chunk.members.front() != master || (copies && !is_former(chunk, newcomer))) return std::nullopt;
+  v1::BringIn out;
+  out.set_chunk(raw(chunk.chunk));
+  out.set_permit(layout_of(keys, chunk).permit());
+  out.set_server(raw(newcomer));
+  if (!copies) return out;
+  Chunk with = chunk;
+  with.members.push_back(newcomer);
+  out.set_copy_permit(layout_of(keys, with).permit());
   return out;
 }
 
@@ -161,6 +208,7 @@ Result<v1::SealResponse> seal(Change& change, const Server& server, const v1::Se
   }
   auto members = TRY(change.choose_members());
   chunk.sealed_bytes = request.length_bytes();
+  chunk.born = true;   // its master seals what every member has made durable
   TRY(change.put_chunk(chunk, false));
   const std::uint64_t end = chunk.start_bytes + chunk.sealed_bytes;
   const NewChunk where{chunk.inode, chunk.position + 1, end, request.cursors()};

@@ -63,11 +63,21 @@ class Change {
   // Frees all copies of the file's chunks at positions [first, last], at most `limit`; says how many.
   Result<std::size_t> drop_chunks(InodeId inode, std::uint64_t first, std::uint64_t last, std::size_t limit);
   Status forget_frees(ServerId server, ChunkId chunk);
+  // Frees a former copy; then put_chunk().
+  Status free_copy(Chunk& chunk, ServerId server);
+  // It was removed: nobody will say that they are gone.
+  Status drop_frees(ServerId server);
 
   Status add_orphan(InodeId inode);
   Status drop_orphan(InodeId inode);
 
   Status put_server(const ServerRow& row);
+  // Numbers below these may have been given out, whatever this database says: to be committed synced.
+  Status raise_bounds(const v1::Past& seen, std::uint64_t highest_chunk);
+  Status begin_run();   // of this start
+  // This database goes on as the one that was `seen`: to be committed synced.
+  Status accept(const v1::Past& seen);
+  [[nodiscard]] v1::Past past() const;   // as of the last commit
   Status put_fence(SessionId session, std::uint64_t number, std::uint32_t epoch);
   [[nodiscard]] bool is_fenced(SessionId session) const { return fenced_.contains(session); }
   Status drop_fences_before(std::uint32_t epoch);
@@ -96,6 +106,8 @@ class Change {
   explicit Change(const Placing& placing) : placing_(placing) {}
   Status load_state();
   Status write_node(const Node& node, bool is_new);
+  Status list_copies(const Chunk& chunk);
+  Status unlist_copies(const Chunk& chunk);
 
   const Placing placing_;
   std::unique_ptr<View> view_;
@@ -104,11 +116,18 @@ class Change {
   std::map<InodeId, bool> dirty_;        // node → is new
   std::set<SessionId> fenced_;
   Numbers inodes_, chunks_, cookies_;
+  std::string identity_;
+  std::uint64_t timeline_ = 0;
+  std::uint64_t run_ = 0;
+  std::int64_t committed_ns_ = 0;
+  std::uint64_t committed_timeline_ = 0;
+  std::string committed_identity_;
   Counts counts_;
   Counts committed_counts_;
   Statement load_, state_, insert_node_, update_node_, delete_node_, delete_xattrs_, insert_name_, update_name_,
-      delete_name_, put_xattr_, delete_xattr_, insert_chunk_, update_chunk_, delete_chunk_, add_free_, delete_free_,
-      insert_orphan_, delete_orphan_, put_server_, put_fence_, delete_fences_;
+      delete_name_, put_mark_, put_run_, random_, raise_chainvers_, put_xattr_, delete_xattr_, insert_chunk_, update_chunk_, delete_chunk_,
+      insert_copy_, delete_copy_, add_free_, delete_free_, insert_orphan_, delete_orphan_, put_server_, drop_frees_, put_fence_,
+      delete_fences_;
 };
 
 }  // namespace conclave::dir

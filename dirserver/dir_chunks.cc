@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "dirserver/dir_attrs.h"
+#include "dirserver/dir_copies.h"
 
 namespace conclave::dir {
 namespace {
@@ -48,11 +49,12 @@ v1::Layout layout_of(const EpochKeys& keys, const Chunk& chunk) {
   v1::Layout out;
   out.set_index(chunk.position);
   out.set_start_bytes(chunk.start_bytes);
-  out.set_permit(string_of(keys.seal(ChunkPermit{chunk.inode, chunk.position, chunk.chunk, chunk.chainver, chunk.members})));
+  out.set_permit(string_of(keys.seal(ChunkPermit{chunk.inode, chunk.position, chunk.chunk, chunk.chainver, chunk.members, chunk.born})));
   for (const ServerId member : chunk.members) out.add_members(raw(member));
   out.set_sealed_bytes(chunk.sealed_bytes);
   out.set_cursors(chunk.cursors);
   out.set_chunk(raw(chunk.chunk));
+  out.set_born(chunk.born);
   return out;
 }
 
@@ -127,6 +129,8 @@ Result<v1::CommitResponse> commit_size(Change& change, const Call& call, const v
   if (request.size_bytes() > kMaxFileBytes) return Error(Errc::kFileTooBig);
   const Node* before = TRY(change.view().node(inode));
   if (!before->is_regular()) return Error(Errc::kInvalid, "only regular files have bytes");
+  v1::CommitResponse out;
+  TRY(born_of(change, *call.keys, inode, request.born(), *out.mutable_born()));
   Node& node = *TRY(change.edit(inode));
   // Appenders commit in any order: the file never gets shorter.
   node.size_bytes = node.is_log() ? std::max(node.size_bytes, request.size_bytes()) : request.size_bytes();
@@ -138,7 +142,6 @@ Result<v1::CommitResponse> commit_size(Change& change, const Call& call, const v
   ++node.change;
   const bool by_others = request.kill_privileges() || !call.subject.kernel_checked;
   TRY(by_others ? kill_privileges(change, node) : drop_capabilities(change, node));
-  v1::CommitResponse out;
   *out.mutable_attr() = attr_of(node);
   return out;
 }

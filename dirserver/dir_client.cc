@@ -114,6 +114,33 @@ Result<v1::ShrinkResponse> DirClient::shrink(const v1::ShrinkRequest& request) {
 Result<v1::SealResponse> DirClient::seal(const v1::SealRequest& request) {
   return ask<v1::SealResponse>(CONCLAVE_DIR_PATH("Seal"), request);
 }
+Result<v1::LeaveResponse> DirClient::leave(const v1::LeaveRequest& request) {
+  return ask<v1::LeaveResponse>(CONCLAVE_DIR_PATH("Leave"), request);
+}
+Result<v1::BornResponse> DirClient::born(const v1::BornRequest& request) {
+  return ask<v1::BornResponse>(CONCLAVE_DIR_PATH("Born"), request);
+}
+Result<v1::VerifyResponse> DirClient::verify(const v1::VerifyRequest& request) {
+  return ask<v1::VerifyResponse>(CONCLAVE_DIR_PATH("Verify"), request);
+}
+Result<v1::AdmitResponse> DirClient::admit(const v1::AdmitRequest& request) {
+  return ask<v1::AdmitResponse>(CONCLAVE_DIR_PATH("Admit"), request);
+}
+Result<v1::FileServersResponse> DirClient::file_servers() {
+  return ask<v1::FileServersResponse>(CONCLAVE_DIR_PATH("FileServers"), v1::FileServersRequest());
+}
+Result<v1::FileServersResponse> DirClient::drain(const std::string& name, bool stop) {
+  v1::DrainRequest request;
+  request.set_name(name);
+  request.set_stop(stop);
+  return ask<v1::FileServersResponse>(CONCLAVE_DIR_PATH("Drain"), request);
+}
+Result<v1::FileServersResponse> DirClient::remove_server(const std::string& name, bool lose) {
+  v1::RemoveServerRequest request;
+  request.set_name(name);
+  request.set_lose(lose);
+  return ask<v1::FileServersResponse>(CONCLAVE_DIR_PATH("RemoveServer"), request);
+}
 
 #undef CONCLAVE_DIR_PATH
 

@@ -64,6 +64,15 @@ class DirClient {
   Result<v1::HeartbeatResponse> heartbeat(const v1::HeartbeatRequest& request, Duration timeout);
   Result<v1::ShrinkResponse> shrink(const v1::ShrinkRequest& request);
   Result<v1::SealResponse> seal(const v1::SealRequest& request);
+  Result<v1::LeaveResponse> leave(const v1::LeaveRequest& request);
+  Result<v1::BornResponse> born(const v1::BornRequest& request);
+  Result<v1::VerifyResponse> verify(const v1::VerifyRequest& request);
+  Result<v1::AdmitResponse> admit(const v1::AdmitRequest& request);
+
+  // An operator's. Each answers with how things stand then.
+  Result<v1::FileServersResponse> file_servers();
+  Result<v1::FileServersResponse> drain(const std::string& name, bool stop);
+  Result<v1::FileServersResponse> remove_server(const std::string& name, bool lose);
 
  private:
   template <class Response, class Request>

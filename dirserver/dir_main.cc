@@ -3,8 +3,11 @@
 #include "base/curl_transport.h"
 #include "base/daemon.h"
 #include "base/server_main.h"
+#include "base/tcp_listens.h"
 #include "dirserver/dir_duties.h"
 #include "dirserver/dir_ops.h"
+#include "dirserver/healing.h"
+#include "dirserver/server_watch.h"
 
 namespace conclave::dir {
 namespace {
@@ -15,6 +18,8 @@ struct DirConfig {
   unsigned replicas = 2;
   unsigned min_insync = 1;
   TreeOwner owner;
+  Healing::Options healing;
+  unsigned heal_mib_per_second = 60;
 };
 
 Result<DirConfig> read_dir(Config& config) {
@@ -23,6 +28,10 @@ Result<DirConfig> read_dir(Config& config) {
   out.min_insync = static_cast<unsigned>(config.number("dir.min_insync", 1, 1, kMaxReplicas));
   out.owner.uid = static_cast<std::uint32_t>(config.number("dir.owner_uid", 0, 0, kMaxId));
   out.owner.gid = static_cast<std::uint32_t>(config.number("dir.owner_gid", 0, 0, kMaxId));
+  out.healing.replicas = out.replicas;
+  out.healing.after = config.duration("dir.heal_after", 5min, 0s, 24h * 7);
+  out.healing.at_once = static_cast<std::size_t>(config.number("dir.heal_chunks", 64, 1, 256));
+  out.heal_mib_per_second = static_cast<unsigned>(config.number("dir.heal_mib_per_second", 60, 1, 10000));
   TRY(config.finish());
   if (out.min_insync > out.replicas) return Error(Errc::kInvalid, "dir.min_insync is larger than dir.replicas");
   return out;
@@ -53,7 +62,8 @@ Status serve(Config& config, const std::string& path, Files& files) {
       TRY(DirStore::open(vfs, server.data + "/dir.db", server.threads, placing, own.owner, clock, waiter, log));
   TRY(know_what_is_stored(*store, servers, gate, clock));
 
-  DirOps ops(*store, gate, placing, random.u64(), log);
+  HealJobs heal_jobs;
+  DirOps ops(*store, gate, placing, heal_jobs, own.heal_mib_per_second, random.u64(), log);
   Router router(clock);
   ops.add_to(router);
   CurlTransport transport(server.tls, clock);
@@ -62,6 +72,11 @@ Status serve(Config& config, const std::string& path, Files& files) {
   OrphanSweep orphan_sweep(*store, locks, clock, log);
   SyncTick sync_tick(*store, clock, log);
   Checkpointing checkpointing(*store, clock, log);
+  const auto listens = [&](const Endpoint& there, MonoTime deadline) {
+    return tcp_listens(there.host, there.port, deadline - clock.now());
+  };
+  ServerWatch server_watch(server.cluster.id, *store, servers, heal_jobs, listens, clock, log);
+  Healing healing(*store, servers, heal_jobs, own.healing, clock, log);
 
   const auto https = TRY(ConnectServer::listen({server.host, server.port}, server.tls, router, log));
   Daemon daemon(clock, log);
@@ -70,6 +85,8 @@ Status serve(Config& config, const std::string& path, Files& files) {
   daemon.add_duty("orphan sweep", orphan_sweep);
   daemon.add_duty("sync tick", sync_tick);
   daemon.add_duty("checkpoint", checkpointing);
+  daemon.add_duty("server watch", server_watch);
+  daemon.add_duty("healing", healing);
   log.info("serving", {{"address", server.host}, {"port", https->port()}, {"inodes", store->figures().counts.inodes}});
   daemon.run();
   return store->sync();

@@ -56,11 +56,20 @@ struct Chunk {
   std::uint64_t position = 0;
   ChunkId chunk{};
   std::uint32_t chainver = 1;
+  bool born = false;              // a commit has covered it
+  bool doubted = false;           // its only member came back with less than it had
   std::uint64_t start_bytes = 0;
   std::uint64_t sealed_bytes = 0;
   std::vector<ServerId> members;  // in sync, the master first
-  std::vector<ServerId> former;   // have a stale copy
+  std::vector<ServerId> former;   // have a copy that is behind, or none yet
   std::string cursors;
+};
+
+// Where a chunk lies in the tree. The first of all chunks is behind ChunkPlace{}: no inode is 0.
+struct ChunkPlace {
+  InodeId inode{};
+  std::uint64_t position = 0;
+  friend auto operator<=>(const ChunkPlace&, const ChunkPlace&) = default;
 };
 
 // Chunk's members and former members as the blob that is stored.
@@ -85,6 +94,8 @@ inline Status decode_members(ByteView blob, Chunk& chunk) {
   return in.finish("a chunk's members");
 }
 
+enum class ServerState : std::uint8_t { kInUse = 0, kDraining = 1, kRemoved = 2 };
+
 struct ServerRow {
   ServerId id{};
   std::string name;
@@ -92,6 +103,10 @@ struct ServerRow {
   std::string host;
   std::uint32_t port = 0;
   std::uint32_t back_port = 0;
+  std::uint64_t mark = 0;
+  std::int64_t behind_ns = 0;
+  std::uint32_t behind_epoch = 0;
+  ServerState state = ServerState::kInUse;
 };
 
 }  // namespace conclave::dir

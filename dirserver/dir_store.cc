@@ -14,7 +14,7 @@ constexpr std::uint64_t kFirstCookie = 16;  // below: free for . and .. at clien
 Status make_schema(Database& database) {
   return database.transaction(true, [&]() -> Status {
     TRY(database.exec(kSchemaSql));
-    auto state = TRY(database.prepare("INSERT INTO state VALUES (1, ?, ?, 1, ?, 0, 0, 0, 0)"));
+    auto state = TRY(database.prepare("INSERT INTO state VALUES (1, ?, ?, 1, ?, randomblob(16), 1, 0, 0, 0, 0, 0)"));
     return state.bind(kFormat, kFirstInode, kFirstCookie).run();
   });
 }
@@ -145,7 +145,10 @@ Status DirStore::open_writer(const SqliteVfs& vfs, const std::string& path, cons
   slots_ = TRY(OpSlots::over(*writer_));
   sessions_at_start_ = TRY(slots_->sessions());
   // The first synced commit: all that a crash of the last process left in the log survives power loss from here on.
-  return commit_status(true, [&](Change& change) { return make_first_tree(change, owner); });
+  return commit_status(true, [&](Change& change) -> Status {
+    TRY(change.begin_run());
+    return make_first_tree(change, owner);
+  });
 }
 
 Result<std::string> DirStore::commit_bytes(const OpId& op, bool synced, const Body& body, bool& replayed) {
@@ -238,6 +241,7 @@ void DirStore::note(std::size_t operations, bool synced) {
   const Change::Counts counts = change_->counts();
   if (synced) synced_commit_ = counts.commits;
   const std::lock_guard lock(mutex_);
+  if (synced) past_ = change_->past();
   figures_.counts = counts;
   ++figures_.commits;
   figures_.operations += operations;
@@ -247,6 +251,11 @@ void DirStore::note(std::size_t operations, bool synced) {
 DirStore::Figures DirStore::figures() const {
   const std::lock_guard lock(mutex_);
   return figures_;
+}
+
+v1::Past DirStore::past() const {
+  const std::lock_guard lock(mutex_);
+  return past_;
 }
 
 Status DirStore::commit_status(bool synced, const std::function<Status(Change&)>& body) {
@@ -260,7 +269,7 @@ Status DirStore::commit_status(bool synced, const std::function<Status(Change&)>
 }
 
 Status DirStore::sync() {
-  if (figures().counts.commits == synced_commit_) return {};
+  if (figures().counts.commits == synced_commit_ && !change_->placing().servers.has_marks_to_store()) return {};
   return commit_status(true, [](Change&) { return Status(); });
 }
 

@@ -63,6 +63,8 @@ class DirStore {
     std::uint64_t commits = 0, operations = 0, syncs = 0;
   };
   [[nodiscard]] Figures figures() const;
+  // How far this database has come, as of the last commit that survives power loss.
+  [[nodiscard]] v1::Past past() const;
 
  private:
   struct Pending;
@@ -99,6 +101,7 @@ class DirStore {
   std::atomic<std::uint64_t> synced_commit_{0};
   mutable std::mutex mutex_;
   Figures figures_ GUARDED_BY(mutex_);
+  v1::Past past_ GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<Reader>> readers_ GUARDED_BY(mutex_);  // those that are free
 };
 

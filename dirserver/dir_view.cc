@@ -8,7 +8,7 @@ namespace {
 #define CONCLAVE_NODE_COLUMNS                                                                            \
   "n.inode, n.mode, n.nlink, n.uid, n.gid, n.rdev, n.size, n.allocated, n.atime_ns, n.mtime_ns, "        \
   "n.ctime_ns, n.btime_ns, n.change, n.xattrs, n.acls, n.class, n.parent, n.target"
-#define CONCLAVE_CHUNK_COLUMNS "inode, position, chunk, chainver, start, length, members, cursors"
+#define CONCLAVE_CHUNK_COLUMNS "inode, position, chunk, chainver, start, length, members, cursors, born, doubted"
 
 }  // namespace
 
@@ -34,10 +34,24 @@ Result<std::unique_ptr<View>> View::over(Database& database, std::uint64_t chang
        "SELECT " CONCLAVE_CHUNK_COLUMNS " FROM chunks WHERE inode = ? ORDER BY position DESC LIMIT 1"},
       {&view->chunk_from_,
        "SELECT " CONCLAVE_CHUNK_COLUMNS " FROM chunks WHERE inode = ? AND position >= ? ORDER BY position LIMIT 1"},
+      {&view->chunk_by_id_, "SELECT " CONCLAVE_CHUNK_COLUMNS " FROM chunks WHERE chunk = ? LIMIT 1"},
+      {&view->chunks_after_,
+       "SELECT " CONCLAVE_CHUNK_COLUMNS " FROM chunks WHERE (inode, position) > (?, ?) ORDER BY inode, position"},
+      {&view->run_, "SELECT 1 FROM runs WHERE run = ?"},
+      {&view->doubted_, "SELECT count(*) FROM chunks WHERE doubted = 1"},
       {&view->fewer_copies_, "SELECT count(*) FROM chunks WHERE copies < ?"},
+      {&view->with_copies_,
+       "SELECT inode, position FROM chunks WHERE copies = ? AND (inode, position) > (?, ?)"
+       " ORDER BY inode, position LIMIT ?"},
+      {&view->count_copies_, "SELECT count(*) FROM copies WHERE server = ? AND in_sync = ?"},
+      {&view->is_freed_, "SELECT 1 FROM frees WHERE server = ? AND chunk = ?"},
+      {&view->copies_at_,
+       "SELECT inode, position FROM copies WHERE server = ? AND in_sync = ? AND (inode, position) > (?, ?)"
+       " ORDER BY inode, position LIMIT ?"},
       {&view->orphans_, "SELECT inode FROM orphans WHERE inode > ? AND since_ns <= ? ORDER BY inode LIMIT ?"},
       {&view->frees_, "SELECT chunk FROM frees WHERE server = ? AND since <= ? LIMIT ?"},
-      {&view->servers_, "SELECT id, name, instance, host, port, back_port FROM servers ORDER BY id"},
+      {&view->servers_, "SELECT id, name, instance, host, port, back_port, mark, behind_ns, behind_epoch, state FROM servers"
+                        " ORDER BY id"},
       {&view->fences_, "SELECT session, number FROM fences WHERE number > ?"},
   };
   for (const auto& [statement, sql] : statements) *statement = TRY(database.prepare(sql));
@@ -133,10 +147,10 @@ Result<std::optional<PosixAcl>> View::access_acl(const Node& node) {
   return std::optional(TRY(PosixAcl::parse(view_of(value))));
 }
 
-// The first row, which is one of CONCLAVE_CHUNK_COLUMNS.
-Result<std::optional<Chunk>> View::chunk_of(Statement& statement) {
-  const ResetLater reset(statement);
-  if (!TRY(statement.step())) return std::optional<Chunk>();
+namespace {
+
+// A row of CONCLAVE_CHUNK_COLUMNS.
+Result<Chunk> chunk_row(const Statement& statement) {
   Chunk out;
   out.inode = InodeId{statement.u64(0)};
   out.position = statement.u64(1);
@@ -146,7 +160,40 @@ Result<std::optional<Chunk>> View::chunk_of(Statement& statement) {
   out.sealed_bytes = statement.u64(5);
   TRY(decode_members(statement.blob(6), out));
   out.cursors = statement.text(7);
-  return std::optional(std::move(out));
+  out.born = statement.i64(8) != 0;
+  out.doubted = statement.i64(9) != 0;
+  return out;
+}
+
+}  // namespace
+
+// The first row.
+Result<std::optional<Chunk>> View::chunk_of(Statement& statement) {
+  const ResetLater reset(statement);
+  if (!TRY(statement.step())) return std::optional<Chunk>();
+  return std::optional(TRY(chunk_row(statement)));
+}
+
+Result<std::vector<Chunk>> View::chunks_of_after(ServerId member, InodeId inode, std::uint64_t position, std::size_t limit) {
+  const ResetLater reset(chunks_after_);
+  chunks_after_.bind(raw(inode), position);
+  std::vector<Chunk> out;
+  while (out.size() < limit && TRY(chunks_after_.step())) {
+    Chunk chunk = TRY(chunk_row(chunks_after_));
+    if (std::ranges::find(chunk.members, member) != chunk.members.end()) out.push_back(std::move(chunk));
+  }
+  return out;
+}
+
+Result<bool> View::knows_run(std::uint64_t run) {
+  const ResetLater reset(run_);
+  return run_.bind(run).step();
+}
+
+Result<std::uint64_t> View::doubted_chunks() {
+  const ResetLater reset(doubted_);
+  TRY(doubted_.step());
+  return doubted_.u64(0);
 }
 
 Result<std::optional<Chunk>> View::chunk(InodeId inode, std::uint64_t position) {
@@ -159,10 +206,44 @@ Result<std::optional<Chunk>> View::chunk_from(InodeId inode, std::uint64_t posit
   return chunk_of(chunk_from_.bind(raw(inode), position));
 }
 
+Result<std::optional<Chunk>> View::chunk_by_id(ChunkId chunk) { return chunk_of(chunk_by_id_.bind(raw(chunk))); }
+
 Result<std::uint64_t> View::chunks_with_fewer_copies(unsigned copies) {
   const ResetLater reset(fewer_copies_);
   TRY(fewer_copies_.bind(copies).step());
   return fewer_copies_.u64(0);
+}
+
+namespace {
+
+Result<std::vector<ChunkPlace>> places_of(Statement& rows) {
+  const ResetLater reset(rows);
+  std::vector<ChunkPlace> out;
+  while (TRY(rows.step())) out.push_back({InodeId{rows.u64(0)}, rows.u64(1)});
+  return out;
+}
+
+}  // namespace
+
+Result<std::vector<ChunkPlace>> View::chunks_with_copies(unsigned copies, const ChunkPlace& after, std::size_t limit) {
+  return places_of(with_copies_.bind(copies, raw(after.inode), after.position, static_cast<std::uint64_t>(limit)));
+}
+
+Result<std::vector<ChunkPlace>> View::copies_at(ServerId server, bool in_sync, const ChunkPlace& after,
+                                                std::size_t limit) {
+  return places_of(copies_at_.bind(raw(server), static_cast<int>(in_sync), raw(after.inode), after.position,
+                                   static_cast<std::uint64_t>(limit)));
+}
+
+Result<std::uint64_t> View::count_copies_at(ServerId server, bool in_sync) {
+  const ResetLater reset(count_copies_);
+  TRY(count_copies_.bind(raw(server), static_cast<int>(in_sync)).step());
+  return count_copies_.u64(0);
+}
+
+Result<bool> View::is_freed(ServerId server, ChunkId chunk) {
+  const ResetLater reset(is_freed_);
+  return is_freed_.bind(raw(server), raw(chunk)).step();
 }
 
 Result<std::vector<InodeId>> View::orphans(std::int64_t until_ns, InodeId after, std::size_t limit) {
@@ -187,7 +268,9 @@ Result<std::vector<ServerRow>> View::servers() {
   while (TRY(servers_.step())) {
     out.push_back({ServerId{static_cast<std::uint32_t>(servers_.i64(0))}, std::string(servers_.text(1)),
                    std::string(servers_.text(2)), std::string(servers_.text(3)),
-                   static_cast<std::uint32_t>(servers_.i64(4)), static_cast<std::uint32_t>(servers_.i64(5))});
+                   static_cast<std::uint32_t>(servers_.i64(4)), static_cast<std::uint32_t>(servers_.i64(5)),
+                   servers_.u64(6), servers_.i64(7), static_cast<std::uint32_t>(servers_.i64(8)),
+                   static_cast<ServerState>(servers_.i64(9))});
   }
   return out;
 }

@@ -55,7 +55,19 @@ class View {
   Result<std::optional<Chunk>> chunk(InodeId inode, std::uint64_t position);
   Result<std::optional<Chunk>> last_chunk(InodeId inode);
   Result<std::optional<Chunk>> chunk_from(InodeId inode, std::uint64_t position);  // the first at or after
+  Result<std::optional<Chunk>> chunk_by_id(ChunkId chunk);   // reads the whole table: for what is rare
+  // Behind (inode, position), in this order, with `member` in sync.
+  Result<std::vector<Chunk>> chunks_of_after(ServerId member, InodeId inode, std::uint64_t position, std::size_t limit);
+  Result<std::uint64_t> doubted_chunks();
+  Result<bool> knows_run(std::uint64_t run);
   Result<std::uint64_t> chunks_with_fewer_copies(unsigned copies);
+  // Those with so many members, behind `after`, in order, at most `limit`.
+  Result<std::vector<ChunkPlace>> chunks_with_copies(unsigned copies, const ChunkPlace& after, std::size_t limit);
+  Result<std::uint64_t> count_copies_at(ServerId server, bool in_sync);
+  // Whether the server is still to remove its copy.
+  Result<bool> is_freed(ServerId server, ChunkId chunk);
+  // Chunks with a copy at `server`, in sync or former, behind `after`, in order, at most `limit`.
+  Result<std::vector<ChunkPlace>> copies_at(ServerId server, bool in_sync, const ChunkPlace& after, std::size_t limit);
 
   // Orphans since before `until_ns`, above `after`, at most `limit`, by number.
   Result<std::vector<InodeId>> orphans(std::int64_t until_ns, InodeId after, std::size_t limit);
@@ -77,7 +89,8 @@ class View {
   std::uint64_t change_floor_ = 0;
   std::unordered_map<InodeId, Node> nodes_;
   Statement begin_, end_, node_, name_, any_name_, list_, list_nodes_, xattr_, xattr_names_, chunk_, last_chunk_,
-      chunk_from_, fewer_copies_, orphans_, frees_, servers_, fences_;
+      chunk_from_, chunk_by_id_, chunks_after_, doubted_, run_, fewer_copies_, with_copies_, copies_at_, count_copies_,
+      is_freed_, orphans_, frees_, servers_, fences_;
 };
 
 }  // namespace conclave::dir

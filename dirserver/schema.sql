@@ -7,6 +7,9 @@ CREATE TABLE state (
   inode_bound  INTEGER NOT NULL,   -- numbers below were possibly given out; raised in synced commits only
   chunk_bound  INTEGER NOT NULL,
   cookie_bound INTEGER NOT NULL,
+  identity     BLOB NOT NULL,      -- 16 random bytes, made with the database
+  timeline     INTEGER NOT NULL,   -- rises when an older database is accepted (dir_past.h)
+  committed_ns INTEGER NOT NULL,   -- wall time of the last commit
   commits      INTEGER NOT NULL,   -- rises by one with every commit: what `frees.since` refers to
   inodes       INTEGER NOT NULL,   -- rows of nodes
   chunks       INTEGER NOT NULL,   -- rows of chunks
@@ -56,6 +59,8 @@ CREATE TABLE chunks (
   position INTEGER NOT NULL,       -- in the file, from 0
   chunk    INTEGER NOT NULL,       -- its id at the file servers, never reused
   chainver INTEGER NOT NULL,       -- rises with every change of members
+  born     INTEGER NOT NULL,       -- 1: a commit has covered it, so every member in sync holds something of it
+  doubted  INTEGER NOT NULL,       -- 1: its only member came back with less than it had
   start    INTEGER NOT NULL,       -- offset in the file
   length   INTEGER NOT NULL,       -- of a sealed chunk of an append file; else 0
   copies   INTEGER NOT NULL,       -- members in sync
@@ -64,6 +69,16 @@ CREATE TABLE chunks (
   PRIMARY KEY (inode, position)
 ) WITHOUT ROWID;
 CREATE INDEX chunks_by_copies ON chunks (copies);
+CREATE INDEX chunks_doubted ON chunks (doubted) WHERE doubted = 1;
+
+-- Which chunks lie at a server, as `members` says for each: what to look at when it is gone, drained or back.
+CREATE TABLE copies (
+  server   INTEGER NOT NULL,
+  in_sync  INTEGER NOT NULL,       -- 1: in sync; 0: former
+  inode    INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  PRIMARY KEY (server, in_sync, inode, position)
+) WITHOUT ROWID;
 
 -- Without a name, kept until no session has them in use.
 CREATE TABLE orphans (
@@ -85,7 +100,11 @@ CREATE TABLE servers (
   instance  BLOB NOT NULL UNIQUE,  -- of its data folder
   host      TEXT NOT NULL,
   port      INTEGER NOT NULL,
-  back_port INTEGER NOT NULL
+  back_port INTEGER NOT NULL,
+  mark      INTEGER NOT NULL,      -- its journal is durable up to this lsn at least, as it said
+  behind_ns INTEGER NOT NULL,      -- wall time when it came back with less; 0: never, or it was accepted
+  behind_epoch INTEGER NOT NULL,   -- of the permits that were around then; 0: never
+  state     INTEGER NOT NULL       -- 0: in use; 1: drained, its chunks move away; 2: removed for good
 );
 
 -- The last answer of each session's slots, for retries.
@@ -97,6 +116,11 @@ CREATE TABLE slots (
   answer     BLOB NOT NULL,
   PRIMARY KEY (session, slot)
 ) WITHOUT ROWID;
+
+-- Starts of the server: a file server that has seen one that is not here has seen a newer database.
+CREATE TABLE runs (
+  run INTEGER PRIMARY KEY          -- random
+);
 
 -- Sessions that were declared dead, while tokens of their epoch could still be shown.
 CREATE TABLE fences (

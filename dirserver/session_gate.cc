@@ -96,7 +96,23 @@ Result<Call> SessionGate::admit(const Peer& peer, std::string_view pass, const O
   TRY(check_alive(opened->session, now));
   call.session = opened->session;
   call.holder = opened->holder;
+  call.gate = this;
   return call;
+}
+
+Status SessionGate::admit_lease(const LeaseToken& lease) {
+  const std::lock_guard lock(mutex_);
+  return floors_.admit(lease.inode, lease.mode, lease.seq);
+}
+
+void SessionGate::know_floors(const std::vector<FloorTable::Floor>& floors) {
+  const std::lock_guard lock(mutex_);
+  for (const FloorTable::Floor& floor : floors) floors_.know(floor);
+}
+
+std::vector<FloorTable::Floor> SessionGate::floors() const {
+  const std::lock_guard lock(mutex_);
+  return floors_.all();
 }
 
 Result<std::shared_ptr<const EpochKeys>> SessionGate::keys() const {
@@ -123,7 +139,7 @@ Status require_lease(const Call& call, std::string_view token, InodeId inode, st
   if (std::find(modes.begin(), modes.end(), lease.mode) == modes.end()) {
     return Error(Errc::kAccess, "the lease does not allow this");
   }
-  return {};
+  return call.gate->admit_lease(lease);
 }
 
 }  // namespace conclave::dir

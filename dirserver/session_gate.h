@@ -11,6 +11,7 @@
 
 #include "base/certificate.h"
 #include "base/clock.h"
+#include "base/floor_table.h"
 #include "base/guarded.h"
 #include "base/token.h"
 #include "conclave/lock/v1/lock.pb.h"
@@ -18,12 +19,15 @@
 
 namespace conclave::dir {
 
+class SessionGate;
+
 // For whom an operation runs, and with which keys its answer is sealed.
 struct Call {
   Subject subject;
   SessionId session{};
   std::uint64_t holder = 0;
   std::shared_ptr<const EpochKeys> keys;
+  SessionGate* gate = nullptr;   // that let it in
 };
 
 class SessionGate {
@@ -50,6 +54,12 @@ class SessionGate {
   // kFenced. An operation id must be of the pass's session.
   Result<Call> admit(const Peer& peer, std::string_view pass, const OpId& op, MonoTime now);
 
+  // A lease that a caller shows. kOvertaken.
+  Status admit_lease(const LeaseToken& lease);
+  // What file servers have seen of leases, and what was seen here.
+  void know_floors(const std::vector<FloorTable::Floor>& floors);
+  [[nodiscard]] std::vector<FloorTable::Floor> floors() const;
+
   // The keys; kUnavailable.
   Result<std::shared_ptr<const EpochKeys>> keys() const;
   [[nodiscard]] std::uint64_t newest_fence() const;
@@ -65,12 +75,13 @@ class SessionGate {
   std::uint32_t forget_ended_before_ GUARDED_BY(mutex_) = 0;
   std::map<SessionId, std::uint64_t> fenced_ GUARDED_BY(mutex_);
   std::uint64_t newest_fence_ GUARDED_BY(mutex_) = 0;
+  FloorTable floors_ GUARDED_BY(mutex_);
 };
 
 // The caller that a host names, or the user that the certificate is. kInvalid: too many groups.
 Result<Subject> subject_of(const Peer& peer, const v1::Caller& caller);
 
-// A lease that the caller holds on `inode`, in one of `modes`. kAccess, kStale, kInvalid.
+// A lease that the caller holds on `inode`, in one of `modes`. kAccess, kOvertaken, kInvalid.
 Status require_lease(const Call& call, std::string_view token, InodeId inode, std::initializer_list<LeaseMode> modes);
 
 }  // namespace conclave::dir

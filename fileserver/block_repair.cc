@@ -16,10 +16,18 @@ bool BlockRepair::repair(ChunkId chunk, const std::vector<ServerId>& members, st
     for (const ServerId member : members) good = good || repair_from(member, chunk, block).value_or(false);
     log_.warning(good ? "a bad block was repaired" : "a bad block has no good copy",
                  {{"chunk", raw(chunk)}, {"block", block}});
+    good ? membership_.mended(chunk, block) : membership_.report_bad(chunk, block);
     all = all && good;
   }
-  if (!all) membership_.report_bad(chunk);
   return all;
+}
+
+void BlockRepair::found_whole(ChunkId chunk) {
+  if (!membership_.copies().is_lacking(chunk)) membership_.mended(chunk);
+}
+
+void BlockRepair::found_unreadable(ChunkId chunk, const Error& why) {
+  if (why.code == Errc::kCorrupt) membership_.report_lacking({kNoInode, 0, chunk}, why);
 }
 
 Result<bool> BlockRepair::repair_from(ServerId member, ChunkId chunk, std::uint32_t block) {

@@ -15,6 +15,9 @@ class BlockRepair {
   // Looks at blocks [first, first + count) of a chunk that lies at `members` too. True: all are good now. False: one
   // has no good copy; D is told.
   bool repair(ChunkId chunk, const std::vector<ServerId>& members, std::uint32_t first, std::uint32_t count);
+  // All blocks of the copy here were read, and are good; or the copy cannot be opened at all. D is told.
+  void found_whole(ChunkId chunk);
+  void found_unreadable(ChunkId chunk, const Error& why);
 
  private:
   Result<bool> repair_from(ServerId member, ChunkId chunk, std::uint32_t block);

@@ -142,7 +142,8 @@ Result<Staged> Chunk::stage(const OpRecord& record, ByteView bytes, bool verify)
     case OpKind::kEmpty: out.clear_end = kSectorsPerChunk; break;
     case OpKind::kSeal:
     case OpKind::kStart:
-    case OpKind::kCopied: break;
+    case OpKind::kCopied:
+    case OpKind::kMembers: break;
   }
   return out;
 }

@@ -11,7 +11,10 @@ namespace {
 
 constexpr std::uint64_t kMagic = 0x4366734368756e6b;  // "CfsChunk"
 constexpr std::uint32_t kVersion = 1;
-constexpr std::size_t kFixedBytes = 36;
+constexpr std::size_t kSummedBytes = 32;              // of what comes before the slot's checksum
+constexpr std::size_t kHeaderBytes = 36;              // with it
+constexpr std::size_t kFixedBytes = 40;               // with the header's own
+constexpr std::size_t kTornBytes = 512;               // a disk writes so much wholly or not at all
 constexpr std::uint64_t kSlotBytes = 128u << 10;      // 66 KiB of table, 50 KiB of head at most
 constexpr std::uint64_t kDataStart = 2 * kSlotBytes;
 constexpr std::size_t kFirstReadBytes = 4096;         // holds a small chunk's slot whole
@@ -21,6 +24,7 @@ std::uint64_t data_at(std::uint32_t sector) { return kDataStart + std::uint64_t{
 // What a slot's first bytes say, whether or not its checksum fits.
 struct SlotHeader {
   bool zeros = false;
+  bool damaged = false;   // it cannot even be told which of the two slots is the newer: no crash leaves that
   std::uint64_t generation = 0;
   Lsn lsn = 0;
 };
@@ -30,7 +34,7 @@ struct Slot {
   ChunkFile::Loaded loaded;
 };
 
-std::uint32_t sum_of(ByteView fixed, ByteView rest) { return crc32c(rest, crc32c(fixed.first(kFixedBytes - 4))); }
+std::uint32_t sum_of(ByteView fixed, ByteView rest) { return crc32c(rest, crc32c(fixed.first(kSummedBytes))); }
 
 Bytes encode_slot(std::uint64_t generation, Lsn lsn, const ChunkHead& head, const BlockTable& table) {
   Bytes table_bytes;
@@ -38,9 +42,10 @@ Bytes encode_slot(std::uint64_t generation, Lsn lsn, const ChunkHead& head, cons
   const Bytes rest = CanonicalWriter().lv(head.encode()).lv(table_bytes).bytes();
   CanonicalWriter out;
   out.u64(kMagic).u32(kVersion).u64(generation).u64(lsn).u32(static_cast<std::uint32_t>(rest.size()));
-  Bytes fixed = out.bytes();
-  fixed.resize(kFixedBytes);
-  out.u32(sum_of(fixed, rest)).raw(rest);
+  const std::uint32_t sum = sum_of(out.bytes(), rest);
+  out.u32(sum);
+  const std::uint32_t header_sum = crc32c(out.bytes());
+  out.u32(header_sum).raw(rest);
   return std::move(out).bytes();
 }
 
@@ -53,6 +58,7 @@ Result<Slot> decode_slot(ByteView bytes, SlotHeader& header) {
   out.header = header;
   const std::uint32_t size = in.u32();
   const std::uint32_t sum = in.u32();
+  in.u32();
   const ByteView rest = in.raw(size);
   TRY(in.finish("chunk slot"));
   if (sum_of(bytes, rest) != sum) return Error(Errc::kCorrupt, "a chunk's slot fails its checksum");
@@ -71,7 +77,12 @@ Result<Slot> read_slot(File& file, std::uint64_t at, SlotHeader& header) {
   bytes.resize(TRY(file.read_at(at, bytes)));
   header.zeros = std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
   if (header.zeros || bytes.size() < kFixedBytes) return Error(Errc::kCorrupt, "an empty slot");
-  CanonicalReader in(ByteView(bytes).subspan(kFixedBytes - 8));
+  const ByteView start = ByteView(bytes).first(std::min(bytes.size(), kTornBytes));
+  const bool not_begun = std::ranges::all_of(start, [](std::uint8_t byte) { return byte == 0; });
+  const std::uint32_t header_sum = CanonicalReader(start.subspan(kHeaderBytes)).u32();
+  header.damaged = !not_begun && crc32c(start.first(kHeaderBytes)) != header_sum;
+  if (header.damaged) return Error(Errc::kCorrupt, "the header of a chunk's slot fails its checksum");
+  CanonicalReader in(ByteView(bytes).subspan(kSummedBytes - 4));
   const std::uint64_t size = kFixedBytes + std::uint64_t{in.u32()};
   if (size > kSlotBytes) return Error(Errc::kCorrupt, "a chunk's slot of an impossible length");
   const std::size_t have = bytes.size();
@@ -120,6 +131,7 @@ Result<ChunkFile::Loaded> ChunkFile::load(Lsn complete) {
     SlotHeader header;
     auto slot = read_slot(*file_, at, header);
     if (!slot && slot.error().code != Errc::kCorrupt) return std::move(slot).error();
+    if (!slot && header.damaged) return std::move(slot).error();
     if (!slot && header.zeros) {
       ++empties;
     } else if (!slot) {

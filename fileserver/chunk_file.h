@@ -6,7 +6,8 @@
 //   256 KiB  data     64 MiB, sector i at 256 KiB + 4096 · i; what is not in the table is a hole
 //
 // A slot: magic "CfsChunk", version 1 (4 bytes), generation (8), lsn (8), length of what follows the checksum (4),
-// crc32c of magic to length and of what follows (4); then the head (length, bytes), the table (length, bytes).
+// crc32c of magic to length and of what follows (4), crc32c of all before it (4): so that a damaged slot still tells
+// whether it is the newer one; then the head (length, bytes), the table (length, bytes).
 // Big-endian. lsn: the checkpoint that wrote it; sectors that it names are in the file once that one is complete.
 //
 // A file both of whose slots are zeros was made by a write and never checkpointed: what it holds is in the journal

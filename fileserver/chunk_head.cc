@@ -120,7 +120,8 @@ void ChunkHead::apply(const ChunkOp& op, ByteView body) {
     if (op.kind == OpKind::kEmpty) *this = ChunkHead{};
     sequence = op.sequence;
     link = op.link();
-    if (op.kind != OpKind::kStart && op.kind != OpKind::kSeal) mtime_ns = op.mtime_ns;
+    const bool bytes = op.kind != OpKind::kStart && op.kind != OpKind::kSeal && op.kind != OpKind::kMembers;
+    if (bytes) mtime_ns = op.mtime_ns;
   }
   chunk = op.chunk;
   inode = op.inode;
@@ -145,7 +146,8 @@ void ChunkHead::apply(const ChunkOp& op, ByteView body) {
       break;
     }
     case OpKind::kEmpty: copying = true; break;
-    case OpKind::kCopied: break;
+    case OpKind::kCopied:
+    case OpKind::kMembers: break;
   }
 }
 

@@ -76,7 +76,7 @@ class SegmentReader {
     const std::uint32_t meta = in.u32();
     if (in.failed() || !ours || found.record.lsn != lsn || length > kMaxRecordBytes || length > rest.size() ||
         length < kRecordHeadBytes + kSumBytes || meta > length - kRecordHeadBytes - kSumBytes || type < 1 ||
-        type > static_cast<std::uint8_t>(ChunkJournal::Type::kCheckpoint)) {
+        type > static_cast<std::uint8_t>(ChunkJournal::Type::kNamed)) {
       return std::optional<Found>();
     }
     const std::uint32_t sum = CanonicalReader(rest.subspan(length - kSumBytes)).u32();
@@ -195,7 +195,8 @@ Status ChunkJournal::replay_segment(Segment& segment, Lsn from, std::optional<st
 }
 
 // What is read is synced before it is believed: a record that was seen once is there for ever.
-Status ChunkJournal::replay(const std::function<Status(const Record&)>& take) {
+Status ChunkJournal::replay(const std::function<Status(const Record&)>& take,
+                            const std::function<Status(Lsn end)>& reached) {
   CHECK(!replayed_);
   for (const Segment& segment : live_) TRY(segment.file->sync());
   if (!live_.empty()) {
@@ -213,6 +214,7 @@ Status ChunkJournal::replay(const std::function<Status(const Record&)>& take) {
     }
   }
   synced_ = next_;
+  TRY(reached(next_));
   replayed_ = true;
   TRY(append(Type::kOpen, {}));
   return {};

@@ -33,7 +33,7 @@ using Lsn = std::uint64_t;   // from 1
 
 class ChunkJournal {
  public:
-  enum class Type : std::uint8_t { kOpen = 1, kOp = 2, kDirty = 3, kRemove = 4, kCheckpoint = 5 };
+  enum class Type : std::uint8_t { kOpen = 1, kOp = 2, kDirty = 3, kRemove = 4, kCheckpoint = 5, kNamed = 6 };
   struct Record {
     Type type = Type::kOpen;
     Lsn lsn = 0;
@@ -49,9 +49,10 @@ class ChunkJournal {
   static Result<std::unique_ptr<ChunkJournal>> open(Files& files, Waiter& waiter, Random& random, std::string folder,
                                                     Options options);
 
-  // Gives every record since the last checkpoint to `take`, in order; then the journal can be appended to. Once, and
-  // before anybody else has the journal.
-  Status replay(const std::function<Status(const Record&)>& take) NO_ANALYSIS;
+  // Gives every record since the last checkpoint to `take`, in order; then, after `reached` was told where the records
+  // end and before anything is appended, the journal can be appended to. Once, and before anybody else has the journal.
+  Status replay(const std::function<Status(const Record&)>& take,
+                const std::function<Status(Lsn end)>& reached = [](Lsn) { return Status(); }) NO_ANALYSIS;
 
   // Where replay began: everything before is durable elsewhere.
   [[nodiscard]] Lsn replayed_from() const { return replayed_from_; }

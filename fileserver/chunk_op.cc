@@ -17,6 +17,15 @@ ChunkOp op_for(const ChunkPermit& permit, OpKind kind) {
   return op;
 }
 
+std::string claim_bytes(std::uint64_t sequence) { return string_of(CanonicalWriter().u64(sequence).bytes()); }
+
+Result<std::uint64_t> claim_of(ByteView body) {
+  CanonicalReader in(body);
+  const std::uint64_t sequence = in.u64();
+  if (!in.finish("claim")) return Error(Errc::kInvalid, "a copy that does not say what its master had");
+  return sequence;
+}
+
 Bytes ChunkOp::encode() const {
   CanonicalWriter out;
   out.u8(static_cast<std::uint8_t>(kind)).u64(raw(chunk)).u64(raw(inode)).u64(index).u32(chainver);
@@ -35,7 +44,7 @@ Result<ChunkOp> ChunkOp::decode(ByteView bytes) {
   CanonicalReader in(bytes);
   ChunkOp out;
   const std::uint8_t kind = in.u8();
-  if (kind < 1 || kind > static_cast<std::uint8_t>(OpKind::kCopied)) in.fail();
+  if (kind < 1 || kind > static_cast<std::uint8_t>(OpKind::kMembers)) in.fail();
   out.kind = static_cast<OpKind>(kind);
   out.chunk = ChunkId{in.u64()};
   out.inode = InodeId{in.u64()};

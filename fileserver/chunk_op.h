@@ -19,8 +19,9 @@ enum class OpKind : std::uint8_t {
   kSeal = 4,       // no append is taken any more; D places the next chunk
   kStart = 5,      // first change of an append file's later chunk: where it lies in the file, and the cursors that
                    // stood when the one before it was sealed. body: Carried
-  kEmpty = 6,      // a copy of the chunk begins: forget everything; it is not served until kCopied
+  kEmpty = 6,      // a copy of the chunk begins: forget everything; it is not served until kCopied. body: claim_bytes
   kCopied = 7,     // the copy is whole. body: a ChunkHead
+  kMembers = 8,    // no byte changes: who the members are, and the chainver, which all of them keep with the chunk
 };
 
 struct ChunkOp {
@@ -51,6 +52,12 @@ struct ChunkOp {
   // power failure is found out by it, where numbers alone would call its new changes repetitions.
   [[nodiscard]] std::uint32_t link() const;
 };
+
+// How many changes a master had made, and its member not lacked, before it gives that member a copy: one that has more
+// does not become what its master is. kAnyClaim: what the member has counts for nothing (it is not in sync).
+inline constexpr std::uint64_t kAnyClaim = UINT64_MAX;
+std::string claim_bytes(std::uint64_t sequence);
+Result<std::uint64_t> claim_of(ByteView body);   // kInvalid
 
 ChunkOp op_for(const ChunkPermit& permit, OpKind kind);
 

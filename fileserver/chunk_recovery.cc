@@ -11,23 +11,33 @@
 namespace conclave::file {
 namespace {
 
+constexpr std::size_t kMostDigits = 24;
+
 bool begins_a_chunk(const ChunkOp& op) { return op.sequence == 1 || op.kind == OpKind::kEmpty; }
 
 }  // namespace
 
 Status ChunkStore::recover() {
   TRY(count_chunks());
-  TRY(journal_->replay([this](const ChunkJournal::Record& record) { return replay(record); }));
+  TRY(journal_->replay([this](const ChunkJournal::Record& record) { return replay(record); },
+                       [this](Lsn end) { return note_reached(end); }));
   complete_ = journal_->replayed_from();
   std::vector<ChunkPtr> chunks;
   {
     const std::lock_guard lock(mutex_);
     for (const ChunkId id : changed_) chunks.push_back(chunks_.at(id).chunk);
   }
-  for (const ChunkPtr& chunk : chunks) TRY(finish_replay(*chunk));
+  for (const ChunkPtr& chunk : chunks) {
+    if (chunk->file == nullptr && named_.contains(chunk->id)) {
+      lose(*chunk);
+    } else {
+      TRY(finish_replay(*chunk));
+    }
+  }
   forget_removed();
   direct_.clear();
   dirty_.clear();
+  named_.clear();
   if (counts.recovered_sectors > 0) {
     log_.warning("writes that were on their way when this server stopped are there in part",
                  {{"sectors", counts.recovered_sectors.load()}});
@@ -35,6 +45,27 @@ Status ChunkStore::recover() {
   const Status status = checkpoint();
   if (!status && status.error().code == Errc::kNoSpace) return {};   // the journal has it; writers will be told
   return status;
+}
+
+// Each start appends to the journal: what an unheard one reached is kept beside it, so that many of them do not hide that
+// something is missing.
+Status ChunkStore::note_reached(Lsn end) {
+  const std::string path = folder_ + "/unheard";
+  recovered_to_ = end;
+  if (TRY(files_.exists(path))) {
+    const std::string text = TRY(files_.read_all(path, kMostDigits));
+    recovered_to_ = std::min<Lsn>(end, std::strtoull(text.c_str(), nullptr, 10));
+  }
+  const Status kept = files_.write_all(path, std::to_string(recovered_to_));
+  if (!kept && kept.error().code == Errc::kNoSpace) return {};   // a full disk must start, to have something removed
+  return kept;
+}
+
+Status ChunkStore::heard() {
+  const std::string path = folder_ + "/unheard";
+  const Status gone = files_.remove(path);
+  if (!gone) return gone.error().code == Errc::kNotFound ? Status() : gone;
+  return out(files_.sync_folder(folder_));   // before D hears of more than it says
 }
 
 // What recovery would not take is looked at again by whoever asks: gone, or damaged, which must not read as empty.
@@ -51,7 +82,12 @@ void ChunkStore::forget_removed() {
 }
 
 Status ChunkStore::count_chunks() {
-  for (unsigned folder = 0; folder < 256; ++folder) counts.chunks += TRY(chunks_in_folder(folder)).size();
+  for (unsigned folder = 0; folder < 256; ++folder) {
+    const auto found = TRY(chunks_in_folder(folder));
+    counts.chunks += found.size();
+    const std::lock_guard lock(mutex_);
+    for (const ChunkId id : found) highest_ = std::max(highest_, id);
+  }
   return {};
 }
 
@@ -60,6 +96,7 @@ Status ChunkStore::replay(const ChunkJournal::Record& record) {
     case ChunkJournal::Type::kOpen:
     case ChunkJournal::Type::kCheckpoint: return {};
     case ChunkJournal::Type::kOp: return replay_op(record);
+    case ChunkJournal::Type::kNamed: named_.insert(ChunkId{CanonicalReader(record.meta).u64()}); return {};
     case ChunkJournal::Type::kDirty: {
       const ChunkId id{CanonicalReader(record.meta).u64()};
       dirty_.insert(id);
@@ -72,6 +109,7 @@ Status ChunkStore::replay(const ChunkJournal::Record& record) {
       if (gone) --counts.chunks;
       dirty_.erase(id);
       direct_.erase(id);
+      named_.erase(id);
       const std::lock_guard lock(mutex_);
       const auto found = chunks_.find(id);
       if (found == chunks_.end()) return {};
@@ -127,6 +165,16 @@ Status ChunkStore::replay_op(const ChunkJournal::Record& record) {
   chunk->absorb(TRY(chunk->stage(change, record.bytes, false)), change, record.bytes);
   pending_bytes_ += (chunk->pending.size() - before) * sizeof(Sector);
   return {};
+}
+
+// Its file was there durably, and is not: what the journal has of it is not the chunk.
+void ChunkStore::lose(Chunk& chunk) {
+  log_.error("a chunk's file is gone", {{"chunk", raw(chunk.id)}});
+  pending_bytes_ -= chunk.pending.size() * sizeof(Sector);
+  chunk.removed = true;
+  const std::lock_guard lock(mutex_);
+  chunk.first_lsn = 0;
+  changed_.erase(chunk.id);
 }
 
 Status ChunkStore::finish_replay(Chunk& chunk) {

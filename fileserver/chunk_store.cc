@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::uint64_t kCheckpointTurn = 0;   // no chunk has this id
 constexpr int kEvictLooks = 16;
-constexpr std::size_t kSyncedAlone = 4;        // folders
 
 // A body of a block or more whose whole sectors go straight to the file.
 OpRecord record_of(ChunkOp op, ByteView body, const BodySums& sums) {
@@ -67,6 +66,11 @@ Status ChunkStore::out(Status status) {
 
 // --- Which chunks are in memory.
 
+ChunkId ChunkStore::highest_chunk() {
+  const std::lock_guard lock(mutex_);
+  return highest_;
+}
+
 ChunkStore::ChunkPtr ChunkStore::cached(ChunkId id) {
   const std::lock_guard lock(mutex_);
   const auto found = chunks_.find(id);
@@ -74,6 +78,7 @@ ChunkStore::ChunkPtr ChunkStore::cached(ChunkId id) {
     used_.splice(used_.begin(), used_, found->second.used);
     return found->second.chunk;
   }
+  highest_ = std::max(highest_, id);
   evict();
   used_.push_front(id);
   return chunks_.emplace(id, Cached{std::make_shared<Chunk>(id), used_.begin()}).first->second.chunk;
@@ -120,6 +125,7 @@ Result<ChunkStore::ChunkPtr> ChunkStore::find(ChunkId id) {
 Result<ChunkStore::Applied> ChunkStore::apply(ChunkOp op, ByteView body, const BodySums& sums) {
   if (op.chunk == ChunkId{0}) return Error(Errc::kInvalid, "no chunk");
   TRY(make_room());
+  if (op.kind == OpKind::kEmpty) TRY(discard_damaged(op.chunk));
   const auto turn = turns_.take(raw(op.chunk));
   const ChunkPtr chunk = TRY(find(op.chunk));
   op.length = op.kind == OpKind::kWrite ? body.size() : op.length;
@@ -150,7 +156,11 @@ Result<std::optional<ChunkStore::Applied>> ChunkStore::judge(const Chunk& chunk,
     }
     op.sequence = head.sequence + 1;
     op.link_before = head.link;
-  } else if (op.kind != OpKind::kEmpty) {
+  } else if (op.kind == OpKind::kEmpty) {
+    if (!head.copying && head.sequence > TRY(claim_of(body))) {
+      return Error(Errc::kNotEmpty, "here is more of the chunk than its master had: it is not given up");
+    }
+  } else {
     switch (chunk.log.judge(op.sequence, op.link_before, op.link())) {
       case ReplicaLog::Verdict::kApply: break;
       case ReplicaLog::Verdict::kDuplicate: return std::optional(Applied{op, std::nullopt, true});
@@ -339,6 +349,12 @@ Result<std::string> ChunkStore::read_blocks(ChunkId id, std::uint32_t first, std
   return out_bytes;
 }
 
+Result<std::uint64_t> ChunkStore::sequence(ChunkId id) {
+  const ChunkPtr chunk = TRY(find(id));
+  const std::shared_lock lock(chunk->mutex);
+  return chunk->head.sequence;
+}
+
 Result<ChunkHead> ChunkStore::head(ChunkId id) {
   const ChunkPtr chunk = TRY(find(id));
   const std::shared_lock lock(chunk->mutex);
@@ -368,7 +384,9 @@ Result<ChunkStore::Extents> ChunkStore::extents(ChunkId id) {
 
 // --- Durability.
 
-Status ChunkStore::sync_file(Chunk& chunk) {
+// Up to where the journal must be synced for it. That the file's name is durable is noted: a file that is not there after
+// that was lost on this disk, and with it what was promised.
+Result<Lsn> ChunkStore::sync_file(Chunk& chunk) {
   std::shared_ptr<ChunkFile> file;
   std::uint64_t writes = 0;
   bool named = false;
@@ -377,14 +395,20 @@ Status ChunkStore::sync_file(Chunk& chunk) {
     file = chunk.file;
     writes = chunk.direct_writes;
     named = chunk.name_durable;
-    if (file == nullptr || (writes == chunk.direct_synced && named)) return {};
+    if (file == nullptr || (writes == chunk.direct_synced && named)) return Lsn{0};
   }
   TRY(out(file->sync()));
-  if (!named) TRY(out(files_.sync_folder(chunk_folder(folder_, chunk.id))));
+  Lsn noted = 0;
+  if (!named) {
+    TRY(out(files_.sync_folder(chunk_folder(folder_, chunk.id))));
+    const auto lsn = journal_->append(ChunkJournal::Type::kNamed, CanonicalWriter().u64(raw(chunk.id)).bytes());
+    if (!lsn && lsn.error().code != Errc::kOverloaded) return out(lsn.error()).error();
+    if (lsn) noted = *lsn + 1;
+  }
   const std::lock_guard lock(chunk.mutex);
   chunk.direct_synced = std::max(chunk.direct_synced, writes);
   chunk.name_durable = true;
-  return {};
+  return noted;
 }
 
 Status ChunkStore::sync(std::span<const ChunkId> chunks) {
@@ -395,93 +419,11 @@ Status ChunkStore::sync(std::span<const ChunkId> chunks) {
       const std::shared_lock lock(chunk->mutex);
       end = std::max(end, chunk->last_lsn + 1);
     }
-    TRY(sync_file(*chunk));
+    end = std::max(end, TRY(sync_file(*chunk)));
   }
   ++counts.syncs;
   if (end > 1) TRY(out(journal_->sync(end)));
   return {};
-}
-
-Status ChunkStore::remove(std::span<const ChunkId> chunks) {
-  std::set<std::string> folders;
-  for (const ChunkId id : chunks) TRY(remove_one(id, folders));
-  if (folders.size() > kSyncedAlone) {
-    TRY(out(files_.sync_all(folder_)));
-  } else {
-    for (const auto& folder : folders) {
-      if (!TRY(files_.exists(folder))) continue;
-      TRY(out(files_.sync_folder(folder)));
-    }
-  }
-  return out(journal_->sync(journal_->end()));
-}
-
-// The record keeps a replay of earlier ones from making the chunk again.
-Status ChunkStore::remove_one(ChunkId id, std::set<std::string>& folders) {
-  if (id == ChunkId{0}) return {};
-  static_cast<void>(make_room());   // on a full disk it fails, and removing is what helps
-  const auto turn = turns_.take(raw(id));
-  const ChunkPtr chunk = cached(id);
-  const auto logged = journal_->append(ChunkJournal::Type::kRemove, CanonicalWriter().u64(raw(id)).bytes());
-  if (!logged) return logged.error().code == Errc::kOverloaded ? Status(logged.error()) : out(logged.error());
-  {
-    const std::lock_guard lock(chunk->mutex);
-    chunk->loaded = chunk->removed = true;
-    pending_bytes_ -= chunk->pending.size() * sizeof(Sector);
-    chunk->pending.clear();
-    chunk->table = {};
-    chunk->head = {};
-    chunk->file = nullptr;
-  }
-  const Status gone = files_.remove(chunk_path(folder_, id));
-  if (!gone && gone.error().code != Errc::kNotFound) return gone;
-  if (gone) --counts.chunks;
-  folders.insert(chunk_folder(folder_, id));   // also of one that was gone: perhaps not durably
-  const std::lock_guard lock(mutex_);
-  chunk->first_lsn = 0;
-  changed_.erase(id);
-  const auto found = chunks_.find(id);
-  cached_bytes_ -= std::min(cached_bytes_, chunk->cached_bytes);
-  used_.erase(found->second.used);
-  chunks_.erase(found);
-  return {};
-}
-
-// --- Damage.
-
-Result<std::vector<std::uint32_t>> ChunkStore::bad_blocks(ChunkId id, std::uint32_t first, std::uint32_t count) {
-  std::vector<std::uint32_t> bad;
-  for (std::uint32_t block = first; block < first + count; ++block) {
-    const auto bytes = read_blocks(id, block, 1);
-    if (!bytes && bytes.error().code != Errc::kCorrupt) return bytes.error();
-    if (!bytes) bad.push_back(block);
-  }
-  return bad;
-}
-
-// Written in place: until all of it is there the checksum says so, as it did before.
-Result<bool> ChunkStore::repair(ChunkId id, std::uint32_t block, ByteView bytes) {
-  CHECK(bytes.size() == kBlockBytes);
-  const auto turn = turns_.take(raw(id));
-  const ChunkPtr chunk = TRY(find(id));
-  const std::lock_guard lock(chunk->mutex);
-  bool whole = true;
-  for (std::uint32_t i = 0; i < kSectorsPerBlock; ++i) {
-    const std::uint32_t sector = block * kSectorsPerBlock + i;
-    if (!chunk->table.has(sector) || chunk->pending.contains(sector)) continue;
-    Sector content;
-    TRY(chunk->file->read(sector, content));
-    if (crc32c(content) == chunk->table.sum(sector)) continue;
-    const ByteView good = bytes.subspan(std::size_t{i} * kSectorBytes, kSectorBytes);
-    if (crc32c(good) == chunk->table.sum(sector)) {
-      TRY(chunk->file->write(sector, good));
-      ++chunk->direct_writes;
-    } else {
-      whole = false;
-    }
-  }
-  if (whole) ++counts.repaired_blocks;
-  return whole;
 }
 
 Result<std::vector<ChunkId>> ChunkStore::chunks_in_folder(unsigned folder) {

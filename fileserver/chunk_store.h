@@ -58,7 +58,8 @@ class ChunkStore {
   // op.sequence 0: as the master, which numbers it; else as a member, in order. `sums` are the body's
   // at op.offset; of an append, wherever.
   // kStale: chainver is older than the chunk's, or it is being copied; kMisordered: a member that misses changes or
-  // has others (only a copy helps); kNoSpace; kCorrupt: a sector that is changed in part is damaged; those of
+  // has others (only a copy helps); kNotEmpty: a copy from a master that had less than is here; kNoSpace; kCorrupt: a
+  // sector that is changed in part is damaged, or the chunk cannot be opened (a copy replaces it); those of
   // ChunkHead::check_append. Nothing changed after any of them. kIo: unknown.
   Result<Applied> apply(ChunkOp op, ByteView body, const BodySums& sums);
 
@@ -70,8 +71,9 @@ class ChunkStore {
   Result<ReadBytes> read(ChunkId chunk, std::uint64_t offset, std::uint64_t length);
   // Whole blocks, zeros behind the end, verified.
   Result<std::string> read_blocks(ChunkId chunk, std::uint32_t first, std::uint32_t count);
-  // sequence 0 if it is not here.
+  // sequence 0 if it is not here. kCorrupt: it cannot be opened.
   Result<ChunkHead> head(ChunkId chunk);
+  Result<std::uint64_t> sequence(ChunkId chunk);
   struct Extents {
     std::uint64_t allocated_bytes = 0;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;   // offset, length; by blocks
@@ -96,6 +98,15 @@ class ChunkStore {
   // Makes the journal's next segment before it is needed. For the duty that calls checkpoint().
   Status prepare();
 
+  // The journal up to here was found at the start, and is durable now: D remembers the greatest synced_to() that it was
+  // told, and a store that begins with less has lost something that was promised. Starts that D never heard of do not
+  // raise it: "FOLDER/unheard" keeps it over them until heard().
+  [[nodiscard]] Lsn recovered_to() const { return recovered_to_; }
+  [[nodiscard]] Lsn synced_to() const { return journal_->synced(); }
+  Status heard();
+  // Of all that lie here or were asked for.
+  [[nodiscard]] ChunkId highest_chunk();
+
   struct Counts {
     std::atomic<std::uint64_t> chunks = 0, reads = 0, writes = 0, read_bytes = 0, written_bytes = 0, syncs = 0,
                                bad_blocks = 0, repaired_blocks = 0, recovered_sectors = 0, checkpoints = 0;
@@ -115,6 +126,7 @@ class ChunkStore {
   ChunkStore(Seams seams, std::string folder, Options options);
 
   Result<ChunkPtr> find(ChunkId id);
+  Status discard_damaged(ChunkId id);
   ChunkPtr cached(ChunkId id);
   void evict() REQUIRES(mutex_);
   Status make_room();
@@ -125,7 +137,7 @@ class ChunkStore {
   Status open_file(Chunk& chunk);
   Result<Lsn> log_change(Chunk& chunk, ChunkJournal::Type type, ByteView meta, std::span<const ByteView> bytes);
   void expect_change(Chunk& chunk, Lsn from);
-  Status sync_file(Chunk& chunk);
+  Result<Lsn> sync_file(Chunk& chunk);
   Status remove_one(ChunkId chunk, std::set<std::string>& folders);
   Result<std::vector<std::uint32_t>> read_verified(const Chunk& chunk, std::uint32_t first, ByteSpan out);
   Status out(Status status);   // a failed sync or journal: this disk is out
@@ -136,11 +148,13 @@ class ChunkStore {
   Status write_back(Lsn end, Chunk& chunk, bool& named);
   // chunk_recovery.cc
   Status recover();
+  Status note_reached(Lsn end);
   Status replay(const ChunkJournal::Record& record);
   Result<ChunkPtr> replayed_chunk(ChunkId id, Lsn lsn, bool begins);
   Status replay_dirty(ChunkId id, Lsn lsn);
   Status replay_op(const ChunkJournal::Record& record);
   Status finish_replay(Chunk& chunk);
+  void lose(Chunk& chunk);
   void forget_removed();
   Status count_chunks();
 
@@ -153,10 +167,12 @@ class ChunkStore {
   std::unique_ptr<File> lock_;
   std::unique_ptr<ChunkJournal> journal_;
   Turns turns_;                                      // by chunk; 0: the checkpoint
+  Lsn recovered_to_ = 0;
   Lsn complete_ = 0;                                 // the last complete checkpoint; with the checkpoint's turn
   std::atomic<bool> failed_ = false;
   std::atomic<std::size_t> pending_bytes_ = 0;
   std::set<ChunkId> dirty_;                          // during recovery: all of them is summed again
+  std::set<ChunkId> named_;                          // during recovery: their files must be there
   std::unordered_map<ChunkId, SectorSet> direct_;    // during recovery: these are
 
   std::mutex mutex_;
@@ -164,6 +180,7 @@ class ChunkStore {
   std::list<ChunkId> used_ GUARDED_BY(mutex_);                     // the latest first
   std::set<ChunkId> changed_ GUARDED_BY(mutex_);                   // with first_lsn != 0
   std::size_t cached_bytes_ GUARDED_BY(mutex_) = 0;
+  ChunkId highest_ GUARDED_BY(mutex_){};
   MonoTime last_checkpoint_ GUARDED_BY(mutex_){};
 };
 

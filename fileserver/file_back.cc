@@ -36,7 +36,9 @@ Result<HttpReply> FileBack::apply(const RawCall& call) {
   if (sums.whole != op.body_crc || (op.kind == OpKind::kWrite && op.length != call.body.size())) {
     return Error(Errc::kCorrupt, "the body changed on its way: its checksum does not fit");
   }
+  const bool whole = op.kind == OpKind::kCopied;
   TRY(store_.apply(std::move(op), view_of(call.body), sums));
+  if (whole) membership_.mended(chunk.permit.chunk);
   return HttpReply{200, {number_header(kBootHeader, membership_.boot())}, ""};
 }
 
@@ -46,13 +48,15 @@ Result<v1::CommitBackResponse> FileBack::commit(const CallContext& context, cons
     return Error(Errc::kInvalid, "as many sequence numbers as permits, at most 256");
   }
   if (request.boot() != 0 && request.boot() != membership_.boot()) {
-    return Error(Errc::kStale, "this member was restarted since");
+    return Error(Errc::kRestarted, "this member was restarted since");
   }
   std::vector<ChunkId> chunks;
   for (int i = 0; i < request.permits_size(); ++i) {
     const auto chunk = TRY(admission_.from_master(context, request.permits(i)));
-    if (TRY(store_.head(chunk.permit.chunk)).sequence < request.sequences(i)) {
-      return Error(Errc::kStale, "this member does not have all of it");
+    const auto held = store_.sequence(chunk.permit.chunk);   // one that cannot be opened gets a copy, as one that lacks some
+    if (!held && held.error().code != Errc::kCorrupt) return held.error();
+    if ((held ? *held : 0) < std::max<std::uint64_t>(request.sequences(i), chunk.permit.born ? 1 : 0)) {
+      return Error(Errc::kRestarted, "this member does not have all of it");
     }
     chunks.push_back(chunk.permit.chunk);
   }
@@ -70,7 +74,8 @@ Result<v1::FetchResponse> FileBack::fetch(const v1::FetchRequest& request) {
   }
   const ChunkId chunk{request.chunk()};
   const ChunkHead head = TRY(store_.head(chunk));
-  if (head.sequence == 0 || head.copying) return Error(Errc::kNotFound, "no whole copy of the chunk is here");
+  const bool whole = head.sequence != 0 && !head.copying && !membership_.copies().is_lacking(chunk);
+  if (!whole) return Error(Errc::kNotFound, "no whole copy of the chunk is here");
   v1::FetchResponse out;
   out.set_bytes(TRY(store_.read_blocks(chunk, request.first_block(), request.blocks())));
   out.set_sequence(head.sequence);

@@ -4,10 +4,14 @@
 //
 // All calls block, at most `patience`, and are thread-safe. They are repeated under their operation id until the
 // answer is known or patience is over: kUnavailable then says that it did not happen, kUnknown that it may have.
-// kStale: the layout, the token or the file server that the place names is not current: ask D (and L) again; nothing
-// happened. kFenced, kAccess, kNoSpace, kCorrupt (no copy of a block is good), kIo: as the server says.
+// kStale: the layout, or the file server that the place names, is not current: ask D again; kOvertaken: the token is not:
+// do it again under the newest lease. Neither happened. A file server that does not answer is asked about at D
+// (ChunkPlace::again), and the call goes on at the one that took its place: a master that was killed costs what D needs to
+// replace it, a frozen one kFirstAnswer. kFenced, kAccess, kNoSpace, kCorrupt (no copy of a block is good), kIo: as the server
+// says.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -20,6 +24,7 @@
 #include "base/guarded.h"
 #include "conclave/dir/v1/dir.pb.h"
 #include "conclave/file/v1/file.pb.h"
+#include "fileserver/member_starts.h"
 
 namespace conclave::file {
 
@@ -30,6 +35,9 @@ struct ChunkPlace {
   std::vector<ServerId> members;    // the master first
   std::uint64_t start_bytes = 0;    // for append only, as the next
   std::string cursors;
+  // Asks D where the chunk is now, telling it which file server gave no answer. Empty: nobody can ask. Called while a
+  // call on this place is under way, which then goes on elsewhere under the same operation id.
+  std::function<Result<ChunkPlace>(ServerId silent)> again;
 
   static ChunkPlace of(const dir::v1::Layout& layout);
 };
@@ -46,11 +54,11 @@ class FileClient {
   void set_patience(Duration patience) { patience_ = patience; }   // before the first call; 30 s
 
   // Offsets are within the chunk. At most kMaxIoBytes. Shorter than asked only at the chunk's end: the rest is zeros.
-  // From the master; from the other members while it cannot be reached or has no good copy.
+  // From the master; from the other members while it does not answer within a fraction of a second, or has no good copy.
   Result<std::string> read(const ChunkPlace& place, std::string_view token, std::uint64_t offset, std::uint64_t length);
 
   struct Written {
-    std::uint64_t boot = 0;         // of the master: for commit
+    MemberStarts starts;            // for commit
     bool moved = false;             // members changed meanwhile: ask D for the layout before reading or writing more
   };
   // Once answered the bytes are with every in-sync member's kernel. 1 to kMaxIoBytes, within the chunk.
@@ -62,26 +70,29 @@ class FileClient {
   };
   struct Appended {
     std::uint64_t offset = 0;       // in the file; of nothing if `done`
-    std::uint64_t boot = 0;
+    MemberStarts starts;
     bool done = false;              // the cursor stood at `to` or past it: this was written before
     bool moved = false;
   };
   // At the end of the file; whole, once, or not at all. kRange: the cursor is not at `from`. `relocate` asks D for
-  // the tail: called when `tail` turns out full or moved, and the same operation goes on there. Without it that is
-  // kStale, or kUnknown if it may have happened.
+  // the tail: called when `tail` turns out full or moved, or its master does not answer, and the same operation goes on
+  // there. Without it that is kStale, or kUnknown if it may have happened.
+  using Relocate = std::function<Result<ChunkPlace>(ServerId silent)>;   // 0: its tail is full or elsewhere
   Result<Appended> append(const ChunkPlace& tail, std::string_view token, const std::string& body,
-                          const Cursor* cursor = nullptr, const std::function<Result<ChunkPlace>()>& relocate = {});
+                          const Cursor* cursor = nullptr, const Relocate& relocate = {});
 
   struct Dirty {
     ChunkPlace place;
-    std::uint64_t boot = 0;         // of the latest write's answer
+    MemberStarts starts;            // of the latest write's answer
   };
-  // What was written there survives power loss of all once this returns. kStale: send the bytes again.
-  Status commit(std::string_view token, std::span<const Dirty> chunks);
+  // What was written survives power loss of all once this returns. kRestarted: send the bytes again. `places` says what was
+  // written and where it lies; asked again when a file server gave no answer (0 the first time). With `births_told` the
+  // caller goes on to tell D which of the chunks are born; else the file servers have told it.
+  using Places = std::function<Result<std::vector<Dirty>>(ServerId silent)>;
+  Status commit(std::string_view token, const Places& places, bool births_told = false);
 
-  Result<std::uint64_t> truncate(const ChunkPlace& place, std::string_view token, std::uint64_t length);  // boot
-  Result<std::uint64_t> zero(const ChunkPlace& place, std::string_view token, std::uint64_t offset,
-                             std::uint64_t length);
+  Result<MemberStarts> truncate(const ChunkPlace& place, std::string_view token, std::uint64_t length);
+  Result<MemberStarts> zero(const ChunkPlace& place, std::string_view token, std::uint64_t offset, std::uint64_t length);
   // With `cursors`, of a log's tail, a token that may append.
   Result<v1::StatResponse> stat(const ChunkPlace& place, std::string_view token,
                                 const std::vector<std::string>& cursors = {});
@@ -94,14 +105,24 @@ class FileClient {
 
  private:
   using Known = std::shared_ptr<ConnectClient>;
+  struct Asking;
   Result<Known> find(ServerId id) const;
   Result<Known> master_of(const ChunkPlace& place) const;
-  Result<HttpReply> send(const ConnectClient& to, const HttpRequest& request);
-  Result<HttpReply> until_known(const ChunkPlace& place, HttpRequest request, const SlotPool::Lease& lease,
+  Result<HttpReply> send(const ConnectClient& to, const HttpRequest& request, Duration at_most);
+  template <class Once>
+  auto of_master(Asking& asking, Once once) -> decltype(once(*Known(), MonoTime()));
+  Status follow(Asking& asking, const Error& why);
+  Result<HttpReply> until_known(ChunkPlace& place, HttpRequest request, const SlotPool::Lease& lease,
                                 bool& may_have_happened);
+  [[nodiscard]] std::vector<ServerId> readable_first(const ChunkPlace& place) const;
+  void note_silent(ServerId id);
+  [[nodiscard]] MonoTime end_of_patience(const ChunkPlace& place) const;
+  void note_given_up(const ChunkPlace& place);
+  Status commit_once(std::string_view token, const std::vector<Dirty>& chunks, bool births_told, Duration at_most,
+                     ServerId& silent);
   Status start(const ChunkPlace& tail, std::string_view token);
   template <class Response, class Request>
-  Result<Response> ask_master(const ChunkPlace& place, std::string_view path, const Request& request);
+  Result<Response> ask_master(const ChunkPlace& place, std::string_view path, Request request);
 
   Transport& transport_;
   Clock& clock_;
@@ -110,6 +131,8 @@ class FileClient {
   SlotPool slots_;
   mutable std::mutex mutex_;
   std::map<ServerId, Known> servers_ GUARDED_BY(mutex_);
+  std::map<ServerId, MonoTime> silent_ GUARDED_BY(mutex_);    // gave no answer: asked last until then
+  std::map<ServerId, MonoTime> given_up_ GUARDED_BY(mutex_);  // masters: not waited for again until then
 };
 
 }  // namespace conclave::file

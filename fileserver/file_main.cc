@@ -7,6 +7,7 @@
 #include "fileserver/checkpoint_duty.h"
 #include "fileserver/file_back.h"
 #include "fileserver/file_ops.h"
+#include "fileserver/newcomer_duty.h"
 #include "fileserver/removal_duty.h"
 #include "fileserver/scrubber.h"
 
@@ -78,8 +79,9 @@ Status serve(Config& file, const std::string& path, Files& files) {
   ParallelCalls calls(waiter);
   const Membership::Own own{server.cluster.id, server.host, front_server->port(), back_server->port(), instance,
                             random.u64()};
-  Membership membership(own, dir, *store, clock, log);
-  Admission admission(membership);
+  SeenPast past(files, server.data, log);
+  Membership membership(own, dir, *store, past, clock, log);
+  Admission admission(membership, *store);
   BlockRepair repair(*store, membership, transport, clock, log);
   Replicator replicator({*store, membership, dir, transport, clock, waiter, calls, repair, log});
   FileOps ops({*store, membership, admission, replicator, repair, dir, clock, log});
@@ -88,6 +90,7 @@ Status serve(Config& file, const std::string& path, Files& files) {
   back_ops.add_to(back);
   CheckpointDuty checkpoints(*store, log);
   RemovalDuty removals(*store, membership, replicator, log);
+  NewcomerDuty newcomers(*store, membership, replicator, clock, log);
   Scrubber scrubber(*store, repair, files, server.data, clock, log, {config.scrub_bytes, 1s});
 
   Daemon daemon(clock, log);
@@ -98,6 +101,7 @@ Status serve(Config& file, const std::string& path, Files& files) {
   daemon.add_duty("heartbeat", membership);
   daemon.add_duty("checkpoint", checkpoints);
   daemon.add_duty("remove", removals);
+  daemon.add_duty("newcomers", newcomers);
   if (config.scrub_bytes != 0) daemon.add_duty("scrub", scrubber);
   log.info("serving", {{"address", server.host}, {"port", front_server->port()}, {"chunks", store->counts.chunks.load()}});
   daemon.run();

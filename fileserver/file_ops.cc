@@ -9,6 +9,7 @@ namespace {
 
 using Need = Admission::Need;
 
+constexpr std::size_t kMostBorn = 50000;            // 2 MiB; beyond, D is told again
 constexpr std::uint64_t kMostCopied = 16u << 20;   // in one call: well within its deadline
 
 Status check_range(std::uint64_t offset, std::uint64_t length, std::uint64_t most) {
@@ -185,7 +186,8 @@ Result<HttpReply> FileOps::write(const RawCall& call) {
     ChunkOp op = op_for(admitted.chunk.permit, OpKind::kWrite);
     op.offset = offset;
     const auto done = TRY(change(admitted, std::move(op), std::move(call.body), sums));
-    return remember({number_header(kBootHeader, parts_.membership.boot()), number_header(kMovedHeader, done.moved)});
+    return remember({number_header(kBootHeader, parts_.membership.boot()), {std::string(kStartsHeader), done.starts.text()},
+                     number_header(kMovedHeader, done.moved)});
   });
 }
 
@@ -220,6 +222,7 @@ Result<std::string> FileOps::append_now(const Admission::Admitted& admitted, Chu
   const auto& before = done.applied.before;
   const std::uint64_t offset = before ? before->offset : head.carried.start_bytes + done.applied.op.offset;
   return remember({number_header(kOffsetHeader, offset), number_header(kBootHeader, parts_.membership.boot()),
+                   {std::string(kStartsHeader), done.starts.text()},
                    number_header(kDoneHeader, before && before->by_cursor), number_header(kMovedHeader, done.moved)});
 }
 
@@ -269,20 +272,40 @@ Result<v1::CommitResponse> FileOps::commit(const CallContext& context, const v1:
   const auto count = static_cast<std::size_t>(request.permits_size());
   if (count == 0 || count > kMaxPermitsPerCommit) return Error(Errc::kInvalid, "1 to 256 permits");
   const auto admitted =
-      TRY(parts_.admission.admit(context, view_of(request.token()), request.permits(0), Need::kRead));
+      TRY(parts_.admission.admit(context, view_of(request.token()), request.permits(0), Need::kAsk));
   std::vector<SealedPermit> chunks;
   for (const std::string& permit : request.permits()) {
     chunks.push_back(TRY(parts_.admission.chunk_of(admitted, permit, true)));
   }
   for (const std::uint64_t boot : request.boots()) {
     if (boot != parts_.membership.boot()) {
-      return Error(Errc::kStale, "this file server was restarted since these bytes were written");
+      return Error(Errc::kRestarted, "this file server was restarted since these bytes were written");
     }
   }
   TRY(parts_.replicator.commit(chunks));
+  if (!request.births_told()) TRY(tell_births(chunks));
   v1::CommitResponse out;
   out.set_boot(parts_.membership.boot());
   return out;
+}
+
+// Before the commit is answered: who held it for durable must find it, or hear that it is lost.
+Status FileOps::tell_births(std::span<const SealedPermit> chunks) {
+  dir::v1::BornRequest request;
+  std::vector<ChunkId> born;
+  for (const SealedPermit& chunk : chunks) {
+    if (chunk.permit.born || TRY(parts_.store.sequence(chunk.permit.chunk)) == 0) continue;
+    const std::lock_guard lock(mutex_);
+    if (born_.contains(chunk.permit.chunk)) continue;
+    request.add_permits(chunk.sealed);
+    born.push_back(chunk.permit.chunk);
+  }
+  if (born.empty()) return {};
+  TRY(parts_.dir.born(request));
+  const std::lock_guard lock(mutex_);
+  if (born_.size() > kMostBorn) born_.clear();
+  born_.insert(born.begin(), born.end());
+  return {};
 }
 
 Result<v1::TruncateResponse> FileOps::truncate(const CallContext& context, const v1::TruncateRequest& request) {
@@ -291,8 +314,9 @@ Result<v1::TruncateResponse> FileOps::truncate(const CallContext& context, const
   ChunkOp op = op_for(admitted.chunk.permit, OpKind::kTruncate);
   op.offset = request.length_bytes();
   return answer_once<v1::TruncateResponse>(context, [&]() -> Result<v1::TruncateResponse> {
-    TRY(change(admitted, op));
+    const auto done = TRY(change(admitted, op));
     v1::TruncateResponse out;
+    out.set_starts(done.starts.text());
     out.set_boot(parts_.membership.boot());
     return out;
   });
@@ -305,8 +329,9 @@ Result<v1::ZeroResponse> FileOps::zero(const CallContext& context, const v1::Zer
   op.offset = request.offset_bytes();
   op.length = request.length_bytes();
   return answer_once<v1::ZeroResponse>(context, [&]() -> Result<v1::ZeroResponse> {
-    TRY(change(admitted, op));
+    const auto done = TRY(change(admitted, op));
     v1::ZeroResponse out;
+    out.set_starts(done.starts.text());
     out.set_boot(parts_.membership.boot());
     return out;
   });
@@ -340,7 +365,7 @@ Result<v1::CopyResponse> FileOps::copy(const CallContext& context, const v1::Cop
 
 Result<v1::StatResponse> FileOps::stat(const CallContext& context, const v1::StatRequest& request) {
   if (request.cursors_size() > static_cast<int>(kMaxCursors)) return Error(Errc::kInvalid, "too many cursors");
-  const auto admitted = TRY(parts_.admission.admit(context, view_of(request.token()), request.permit(), Need::kRead));
+  const auto admitted = TRY(parts_.admission.admit(context, view_of(request.token()), request.permit(), Need::kAsk));
   const ChunkHead head = TRY(parts_.store.head(admitted.chunk.permit.chunk));
   if (request.cursors_size() > 0) TRY(check_started(admitted.chunk, head));
   const auto extents = TRY(parts_.store.extents(admitted.chunk.permit.chunk));
@@ -357,7 +382,7 @@ Result<v1::StatResponse> FileOps::stat(const CallContext& context, const v1::Sta
 }
 
 Result<v1::ExtentsResponse> FileOps::extents(const CallContext& context, const v1::ExtentsRequest& request) {
-  const auto admitted = TRY(parts_.admission.admit(context, view_of(request.token()), request.permit(), Need::kRead));
+  const auto admitted = TRY(parts_.admission.admit(context, view_of(request.token()), request.permit(), Need::kAsk));
   const auto found = TRY(parts_.store.extents(admitted.chunk.permit.chunk));
   v1::ExtentsResponse out;
   for (const auto& [offset, length] : found.ranges) {

@@ -1,6 +1,9 @@
 // The front port: what clients ask (file.proto). Each handler admits, calls the core, encodes.
 #pragma once
 
+#include <span>
+#include <unordered_set>
+
 #include "base/guarded.h"
 #include "base/slot_table.h"
 #include "conclave/file/v1/file.pb.h"
@@ -50,10 +53,12 @@ class FileOps {
   Result<std::string> append_now(const Admission::Admitted& admitted, ChunkOp op, std::string& body,
                                  const BodySums& sums);
   Error seal(const Admission::Admitted& admitted);
+  Status tell_births(std::span<const SealedPermit> chunks);
 
   const Parts parts_;
   std::mutex mutex_;
   SlotTable slots_ GUARDED_BY(mutex_);
+  std::unordered_set<ChunkId> born_ GUARDED_BY(mutex_);   // D knows, although permits of before do not say so
 };
 
 }  // namespace conclave::file

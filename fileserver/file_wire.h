@@ -35,6 +35,7 @@ inline constexpr std::string_view kOffsetHeader = "conclave-offset";
 inline constexpr std::string_view kLengthHeader = "conclave-length";
 inline constexpr std::string_view kCrcHeader = "conclave-crc32c";    // of the body
 inline constexpr std::string_view kBootHeader = "conclave-boot";
+inline constexpr std::string_view kStartsHeader = "conclave-starts"; // member_starts.h: who has it, the master first
 inline constexpr std::string_view kCursorHeader = "conclave-cursor";
 inline constexpr std::string_view kFromHeader = "conclave-from";
 inline constexpr std::string_view kToHeader = "conclave-to";

@@ -26,8 +26,8 @@ Result<Endpoint> Standing::back_of(ServerId server, const ClusterId& cluster) co
                   static_cast<std::uint16_t>(member.back_port())};
 }
 
-Membership::Membership(Own own, dir::DirClient& dir, ChunkStore& store, Clock& clock, Log& log)
-    : own_(std::move(own)), dir_(dir), store_(store), clock_(clock), log_(log) {}
+Membership::Membership(Own own, dir::DirClient& dir, ChunkStore& store, SeenPast& past, Clock& clock, Log& log)
+    : own_(std::move(own)), dir_(dir), store_(store), past_(past), clock_(clock), log_(log) {}
 
 Result<std::shared_ptr<const Standing>> Membership::serving() const {
   std::shared_ptr<const Standing> standing;
@@ -42,9 +42,61 @@ Result<std::shared_ptr<const Standing>> Membership::serving() const {
   return standing;
 }
 
-void Membership::report_bad(ChunkId chunk) {
+void Membership::report_bad(ChunkId chunk, std::uint32_t block) {
   const std::lock_guard lock(mutex_);
-  if (bad_.size() < kMostBad) bad_.insert(chunk);
+  if (bad_.size() < kMostBad || bad_.contains(chunk)) bad_[chunk].insert(block);
+}
+
+void Membership::mended(ChunkId chunk, std::uint32_t block) {
+  const std::lock_guard lock(mutex_);
+  const auto found = bad_.find(chunk);
+  if (found == bad_.end()) return;
+  found->second.erase(block);
+  if (found->second.empty()) bad_.erase(found);
+}
+
+void Membership::mended(ChunkId chunk) {
+  copies_.forget(chunk);
+  const std::lock_guard lock(mutex_);
+  bad_.erase(chunk);
+}
+
+void Membership::report_lacking(const CopyBook::Named& chunk, const Error& why) {
+  if (!copies_.lacks(chunk)) return;
+  log_.error("this server's copy of a chunk is no good: it is served no more", {{"chunk", raw(chunk.chunk)}, {"why", why}});
+}
+
+Status Membership::verify(const ChunkPermit& permit, const std::string& sealed) {
+  if (copies_.is_verified(permit.chunk, permit.chainver)) return {};
+  dir::v1::VerifyRequest request;
+  request.set_permit(sealed);
+  switch (TRY(dir_.verify(request)).verdict()) {
+    case dir::v1::VerifyResponse::CURRENT: copies_.verified(permit.chunk, permit.chainver); return {};
+    case dir::v1::VerifyResponse::DOUBTED:
+      return Error(Errc::kCorrupt, "this file server came back with less than it had, and nobody else has this chunk: "
+                                   "see `conclave recover fileserver`");
+    default: return Error(Errc::kStale, "the chunk's members have changed since");
+  }
+}
+
+Result<bool> Membership::leave(const ChunkPermit& permit, const std::string& sealed, const Error& why) {
+  report_lacking(CopyBook::Named::of(permit), why);
+  dir::v1::LeaveRequest request;
+  request.add_permits(sealed);
+  const auto answer = TRY(dir_.leave(request));
+  if (answer.left_size() == 0) return false;
+  copies_.left(permit.chunk);
+  return true;
+}
+
+std::vector<dir::v1::BringIn> Membership::take_newcomers() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(newcomers_, {});
+}
+
+void Membership::report_failed_copy(ChunkId chunk) {
+  const std::lock_guard lock(mutex_);
+  not_copied_.insert(chunk);
 }
 
 std::vector<ChunkId> Membership::take_removals() {
@@ -54,6 +106,9 @@ std::vector<ChunkId> Membership::take_removals() {
 }
 
 void Membership::removed(const std::vector<ChunkId>& chunks, bool gone) {
+  if (gone) {
+    for (const ChunkId chunk : chunks) mended(chunk);
+  }
   const std::lock_guard lock(mutex_);
   removing_.clear();
   if (gone) deleted_.insert(chunks.begin(), chunks.end());
@@ -63,12 +118,13 @@ void Membership::tick(MonoTime now) {
   next_ = now + kHeartbeat;
   if (!refusal_) return;
   if (store_.failed()) return;   // a disk that is out: D drops this server, which serves nothing any more
-  const Status status = id_ == ServerId{0} ? register_once(now) : beat(now);
+  const MonoTime sent = clock_.now();
+  const Status status = id_ == ServerId{0} ? register_once(sent) : beat(sent);
   if (status) {
     lost_ = false;
     return;
   }
-  next_ = clock_.now() + kAskAgain;
+  next_ = now + kAskAgain;
   if (status.error().code == Errc::kNotPermitted) {
     refusal_ = status;
     log_.error("the directory server refuses this file server", {{"why", status.error()}});
@@ -93,16 +149,52 @@ Status Membership::register_once(MonoTime sent) {
   request.set_boot(own_.boot);
   request.set_total_bytes(space.total_bytes);
   request.set_free_bytes(space.free_bytes);
+  request.set_recovered_to(store_.recovered_to());
+  *request.mutable_past() = past_.newest();
+  request.set_highest_chunk(raw(store_.highest_chunk()));
+  tell_floors(request);
   const auto answer = TRY(dir_.register_server(request));
+  learn_floors(answer);
+  TRY(store_.heard());
   id_ = ServerId{answer.id()};
   fence_ = 0;
   {
     const std::lock_guard lock(mutex_);
     standing_ = nullptr;   // fences come anew
   }
+  careful_ = answer.careful();
+  if (answer.behind()) {
+    log_.error("this folder holds less than it did (an old backup, or a damaged journal): its chunks are served again "
+               "when they were compared with another copy", {{"journal", store_.recovered_to()}});
+  }
   take(answer.first(), sent);
   log_.info("registered", {{"id", answer.id()}});
   return {};
+}
+
+Status Membership::admit(const LeaseToken& token) {
+  const std::lock_guard lock(floors_mutex_);
+  return floors_.admit(token.inode, token.mode, token.seq);
+}
+
+void Membership::tell_floors(dir::v1::RegisterRequest& request) const {
+  const std::lock_guard lock(floors_mutex_);
+  for (const FloorTable::Floor& floor : floors_.all()) {
+    dir::v1::Floor& one = *request.add_floors();
+    one.set_inode(raw(floor.inode));
+    one.set_read(floor.read);
+    one.set_shared(floor.shared);
+    one.set_write(floor.write);
+  }
+}
+
+// From the one that was seen longest ago to the latest, which is then the last to be forgotten.
+void Membership::learn_floors(const dir::v1::RegisterResponse& answer) {
+  const std::lock_guard lock(floors_mutex_);
+  for (int i = answer.floors_size(); i-- > 0;) {
+    const dir::v1::Floor& floor = answer.floors(i);
+    floors_.know({InodeId{floor.inode()}, floor.read(), floor.shared(), floor.write()});
+  }
 }
 
 Status Membership::beat(MonoTime sent) {
@@ -113,21 +205,32 @@ Status Membership::beat(MonoTime sent) {
   request.set_free_bytes(space.free_bytes);
   request.set_chunks(store_.counts.chunks);
   request.set_fence_acknowledged(fence_);
+  request.set_synced_to(store_.synced_to());
   {
     const std::lock_guard lock(mutex_);
     for (const ChunkId chunk : deleted_) request.add_deleted(raw(chunk));
-    for (const ChunkId chunk : bad_) request.add_bad(raw(chunk));
+    for (const auto& [chunk, blocks] : bad_) request.add_bad(raw(chunk));
+    for (const ChunkId chunk : not_copied_) request.add_not_copied(raw(chunk));
+  }
+  for (const CopyBook::Named& one : copies_.untold(kMostBad)) {
+    dir::v1::ChunkRef& lacking = *request.add_lacking();
+    lacking.set_inode(raw(one.inode));
+    lacking.set_index(one.index);
+    lacking.set_chunk(raw(one.chunk));
   }
   const auto answer = TRY(dir_.heartbeat(request, kServesFor));
   {
     const std::lock_guard lock(mutex_);
     for (const std::uint64_t chunk : request.deleted()) deleted_.erase(ChunkId{chunk});
+    for (const std::uint64_t chunk : request.not_copied()) not_copied_.erase(ChunkId{chunk});
   }
+  for (const std::uint64_t chunk : answer.left()) copies_.left(ChunkId{chunk});
   take(answer, sent);
   return {};
 }
 
 void Membership::take(const dir::v1::HeartbeatResponse& answer, MonoTime sent) {
+  past_.take(answer.past(), sent);
   auto next = std::make_shared<Standing>();
   std::shared_ptr<const Standing> before;
   {
@@ -136,6 +239,7 @@ void Membership::take(const dir::v1::HeartbeatResponse& answer, MonoTime sent) {
   }
   next->id = id_;
   next->until = sent + kServesFor;
+  next->careful = careful_;
   for (const auto& member : answer.members()) next->members[ServerId{member.id()}] = member;
 
   std::optional<EpochKeys::Key> previous;
@@ -151,7 +255,7 @@ void Membership::take(const dir::v1::HeartbeatResponse& answer, MonoTime sent) {
   {
     const std::lock_guard lock(mutex_);
     standing_ = std::move(next);
-    bad_.clear();
+    newcomers_.assign(answer.bring_in().begin(), answer.bring_in().end());
     for (const std::uint64_t id : answer.remove()) {   // D names them until it hears that they are gone
       const ChunkId chunk{id};
       if (!removing_.contains(chunk) && !deleted_.contains(chunk)) to_remove_.insert(chunk);

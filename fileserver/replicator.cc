@@ -10,19 +10,19 @@ namespace conclave::file {
 namespace {
 
 constexpr Duration kPatience = 2s;            // with one member, before it is taken out
+constexpr Duration kUnreached = 300ms;        // with one whose address refuses connections: its process has ended
 constexpr Duration kPause = 20ms;
 constexpr std::size_t kFewChains = 20000;     // about 4 MiB: not swept below
-constexpr std::uint32_t kCopyBlocks = static_cast<std::uint32_t>(kMaxIoBytes / kBlockBytes);
 
-HttpRequest request_for(const SealedPermit& chunk, const ChunkOp& op, std::string body) {
+}  // namespace
+
+HttpRequest Replicator::request_for(const SealedPermit& chunk, const ChunkOp& op, std::string body) {
   return {std::string(kApplyPath),
           {{"content-type", std::string(kRawType)},
            bytes_header(kPermitHeader, chunk.sealed),
            bytes_header(kApplyHeader, text_of(op.encode()))},
           std::move(body)};
 }
-
-}  // namespace
 
 Replicator::Replicator(Parts parts)
     : parts_(parts), applying_(parts.waiter), sending_(parts.waiter), sweep_at_(kFewChains) {}
@@ -47,10 +47,28 @@ Result<Replicator::Done> Replicator::apply(const SealedPermit& chunk, ChunkOp op
   std::optional<Turns::Turn> applying(applying_.take(key));
   TRY(check());
   auto applied = TRY(parts_.store.apply(std::move(op), view_of(body), sums));
+  note_changed(applied.op);
   const auto sending = sending_.take(key);   // before the next one applies: sent in the order of their numbers
   applying.reset();
   const bool moved = TRY(replicate(chunk, applied.op, std::move(body), applied.before.has_value()));
-  return Done{std::move(applied), moved};
+  return Done{std::move(applied), moved, TRY(starts_of(newest(chunk)))};
+}
+
+// With the turn to send: all of them have the last change. A server that serves no more may have been replaced as the
+// master, and answers nobody.
+Result<MemberStarts> Replicator::starts_of(const SealedPermit& chunk) {
+  std::vector<MemberStarts::One> out;
+  const auto standing = parts_.membership.serving();
+  if (!standing) return Error(Errc::kUnknown, standing.error().message);
+  out.emplace_back((*standing)->id, parts_.membership.boot());
+  const std::lock_guard lock(mutex_);
+  const auto chain = chains_.find(chunk.permit.chunk);
+  for (const ServerId id : others(chunk.permit, (*standing)->id)) {
+    if (chain == chains_.end()) break;
+    const auto member = chain->second.members.find(id);
+    if (member != chain->second.members.end()) out.emplace_back(id, member->second.boot);
+  }
+  return MemberStarts(std::move(out));
 }
 
 SealedPermit Replicator::newest(const SealedPermit& chunk) {
@@ -112,11 +130,21 @@ Status Replicator::replicate_once(const SealedPermit& chunk, const ChunkOp& op, 
     if (answer.status) continue;
     why = answer.status.error();
     if (why.code == Errc::kStale) return why;   // it knows of newer members: this server is not the master any more
+    if (why.code == Errc::kNotEmpty) return give_way(chunk, why);
     lost.push_back(answer.from);
   }
   if (lost.empty()) return {};
   TRY(shrink(chunk, lost, why));
   return why;
+}
+
+// A member has more than this master: it lost the end of what it had. D makes another the master, and nothing of what is
+// here is given to anybody.
+Error Replicator::give_way(const SealedPermit& chunk, const Error& why) {
+  const Error behind(Errc::kCorrupt, "this file server's copy of the chunk is behind a member's: " + why.message);
+  const auto left = parts_.membership.leave(chunk.permit, chunk.sealed, behind);
+  if (!left) return left.error();
+  return *left ? Error(Errc::kStale, "another file server is the chunk's master now") : behind;
 }
 
 std::vector<Replicator::Answer> Replicator::send_to_all(const std::vector<ServerId>& members, const SealedPermit& chunk,
@@ -137,7 +165,7 @@ Replicator::Answer Replicator::send_or_copy(ServerId to, const SealedPermit& chu
                                         answer.status.error().code == Errc::kCorrupt);
   if (lacks) {
     const auto head = parts_.store.head(chunk.permit.chunk);
-    answer.status = head ? copy(to, chunk, *head) : Status(head.error());
+    answer.status = head ? copy(to, chunk, *head, op.sequence - 1) : Status(head.error());
     return answer;
   }
   if (answer.status) note(chunk.permit.chunk, answer, op.sequence);
@@ -146,18 +174,23 @@ Replicator::Answer Replicator::send_or_copy(ServerId to, const SealedPermit& chu
 
 // Again while the answer is not known: a member tells a repetition by its number.
 Replicator::Answer Replicator::send(ServerId to, const HttpRequest& request) {
-  const MonoTime end = parts_.clock.now() + kPatience;
+  const MonoTime begun = parts_.clock.now();
+  const MonoTime end = begun + kPatience;
   for (;;) {
+    bool reached = true;
     const auto once = [&]() -> Result<std::uint64_t> {
       const auto standing = TRY(parts_.membership.serving());
       const Endpoint back = TRY(standing->back_of(to, parts_.membership.own().cluster));
-      const HttpReply reply = TRY(parts_.transport.call(back, request, end));
-      TRY(checked_reply(reply));
-      return number_of(reply.headers, kBootHeader);
+      const auto reply = parts_.transport.call(back, request, end);
+      reached = reply || reply.error().code != Errc::kUnavailable;
+      if (!reply) return reply.error();
+      TRY(checked_reply(*reply));
+      return number_of(reply->headers, kBootHeader);
     };
     const auto boot = once();
     if (boot) return {to, {}, *boot, {}};
-    if (!may_pass(boot.error().code) || parts_.clock.now() + kPause >= end) return {to, boot.error(), 0, {}};
+    const MonoTime give_up = reached ? end : begun + kUnreached;
+    if (!may_pass(boot.error().code) || parts_.clock.now() + kPause >= give_up) return {to, boot.error(), 0, {}};
     parts_.clock.sleep_until(parts_.clock.now() + kPause);
   }
 }
@@ -176,47 +209,26 @@ Status Replicator::repair_here(const SealedPermit& chunk) {
 
 // The whole chunk, by blocks. Changes that are applied here meanwhile may be in it already; they are sent after it,
 // in order, and say the same again.
-Status Replicator::copy(ServerId to, const SealedPermit& chunk, const ChunkHead& head) {
+Status Replicator::copy(ServerId to, const SealedPermit& chunk, const ChunkHead& head, std::uint64_t claim) {
   parts_.log.info("a member gets a copy of a chunk", {{"chunk", raw(head.chunk)}, {"member", raw(to)}});
-  ChunkOp op = op_for(chunk.permit, OpKind::kEmpty);
-  std::uint64_t boot = 0;
-  const auto step = [&](OpKind kind, std::uint64_t offset, std::string body) -> Status {
-    op.kind = kind;
-    op.offset = offset;
-    op.length = kind == OpKind::kWrite ? body.size() : 0;
-    op.body_crc = crc32c(view_of(body));
-    ++op.sequence;
+  ChunkCopy copy(parts_.store, chunk.permit, [&](const ChunkOp& op, std::string body) -> Result<std::uint64_t> {
     const Answer answer = send(to, request_for(chunk, op, std::move(body)));
-    op.link_before = op.link();
-    boot = answer.boot;
-    return answer.status;
-  };
+    if (!answer.status) return answer.status.error();
+    return answer.boot;
+  });
   TRY(repair_here(chunk));
-  TRY(step(OpKind::kEmpty, 0, ""));
-  const auto extents = TRY(parts_.store.extents(head.chunk));
-  for (const auto& [start, length] : extents.ranges) {
-    for (std::uint64_t at = start; at < start + length; at += std::uint64_t{kCopyBlocks} * kBlockBytes) {
-      const std::uint64_t blocks = std::min<std::uint64_t>(kCopyBlocks, (start + length - at) / kBlockBytes);
-      auto bytes = parts_.store.read_blocks(head.chunk, static_cast<std::uint32_t>(at / kBlockBytes),
-                                            static_cast<std::uint32_t>(blocks));
-      TRY(step(OpKind::kWrite, at, TRY(std::move(bytes))));
-    }
-  }
-  TRY(step(OpKind::kCopied, 0, string_of(head.encode())));
-  note_whole(head, to, boot);
+  TRY(copy.begin(claim));
+  TRY(copy.blocks(BlockSet().set(), {}));
+  TRY(copy.finish(head));
+  note_whole(head, to, copy.boot());
   return {};
 }
 
 Status Replicator::copy_unless_same(ServerId to, const SealedPermit& chunk, const ChunkHead& head) {
-  const auto theirs = [&]() -> Result<v1::FetchResponse> {
-    const auto standing = TRY(parts_.membership.serving());
-    ConnectClient client(parts_.transport, parts_.clock, TRY(standing->back_of(to, parts_.membership.own().cluster)));
-    v1::FetchRequest request;
-    request.set_chunk(raw(head.chunk));
-    return client.call<v1::FetchResponse>(kFetchPath, request, {kPatience, {}, {}});
-  }();
-  if (!theirs || theirs->sequence() != head.sequence || theirs->link() != head.link) return copy(to, chunk, head);
-  note_whole(head, to, theirs->boot());
+  const auto there = position_at(to, head.chunk);
+  const bool same = there && there->sequence == head.sequence && there->link == head.link;
+  if (!same) return copy(to, chunk, head, head.sequence);
+  note_whole(head, to, there->boot);
   return {};
 }
 
@@ -253,6 +265,7 @@ Status Replicator::commit(std::span<const SealedPermit> chunks) {
     ids.push_back(chunk.permit.chunk);
     for (const ServerId id : others(chunk.permit, standing->id)) by_member[id].push_back(chunk);
   }
+  for (const auto& [id, theirs] : by_member) meet(id, theirs);
   Status here;
   std::vector<Answer> answers(by_member.size());
   std::vector<std::function<void()>> calls;
@@ -266,9 +279,13 @@ Status Replicator::commit(std::span<const SealedPermit> chunks) {
   TRY(std::move(here));
   for (Answer& answer : answers) {
     const auto& theirs = by_member[answer.from];
-    const auto is_stale = [&] { return !answer.status && answer.status.error().code == Errc::kStale; };
-    if (is_stale() && bring_up(answer.from, theirs)) answer = commit_at(answer.from, theirs);
-    if (is_stale()) return answer.status;
+    const auto says = [&](Errc code) { return !answer.status && answer.status.error().code == code; };
+    if (says(Errc::kRestarted)) {
+      const Status up = bring_up(answer.from, theirs);
+      if (!up && up.error().code == Errc::kCorrupt) return up;
+      if (up) answer = commit_at(answer.from, theirs);
+    }
+    if (says(Errc::kStale)) return answer.status;   // it knows of newer members
     if (answer.status) {
       note_committed(answer.from, theirs, answer.sequences);
       continue;
@@ -279,6 +296,20 @@ Status Replicator::commit(std::span<const SealedPermit> chunks) {
     }
   }
   return {};
+}
+
+// A master that is new does not know what a member has of what another master was answered for. One that cannot be reached
+// is found out by the commit itself.
+void Replicator::meet(ServerId member, std::span<const SealedPermit> chunks) {
+  std::vector<SealedPermit> unknown;
+  {
+    const std::lock_guard lock(mutex_);
+    std::ranges::copy_if(chunks, std::back_inserter(unknown), [&](const SealedPermit& chunk) {
+      const auto chain = chains_.find(chunk.permit.chunk);
+      return chain == chains_.end() || !chain->second.members.contains(member);
+    });
+  }
+  if (!unknown.empty()) static_cast<void>(bring_up(member, unknown));
 }
 
 // A member that was restarted may have lost what no commit covered. It has the same changes, or it gets a copy: its
@@ -292,7 +323,9 @@ Status Replicator::bring_up(ServerId member, std::span<const SealedPermit> chunk
     applying.reset();
     const SealedPermit current = newest(chunk);
     const bool is_member = std::ranges::find(current.permit.members, member) != current.permit.members.end();
-    if (is_member && head.sequence != 0) TRY(copy_unless_same(member, current, head));
+    const Status same = is_member && head.sequence != 0 ? copy_unless_same(member, current, head) : Status();
+    if (!same && same.error().code == Errc::kNotEmpty) return give_way(current, same.error());
+    TRY(Status(same));
   }
   return {};
 }
@@ -301,14 +334,19 @@ Replicator::Answer Replicator::commit_at(ServerId member, std::span<const Sealed
   v1::CommitBackRequest request;
   Answer out{member, {}, 0, {}};
   for (const SealedPermit& chunk : chunks) {
-    const std::lock_guard lock(mutex_);
-    const Member known = chains_[chunk.permit.chunk].members[member];
+    Member known;
+    {
+      const std::lock_guard lock(mutex_);
+      known = chains_[chunk.permit.chunk].members[member];
+    }
+    // Nothing was sent to it since this master was started: then it must have what is here.
+    const bool asked = known.acknowledged != 0;
+    out.sequences.push_back(asked ? known.acknowledged : parts_.store.sequence(chunk.permit.chunk).value_or(0));
     request.add_permits(chunk.sealed);
-    request.add_sequences(known.acknowledged);
-    out.sequences.push_back(known.acknowledged);
+    request.add_sequences(out.sequences.back());
     if (known.acknowledged <= known.committed) continue;
     if (request.boot() != 0 && request.boot() != known.boot) {
-      out.status = Error(Errc::kStale, "a member was restarted since these bytes were written");
+      out.status = Error(Errc::kRestarted, "a member was restarted since these bytes were written");
     }
     request.set_boot(known.boot);
   }

@@ -17,6 +17,8 @@
 #include "base/parallel_calls.h"
 #include "dirserver/dir_client.h"
 #include "fileserver/block_repair.h"
+#include "fileserver/chunk_copy.h"
+#include "fileserver/member_starts.h"
 #include "fileserver/membership.h"
 
 namespace conclave::file {
@@ -44,6 +46,7 @@ class Replicator {
   struct Done {
     ChunkStore::Applied applied;
     bool moved = false;            // the permit is not current any more
+    MemberStarts starts;           // who has it
   };
   // `op` without numbers; `sums` are the body's at op.offset; the body is moved from unless nothing happened. `check`
   // is asked when it is this change's turn: it may have waited for others. Errors of it and of ChunkStore::apply:
@@ -53,8 +56,15 @@ class Replicator {
                      const Check& check);
 
   // What was answered survives power loss at every member. One that was restarted since it took something is brought up
-  // first. kStale: the members have changed, or one could not be brought up.
+  // first. One that cannot be is taken out. kStale: the members have changed.
   Status commit(std::span<const SealedPermit> chunks);
+
+  // Makes `newcomer`, which is none yet, a member: a copy is made there under `with_newcomer` while changes go on, unless it
+  // has the same already; then D is asked to admit it (replicator_members.cc). kStale: the permit is not current. Blocks.
+  Status bring_in(const SealedPermit& chunk, const SealedPermit& with_newcomer, ServerId newcomer,
+                  const ChunkCopy::Pace& pace);
+  // This server became the chunk's master: the others are brought to what it has. Blocks. Errors as apply().
+  Status tell_members(const SealedPermit& chunk);
 
   // They were removed from here.
   void forget(std::span<const ChunkId> chunks);
@@ -77,19 +87,33 @@ class Replicator {
     std::uint64_t boot = 0;
     std::vector<std::uint64_t> sequences;   // of commit_at: by chunk, what it covered
   };
+  struct Position {                   // of a copy
+    std::uint64_t sequence = 0;
+    std::uint32_t link = 0;
+    std::uint64_t boot = 0;
+  };
+  class Copying;
+  void note_changed(const ChunkOp& op);
+  Result<Position> position_at(ServerId server, ChunkId chunk);
+  Status make_durable_at(ServerId newcomer, const SealedPermit& with_newcomer, const ChunkHead& head);
+  Status make_member(const SealedPermit& chunk, ServerId newcomer, const ChunkHead& head, const Position& there);
+  static HttpRequest request_for(const SealedPermit& chunk, const ChunkOp& op, std::string body);
   Result<bool> replicate(const SealedPermit& chunk, const ChunkOp& op, std::string body, bool here_before);
   Status replicate_once(const SealedPermit& chunk, const ChunkOp& op, HttpRequest* request, std::uint64_t upto);
   SealedPermit newest(const SealedPermit& chunk);
+  Result<MemberStarts> starts_of(const SealedPermit& chunk);
   std::vector<ServerId> lacking(const SealedPermit& chunk, std::uint64_t upto);
   std::vector<Answer> send_to_all(const std::vector<ServerId>& members, const SealedPermit& chunk, const ChunkOp& op,
                                   HttpRequest& request);
   Answer send(ServerId to, const HttpRequest& request);
   Answer send_or_copy(ServerId to, const SealedPermit& chunk, const ChunkOp& op, const HttpRequest& request);
   Status repair_here(const SealedPermit& chunk);
-  Status copy(ServerId to, const SealedPermit& chunk, const ChunkHead& head);
+  Status copy(ServerId to, const SealedPermit& chunk, const ChunkHead& head, std::uint64_t claim);
   Status copy_unless_same(ServerId to, const SealedPermit& chunk, const ChunkHead& head);
   Status shrink(const SealedPermit& chunk, const std::vector<ServerId>& lost, const Error& why);
   Answer commit_at(ServerId member, std::span<const SealedPermit> chunks);
+  Error give_way(const SealedPermit& chunk, const Error& why);
+  void meet(ServerId member, std::span<const SealedPermit> chunks);
   Status bring_up(ServerId member, std::span<const SealedPermit> chunks);
   Status check_newest(const ChunkPermit& permit);
   std::vector<ServerId> others(const ChunkPermit& permit, ServerId own) const;
@@ -103,6 +127,7 @@ class Replicator {
   Turns sending_;
   mutable std::mutex mutex_;
   std::map<ChunkId, Chain> chains_ GUARDED_BY(mutex_);
+  std::map<ChunkId, BlockSet> changed_ GUARDED_BY(mutex_);   // since a copy of the chunk was begun
   std::size_t sweep_at_ GUARDED_BY(mutex_);   // chains; double of what the last sweep left
 };
 

@@ -75,15 +75,18 @@ std::uint64_t Scrubber::scrub(std::uint64_t most_bytes) {
         if (read >= most_bytes) return read;
         const std::uint32_t count = std::min(kBlocksAtATime, end - block_);
         const auto bytes = store_.read_blocks(chunk, block_, count);
+        if (!bytes) whole_ = false;
         if (!bytes && bytes.error().code == Errc::kCorrupt) repair_.repair(chunk, head->members, block_, count);
         read += std::uint64_t{count} * kBlockBytes;
       }
     }
+    if (whole_) repair_.found_whole(chunk);
   } else {
-    log_.error("a chunk cannot be read", {{"chunk", raw(chunk)}, {"why", extents ? head.error() : extents.error()}});
+    repair_.found_unreadable(chunk, extents ? head.error() : extents.error());
   }
   chunks_.pop_back();
   block_ = 0;
+  whole_ = true;
   return read;
 }
 

@@ -41,6 +41,7 @@ class Scrubber final : public Duty {
   unsigned folder_ = 0;                  // of 256
   std::vector<ChunkId> chunks_;          // left of this folder, the next one last
   std::uint32_t block_ = 0;              // of the next one
+  bool whole_ = true;                    // what was read of it so far is good
   std::atomic<std::uint64_t> rounds_ = 0;
 };
 

@@ -86,7 +86,7 @@ Result<ReadAnswer> AppendFiles::read(OpenFile& file, const ReadRequest& request)
     const auto chunk = TRY(chunk_at(file.inode, held, last, request.offset));
     const std::uint64_t chunk_end = chunk.sealed_bytes() > 0 ? chunk.start_bytes() + chunk.sealed_bytes() : end.size;
     const std::uint64_t length = std::min({request.length, chunk_end - request.offset, std::uint64_t{kMaxIoBytes}});
-    const auto place = TRY(fs_.parts().chunks.place_of(chunk));
+    const auto place = TRY(followed(file.inode, held, chunk));
     auto bytes = fs_.parts().servers.file()->read(place, held.token, request.offset - chunk.start_bytes(), length);
     if (bytes) {
       answer.bytes = std::move(*bytes);
@@ -104,29 +104,29 @@ Result<std::size_t> AppendFiles::write(OpenFile& file, const WriteRequest& reque
   const Held held = Fs::held_of(use);
   if (!file.append && TRY(end_of(file.inode, held)).size != request.offset) return only_appends();
   dir::v1::Layout into;
-  const auto newest = [&]() -> Result<file::ChunkPlace> {
-    into = TRY(tail(file.inode, held, true));
+  const auto newest = [&](ServerId silent) -> Result<file::ChunkPlace> {
+    into = TRY(tail(file.inode, held, true, silent));
     return fs_.parts().chunks.place_of(into);
   };
-  const auto relocate = [&] {
+  const auto relocate = [&](ServerId silent) {
     forget_tail(file.inode->id);
-    return newest();
+    return newest(silent);
   };
-  const file::ChunkPlace first = TRY(newest());
+  const file::ChunkPlace first = TRY(newest(ServerId{0}));
   const auto done = TRY(fs_.parts().servers.file()->append(first, held.token, string_of(request.bytes), nullptr, relocate));
   if (done.moved) forget_tail(file.inode->id);
-  landed(*file.inode, into.index(), {ChunkId{into.chunk()}, done.boot});
+  landed(*file.inode, into.index(), {ChunkId{into.chunk()}, done.starts});
   return request.bytes.size();
 }
 
-// Under another boot than the records before it that no commit covers: those may be lost.
+// By a server that was started again since the records before it that no commit covers: those may be lost.
 void AppendFiles::landed(Inode& inode, std::uint64_t index, Landing now) {
   bool lost = false;
   {
     const std::lock_guard lock(mutex_);
     Landing& last = known_[inode.id].appended[index];
-    lost = last.boot != 0 && last.boot != now.boot;
-    last = now;
+    lost = !last.starts.empty() && !last.starts.lasts_in(now.starts);
+    last = std::move(now);
   }
   if (lost) Fs::lose(inode, restarted());
 }
@@ -139,13 +139,16 @@ Status AppendFiles::sync(OpenFile& file) {
     const std::lock_guard lock(mutex_);
     appended.swap(known_[file.inode->id].appended);
   }
-  const Status done = appended.empty() ? Status() : fs_.parts().chunks.commit(*file.inode, Fs::held_of(use), appended);
-  const bool restart = !done && done.error().code == Errc::kStale;
-  if (!done && !restart && may_pass(done.error().code)) {  // the next fsync tries again
+  WriteBuffer::Landings restarts;
+  const Held held = Fs::held_of(use);
+  const Status done = appended.empty() ? Status() : fs_.parts().chunks.commit(*file.inode, held, appended, restarts);
+  const bool restart = !done && done.error().code == Errc::kRestarted;
+  if (!done && (may_pass(done.error().code) || done.error().code == Errc::kOvertaken)) {  // the next fsync tries again
     uncommitted(*file.inode, appended);
     return done;
   }
   if (!done) Fs::lose(*file.inode, restart ? restarted() : done.error());
+  forget_unborn_tail(file.inode->id);
   return Fs::report_failures(file);
 }
 
@@ -155,12 +158,15 @@ void AppendFiles::uncommitted(Inode& inode, const WriteBuffer::Landings& still) 
   {
     const std::lock_guard lock(mutex_);
     auto& appended = known_[inode.id].appended;
-    for (const auto& [index, landing] : still) lost = lost || appended.emplace(index, landing).first->second.boot != landing.boot;
+    for (const auto& [index, landing] : still) {
+      const auto [later, missing] = appended.emplace(index, landing);
+      lost = lost || (!missing && !landing.starts.lasts_in(later->second.starts));
+    }
   }
   if (lost) Fs::lose(inode, restarted());
 }
 
-Result<dir::v1::Layout> AppendFiles::tail(const InodePtr& inode, const Held& held, bool create) {
+Result<dir::v1::Layout> AppendFiles::tail(const InodePtr& inode, const Held& held, bool create, ServerId silent) {
   {
     const std::lock_guard lock(mutex_);
     const auto at = known_.find(inode->id);
@@ -171,6 +177,7 @@ Result<dir::v1::Layout> AppendFiles::tail(const InodePtr& inode, const Held& hel
   request.set_token(held.token);
   request.set_tail(true);
   request.set_create(create);
+  if (raw(silent) != 0) request.add_silent(raw(silent));
   const auto answer = TRY(fs_.parts().servers.dir()->place(request));
   dir::v1::Layout found;
   for (const auto& layout : answer.layouts()) {
@@ -190,10 +197,36 @@ void AppendFiles::forget_tail(InodeId inode) {
   known_[inode].tail.reset();
 }
 
+// After a commit: it is born now, and its next permit says so.
+void AppendFiles::forget_unborn_tail(InodeId inode) {
+  const std::lock_guard lock(mutex_);
+  auto& tail = known_[inode].tail;
+  if (tail && !tail->born()) tail.reset();
+}
+
 void AppendFiles::forget_places(InodeId inode) {
   const std::lock_guard lock(mutex_);
   known_[inode].tail.reset();
   known_[inode].sealed.clear();
+}
+
+// `layout`, and how to go on if a file server of it gives no answer: what is known here of the log's places is asked anew.
+Result<file::ChunkPlace> AppendFiles::followed(const InodePtr& inode, const Held& held, const dir::v1::Layout& layout) {
+  file::ChunkPlace place = TRY(fs_.parts().chunks.place_of(layout));
+  place.again = [this, &inode, &held, layout](ServerId silent) -> Result<file::ChunkPlace> {
+    dir::v1::PlaceRequest request;
+    request.set_inode(raw(inode->id));
+    request.set_token(held.token);
+    request.add_indexes(layout.index());
+    request.add_silent(raw(silent));
+    const auto answer = TRY(fs_.parts().servers.dir()->place(request));
+    forget_places(inode->id);
+    if (answer.layouts_size() != 1 || answer.layouts(0).chunk() != layout.chunk()) {
+      return Error(Errc::kStale, "the chunk was freed meanwhile");
+    }
+    return followed(inode, held, answer.layouts(0));
+  };
+  return place;
 }
 
 // Sealed chunks are asked for once, in order.
@@ -231,7 +264,7 @@ Result<AppendFiles::End> AppendFiles::end_of(const InodePtr& inode, const Held& 
   for (int attempt = 1;; ++attempt) {
     const auto last = TRY(tail(inode, held, false));
     if (last.permit().empty()) return End{};
-    const auto stat = fs_.parts().servers.file()->stat(TRY(fs_.parts().chunks.place_of(last)), held.token);
+    const auto stat = fs_.parts().servers.file()->stat(TRY(followed(inode, held, last)), held.token);
     if (stat) return End{last.start_bytes() + stat->length_bytes(), stat->mtime_ns()};
     if (stat.error().code != Errc::kStale || attempt == kAttempts) return stat.error();
     forget_tail(inode->id);

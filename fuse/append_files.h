@@ -33,8 +33,10 @@ class AppendFiles {
   void uncommitted(Inode& inode, const WriteBuffer::Landings& still);
 
   // The tail's layout; asked of D when not known. Without `create` there may be none (an empty permit).
-  Result<dir::v1::Layout> tail(const InodePtr& inode, const Held& held, bool create);
+  Result<dir::v1::Layout> tail(const InodePtr& inode, const Held& held, bool create, ServerId silent = {});
+  Result<file::ChunkPlace> followed(const InodePtr& inode, const Held& held, const dir::v1::Layout& layout);
   void forget_tail(InodeId inode);
+  void forget_unborn_tail(InodeId inode);
   void forget_places(InodeId inode);
   Result<dir::v1::Layout> chunk_at(const InodePtr& inode, const Held& held, const dir::v1::Layout& tail, std::uint64_t offset);
   struct End {

@@ -8,6 +8,9 @@ namespace {
 
 constexpr std::uint64_t kPlacesAhead = 16;  // a sequential reader asks D once a GiB
 
+// The file is there, its places change faster than they can be followed: later, perhaps.
+Error still_moving(const Error& stale) { return {Errc::kUnavailable, stale.message}; }
+
 }  // namespace
 
 void ChunkIo::forget_layout(Inode& inode, std::uint64_t index) {
@@ -50,10 +53,19 @@ Result<dir::v1::Layout> ChunkIo::layout(Inode& inode, const Held& held, std::uin
     request.add_indexes(index);
     for (std::uint64_t i = index + 1; i <= last && i < index + kPlacesAhead; ++i) request.add_indexes(i);
   }
-  request.set_inode(raw(inode.id));
   request.set_create(create);
-  request.set_token(held.token);
-  const auto answer = TRY(servers_.dir()->place(request));
+  const auto found = TRY(ask_layout(inode, held, std::move(request), index));
+  if (create && found.permit().empty()) return Error(Errc::kIo, "the directory server gave no place for a chunk");
+  return found;
+}
+
+Result<dir::v1::Layout> ChunkIo::ask_layout(Inode& inode, const Held& held, dir::v1::PlaceRequest request,
+                                            std::uint64_t index) {
+  request.set_inode(raw(inode.id));
+  const auto answer = TRY(under_newest(inode, held, [&](const std::string& token) {
+    request.set_token(token);
+    return servers_.dir()->place(request);
+  }));
   const std::lock_guard lock(inode.mutex);
   dir::v1::Layout found;
   found.set_index(index);
@@ -61,8 +73,26 @@ Result<dir::v1::Layout> ChunkIo::layout(Inode& inode, const Held& held, std::uin
     if (one.index() == index) found = one;
     if (inode.layouts_since == held.since) inode.layouts[one.index()] = one;
   }
-  if (create && found.permit().empty()) return Error(Errc::kIo, "the directory server gave no place for a chunk");
   return found;
+}
+
+// As D has it now, which may have taken `silent` out of it.
+Result<dir::v1::Layout> ChunkIo::layout_without(Inode& inode, const Held& held, std::uint64_t index, ServerId silent) {
+  dir::v1::PlaceRequest request;
+  request.add_indexes(index);
+  request.add_silent(raw(silent));
+  return ask_layout(inode, held, std::move(request), index);
+}
+
+// `where`, and how to go on if a file server of it gives no answer. Good while `inode` and `held` are.
+Result<file::ChunkPlace> ChunkIo::followed(Inode& inode, const Held& held, const dir::v1::Layout& where) {
+  file::ChunkPlace place = TRY(place_of(where));
+  place.again = [this, &inode, &held, index = where.index(), chunk = place.chunk](ServerId silent) -> Result<file::ChunkPlace> {
+    const auto now = TRY(layout_without(inode, held, index, silent));
+    if (ChunkId{now.chunk()} != chunk) return Error(Errc::kStale, "the chunk was freed meanwhile");
+    return followed(inode, held, now);
+  };
+  return place;
 }
 
 // A newer lease than `held` may be in use here without a gap between (another program wanted to write), and F, once it
@@ -79,9 +109,10 @@ auto ChunkIo::with_place(Inode& inode, const Held& held, std::uint64_t index, bo
   for (int attempt = 1;; ++attempt) {
     const auto where = TRY(layout(inode, held, index, create));
     if (where.permit().empty()) return act(file::ChunkPlace(), held.token);
-    const file::ChunkPlace place = TRY(place_of(where));
-    auto done = act(place, newest_token(inode, held));
-    if (done || done.error().code != Errc::kStale || attempt == kPlaceAttempts) return done;
+    const file::ChunkPlace place = TRY(followed(inode, held, where));
+    auto done = under_newest(inode, held, [&](const std::string& token) { return act(place, token); });
+    if (done || done.error().code != Errc::kStale) return done;
+    if (attempt == kPlaceAttempts) return still_moving(done.error());
     forget_layout(inode, index);
   }
 }
@@ -115,22 +146,55 @@ Result<Landing> ChunkIo::write(Inode& inode, const Held& held, std::uint64_t off
   return with_place(inode, held, index, true, [&](const auto& place, const auto& token) -> Result<Landing> {
     const auto written = TRY(servers_.file()->write(place, token, offset % kChunkBytes, string_of(bytes)));
     if (written.moved) forget_layout(inode, index);
-    return Landing{place.chunk, written.boot};
+    return Landing{place.chunk, written.starts};
   });
 }
 
-Status ChunkIo::commit(Inode& inode, const Held& held, const WriteBuffer::Landings& landings) {
-  for (int attempt = 1;; ++attempt) {
-    std::vector<file::FileClient::Dirty> chunks;
-    for (const auto& [index, landing] : landings) {
-      const auto where = TRY(layout(inode, held, index, false));
-      if (where.permit().empty() || ChunkId{where.chunk()} != landing.chunk) continue;  // freed since
-      chunks.push_back({TRY(place_of(where)), landing.boot});
+// Freed chunks need nothing. `silent` gave no answer. `unborn`: those of which D does not know yet that they are born.
+Result<std::vector<file::FileClient::Dirty>> ChunkIo::dirty_of(Inode& inode, const Held& held,
+                                                               const WriteBuffer::Landings& landings, ServerId silent,
+                                                               Births& unborn) {
+  std::vector<file::FileClient::Dirty> out;
+  unborn.clear();
+  for (const auto& [index, landing] : landings) {
+    auto where = TRY(layout(inode, held, index, false));
+    if (!where.members().empty() && ServerId{where.members(0)} == silent) {
+      where = TRY(layout_without(inode, held, index, silent));
     }
-    const Status done = servers_.file()->commit(newest_token(inode, held), chunks);
-    if (done || done.error().code != Errc::kStale || attempt == 2) return done;
-    for (const auto& [index, landing] : landings) forget_layout(inode, index);  // a failover, or a restart: the places tell
+    if (where.permit().empty() || ChunkId{where.chunk()} != landing.chunk) continue;
+    out.push_back({TRY(place_of(where)), landing.starts});
+    if (!where.born()) unborn.push_back(where);
   }
+  return out;
+}
+
+Status ChunkIo::commit_once(Inode& inode, const Held& held, const WriteBuffer::Landings& landings, Births* births) {
+  for (int attempt = 1;; ++attempt) {
+    Births unborn;
+    const auto places = [&](ServerId silent) { return dirty_of(inode, held, landings, silent, unborn); };
+    const Status done = under_newest(inode, held, [&](const std::string& token) {
+      return servers_.file()->commit(token, places, births != nullptr);
+    });
+    if (done && births == nullptr) {   // their permits say so from now on
+      for (const dir::v1::Layout& one : unborn) forget_layout(inode, one.index());
+    }
+    if (done && births != nullptr) *births = std::move(unborn);
+    if (done || done.error().code != Errc::kStale) return done;
+    if (attempt == kPlaceAttempts) return still_moving(done.error());
+    for (const auto& [index, landing] : landings) forget_layout(inode, index);
+  }
+}
+
+// One server was restarted: each chunk is asked for, because nothing of the others was lost.
+Status ChunkIo::commit(Inode& inode, const Held& held, const WriteBuffer::Landings& landings,
+                       WriteBuffer::Landings& restarted, Births* births) {
+  Status done = commit_once(inode, held, landings, births);
+  if (done || done.error().code != Errc::kRestarted) return done;
+  for (const auto& landing : landings) {
+    const Status one = commit_once(inode, held, {landing}, nullptr);
+    if (!one && one.error().code == Errc::kRestarted) restarted.insert(landing);
+  }
+  return done;
 }
 
 Status ChunkIo::changed(Inode& inode, std::uint64_t index, Landing landing) {
@@ -154,10 +218,12 @@ Status ChunkIo::zero(Inode& inode, const Held& held, ByteRange range) {
   if (whole.any) {
     dir::v1::PunchRequest request;
     request.set_inode(raw(inode.id));
-    request.set_token(held.token);
     request.set_first(whole.first);
     request.set_last(whole.last);
-    TRY(servers_.dir()->punch(request));
+    TRY(under_newest(inode, held, [&](const std::string& token) {
+      request.set_token(token);
+      return servers_.dir()->punch(request);
+    }));
     const std::lock_guard lock(inode.mutex);
     inode.layouts.erase(inode.layouts.lower_bound(whole.first), inode.layouts.upper_bound(whole.last));
   }
@@ -165,8 +231,8 @@ Status ChunkIo::zero(Inode& inode, const Held& held, ByteRange range) {
   const auto zero_piece = [&](const ChunkPiece& piece) {
     status = with_place(inode, held, piece.index, false, [&](const auto& place, const auto& token) -> Status {
       if (place.members.empty()) return {};
-      const auto boot = TRY(servers_.file()->zero(place, token, piece.offset_in_chunk, piece.length));
-      return changed(inode, piece.index, {place.chunk, boot});
+      const auto starts = TRY(servers_.file()->zero(place, token, piece.offset_in_chunk, piece.length));
+      return changed(inode, piece.index, {place.chunk, starts});
     });
     return status.has_value();
   };
@@ -202,9 +268,11 @@ Result<ChunkIo::Extents> ChunkIo::extents(Inode& inode, const Held& held, std::u
 Result<std::uint64_t> ChunkIo::next_chunk(Inode& inode, const Held& held, std::uint64_t index) {
   dir::v1::PlaceRequest request;
   request.set_inode(raw(inode.id));
-  request.set_token(held.token);
   request.set_at_or_after(index);
-  const auto next = TRY(servers_.dir()->place(request));
+  const auto next = TRY(under_newest(inode, held, [&](const std::string& token) {
+    request.set_token(token);
+    return servers_.dir()->place(request);
+  }));
   if (next.layouts_size() == 0 || next.layouts(0).permit().empty()) return kMaxFileBytes;
   return chunk_start(next.layouts(0).index());
 }

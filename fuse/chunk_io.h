@@ -1,8 +1,10 @@
 // Bytes of plain files at the file servers: finds the chunk's place at D (kept for as long as the lease it was asked
 // under), sends, and asks anew when a server says that the place is not current.
 //
-// All calls block on D and F; thread-safe. Ranges lie below kMaxFileBytes. Errors are theirs; kStale is answered with a
-// new place kPlaceAttempts times and then passed on.
+// All calls block on D and F; thread-safe. Ranges lie below kMaxFileBytes. Errors are theirs, but two are answered here:
+// an old place with a new one, up to kPlaceAttempts times and then kUnavailable (it changes faster than it can be
+// followed; the file is there), and kOvertaken with a newer lease of this mount, if there is one. While a file server gives
+// no answer D is asked who has the chunk now, and the call goes on there.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +35,11 @@ class ChunkIo {
   Status read(Inode& inode, const Held& held, std::uint64_t offset, ByteSpan out);
   // One piece (it crosses no unit of the write buffer); the chunk is placed if it is new.
   Result<Landing> write(Inode& inode, const Held& held, std::uint64_t offset, ByteView bytes);
-  // Makes chunks durable; those that were freed since need nothing. kStale: send the bytes again.
-  Status commit(Inode& inode, const Held& held, const WriteBuffer::Landings& landings);
+  // Makes chunks durable; those that were freed since need nothing. kRestarted: the servers of `restarted` were started
+  // anew since those bytes landed, send them again; of the others nothing is known yet. With `births` the caller tells D of
+  // those that are put there: chunks that were not born yet. Else D knows of them when this returns.
+  Status commit(Inode& inode, const Held& held, const WriteBuffer::Landings& landings, WriteBuffer::Landings& restarted,
+                Births* births = nullptr);
   // Cuts the chunk that a file of `size` ends in, so that what is behind reads as zeros when the file grows again. The
   // inode's buffer hears of it, for fsync; kIo if that tells of a restart that lost bytes.
   Status cut(Inode& inode, const Held& held, std::uint64_t size);
@@ -51,6 +56,18 @@ class ChunkIo {
   // Forgets places: one, or those from `index` on (they were freed).
   static void forget_layout(Inode& inode, std::uint64_t index);
   static void forget_layouts_from(Inode& inode, std::uint64_t index);
+  // Runs act(token) under the newest lease that is known here; once more for each that overtook the one before.
+  template <class Do>
+  static auto under_newest(Inode& inode, const Held& held, Do act) -> decltype(act(held.token)) {
+    for (std::string token = newest_token(inode, held);;) {
+      auto done = act(token);
+      if (done || (done.error().code != Errc::kOvertaken && done.error().code != Errc::kFenced)) return done;
+      std::string newer = newest_token(inode, held);
+      if (newer == token) return done;
+      token = std::move(newer);
+    }
+  }
+
   // Remembers what D sent along with another answer.
   static void learn_layout(Inode& inode, const dir::v1::Layout& layout, std::uint64_t since);
 
@@ -61,6 +78,9 @@ class ChunkIo {
   template <class Do>
   auto with_place(Inode& inode, const Held& held, std::uint64_t index, bool create, Do act)
       -> decltype(act(file::ChunkPlace(), held.token));
+  Result<dir::v1::Layout> ask_layout(Inode& inode, const Held& held, dir::v1::PlaceRequest request, std::uint64_t index);
+  Result<dir::v1::Layout> layout_without(Inode& inode, const Held& held, std::uint64_t index, ServerId silent);
+  Result<file::ChunkPlace> followed(Inode& inode, const Held& held, const dir::v1::Layout& where);
   static std::string newest_token(Inode& inode, const Held& held);
   struct Extents {
     bool exists = false;          // the chunk
@@ -68,6 +88,10 @@ class ChunkIo {
   };
   Result<Extents> extents(Inode& inode, const Held& held, std::uint64_t offset);
   Result<std::uint64_t> next_chunk(Inode& inode, const Held& held, std::uint64_t index);
+  Result<std::vector<file::FileClient::Dirty>> dirty_of(Inode& inode, const Held& held,
+                                                        const WriteBuffer::Landings& landings, ServerId silent,
+                                                        Births& unborn);
+  Status commit_once(Inode& inode, const Held& held, const WriteBuffer::Landings& landings, Births* births);
   Status learn_servers();
   static Status changed(Inode& inode, std::uint64_t index, Landing landing);
 

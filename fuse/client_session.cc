@@ -18,17 +18,33 @@ constexpr std::uint64_t kEventsUntilRenewal = kMaxEventsKept / 4;  // L keeps ev
 
 }  // namespace
 
-SlotPool& OpenedSession::slots(const std::string& server) {
+std::uint32_t OpenedSession::epoch() const {
   const std::lock_guard lock(mutex_);
-  auto& pool = pools_[server];
-  if (!pool) pool = std::make_unique<SlotPool>(id_, generation_, waiter_);
+  return epoch_;
+}
+
+std::string OpenedSession::pass() const {
+  const std::lock_guard lock(mutex_);
+  return pass_;
+}
+
+void OpenedSession::take_over(std::uint32_t epoch, std::string pass) {
+  const std::lock_guard lock(mutex_);
+  epoch_ = epoch;
+  pass_ = std::move(pass);
+}
+
+SlotPool& OpenedSession::lock_slots() {
+  const std::lock_guard lock(mutex_);
+  auto& pool = pools_[epoch_];
+  if (!pool) pool = std::make_unique<SlotPool>(id_, epoch_, waiter_);
   return *pool;
 }
 
 ClientSession::ClientSession(lock::LockClient& client, Clock& clock, Waiter& waiter, Random& random, LeaseCache& leases,
-                             LockWaits& lock_waits, Log& log, std::string label, Hooks hooks)
+                             LockWaits& lock_waits, HeldLocks& locks, Log& log, std::string label, Hooks hooks)
     : client_(client), clock_(clock), waiter_(waiter), random_(random), leases_(leases), lock_waits_(lock_waits),
-      log_(log), label_(std::move(label)), hooks_(std::move(hooks)) {}
+      locks_(locks), log_(log), label_(std::move(label)), hooks_(std::move(hooks)) {}
 
 // --- Opening.
 
@@ -50,7 +66,12 @@ Status ClientSession::open_new() {
     newest_event_ = 0;
   }
   hooks_.on_opened(*opened);
-  take_renewal(*opened, sent, std::chrono::milliseconds(answer.term_ms()));
+  leases_.on_grace(!answer.grace());
+  if (answer.reclaim()) {
+    reclaim(*opened, answer.epoch());   // L was restarted between our question and its repetition
+  } else {
+    take_renewal(*opened, sent, std::chrono::milliseconds(answer.term_ms()));
+  }
   waiter_.wake(this);  // the event stream
   return {};
 }
@@ -81,6 +102,7 @@ void ClientSession::renew(OpenedSession& session) {
   lock::v1::RenewRequest request;
   request.set_session(raw(session.id()));
   request.set_label(label_);
+  request.set_epoch(session.epoch());
   MonoTime near{};
   {
     const std::lock_guard lock(mutex_);
@@ -103,10 +125,20 @@ void ClientSession::renew(OpenedSession& session) {
     }
   }
   if (answer) {
-    take_renewal(session, sent, std::chrono::milliseconds(answer->term_ms()));
+    take_answer(session, sent, *answer);
   } else if (answer.error().code == Errc::kStale || answer.error().code == Errc::kFenced) {
     lost(session.id(), answer.error());
   }
+}
+
+void ClientSession::take_answer(OpenedSession& session, MonoTime sent, const lock::v1::RenewResponse& answer) {
+  if (answer.reclaim() || answer.epoch() != session.epoch()) return reclaim(session, answer.epoch());
+  take_renewal(session, sent, std::chrono::milliseconds(answer.term_ms()));
+  const bool was_grace = !leases_.granting();
+  leases_.on_grace(!answer.grace());
+  if (!answer.grace() && !was_grace) return;
+  const std::lock_guard lock(mutex_);
+  next_renewal_ = sent;   // with the next tick: the event may get lost, and who was refused may only now begin to wait
 }
 
 MonoTime ClientSession::next_tick() {
@@ -144,6 +176,7 @@ void ClientSession::lost(SessionId session, const Error& why) {
     ends_ = MonoTime{};
   }
   log_.warning("the session is lost; leases and locks are gone", {{"why", why}});
+  hooks_.on_locks_lost(locks_.lose_all());
   leases_.drop_all();
   lock_waits_.fail_all(Error(Errc::kFenced, "the session of this mount was lost"));
   hooks_.on_fenced(why);
@@ -175,7 +208,7 @@ void ClientSession::replace() {
 
 // --- Events.
 
-void ClientSession::take_event(std::uint64_t number, std::string_view bytes) {
+void ClientSession::take_event(std::uint64_t number, std::string_view bytes, std::uint64_t lock_era) {
   lock::v1::Event event;
   if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     log_.error("an event of the lock server cannot be read", {{"number", number}});
@@ -190,28 +223,33 @@ void ClientSession::take_event(std::uint64_t number, std::string_view bytes) {
                      refused ? errc_of_name(grant.errc()) : Errc{}, refused);
   } else if (event.has_lock()) {
     const auto& answer = event.lock();
+    if (!locks_.answered(answer.wait(), answer.errc().empty(), lock_era)) return;
     lock_waits_.on_answer(answer.wait(), answer.errc().empty() ? Status() : Status(errc_of_name(answer.errc())));
+  } else if (event.has_grace_ended()) {
+    leases_.on_grace(true);
   }
 }
 
-Status ClientSession::read_stream(OpenedSession& session) {
+Status ClientSession::read_stream(OpenedSession& session, std::uint64_t lock_era) {
   std::uint64_t after = 0;
+  const std::uint32_t epoch = session.epoch();
   {
     const std::lock_guard lock(mutex_);
     after = events_seen_;
+    reopen_stream_ = false;   // it is opened now
   }
   return client_.events(session.id(), after, [&](std::uint64_t number, std::string_view bytes) {
     bool renewal_due = false;
     {
       const std::lock_guard lock(mutex_);
-      if (stopping_ || !current_ || current_->id() != session.id()) return false;
+      if (stopping_ || !current_ || current_->id() != session.id() || current_->epoch() != epoch) return false;
       if (std::exchange(reopen_stream_, false)) return false;
       if (number == 0) return true;
       if (number <= events_seen_) return true;   // a stream that was resumed tells some twice
       events_seen_ = number;
       renewal_due = events_seen_ - events_acknowledged_ >= kEventsUntilRenewal;
     }
-    take_event(number, bytes);
+    take_event(number, bytes, lock_era);
     if (renewal_due) renew(session);
     return true;
   });
@@ -227,9 +265,12 @@ void ClientSession::run_events() {
       opened = current_;
     }
     if (opened) {
-      const Status ended = read_stream(*opened);
+      const std::uint64_t lock_era = locks_.era();
+      const std::uint32_t epoch = opened->epoch();
+      const Status ended = read_stream(*opened, lock_era);
       const bool unknown = !ended && (ended.error().code == Errc::kStale || ended.error().code == Errc::kFenced);
-      if (unknown) lost(opened->id(), ended.error());
+      if (unknown && opened->epoch() == epoch) lost(opened->id(), ended.error());
+      if (!unknown) renew(*opened);   // L may have been restarted: it waits for us
     }
     waiter_.wait(this, seen, clock_.now() + kReopenPause);
   }

@@ -4,8 +4,10 @@
 //   ACTIVE    usable(); renewed in time
 //   SUSPECT   the term is about to end and no renewal was answered: operations that need a lease, held or not, wait
 //             (LeaseCache parks them), dirty data stays, the kernel's caches go; back to ACTIVE with the next renewal
-//   lost      L does not know the session (it restarted) or has fenced it: every lease and lock is gone, on_fenced
-//             decides the fate of dirty data, and a new session is opened, which takes over no lease.
+//   RECLAIMING  L was restarted and knows the session: it is told every lease, lock and open file (session_reclaim.cc).
+//             What is held is used meanwhile, until the session's end; nothing is asked for.
+//   lost      L has fenced the session, or does not know it: every lease and lock is gone, on_fenced decides the fate of
+//             dirty data, and a new session is opened, which takes over no lease.
 #pragma once
 
 #include <functional>
@@ -19,8 +21,14 @@
 #include "base/guarded.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "fuse/held_locks.h"
 #include "fuse/lease_cache.h"
 #include "fuse/lock_waits.h"
+
+namespace conclave::lock::v1 {
+class ReclaimRequest;
+class RenewResponse;
+}  // namespace conclave::lock::v1
 
 namespace conclave::fuse_fs {
 
@@ -28,22 +36,25 @@ namespace conclave::fuse_fs {
 class OpenedSession {
  public:
   OpenedSession(SessionId id, std::uint32_t generation, std::uint32_t epoch, std::string pass, Waiter& waiter)
-      : id_(id), generation_(generation), epoch_(epoch), pass_(std::move(pass)), waiter_(waiter) {}
+      : id_(id), generation_(generation), waiter_(waiter), epoch_(epoch), pass_(std::move(pass)) {}
   [[nodiscard]] SessionId id() const { return id_; }
   [[nodiscard]] std::uint32_t generation() const { return generation_; }
-  [[nodiscard]] std::uint32_t epoch() const { return epoch_; }
-  [[nodiscard]] const std::string& pass() const { return pass_; }  // sealed SessionPass
-  // One for each server (by the name in its certificate, Endpoint::name); lives as long as this. Thread-safe.
-  SlotPool& slots(const std::string& server);
+  [[nodiscard]] std::uint32_t epoch() const;
+  [[nodiscard]] std::string pass() const;   // sealed SessionPass
+  // L was restarted and took it over.
+  void take_over(std::uint32_t epoch, std::string pass);
+  // For calls to L that are numbered: anew in each of its epochs, for it remembers no call of another. Lives as long as
+  // this. Thread-safe.
+  SlotPool& lock_slots();
 
  private:
   const SessionId id_;
   const std::uint32_t generation_;
-  const std::uint32_t epoch_;
-  const std::string pass_;
   Waiter& waiter_;
-  std::mutex mutex_;
-  std::map<std::string, std::unique_ptr<SlotPool>> pools_ GUARDED_BY(mutex_);
+  mutable std::mutex mutex_;
+  std::uint32_t epoch_ GUARDED_BY(mutex_);
+  std::string pass_ GUARDED_BY(mutex_);
+  std::map<std::uint32_t, std::unique_ptr<SlotPool>> pools_ GUARDED_BY(mutex_);   // by epoch
 };
 
 class ClientSession final : public Duty {
@@ -54,10 +65,17 @@ class ClientSession final : public Duty {
     std::function<void(const Error& why)> on_fenced = [](const Error&) {};
     // A new session was opened (also the first): clients that carry its pass take it over.
     std::function<void(OpenedSession&)> on_opened = [](OpenedSession&) {};
+    // The same session has another pass: L was restarted.
+    std::function<void(OpenedSession&)> on_reclaimed = [](OpenedSession&) {};
+    // Locks that were taken through these descriptors are lost. Before anything is granted to the session that follows.
+    std::function<void(const std::vector<std::uint64_t>& handles)> on_locks_lost = [](const auto&) {};
+    // What programs here have open, and that L has heard so.
+    std::function<std::vector<InodeId>()> open_inodes = [] { return std::vector<InodeId>(); };
+    std::function<void(InodeId)> told_open = [](InodeId) {};
   };
 
   ClientSession(lock::LockClient& client, Clock& clock, Waiter& waiter, Random& random, LeaseCache& leases,
-                LockWaits& lock_waits, Log& log, std::string label, Hooks hooks);
+                LockWaits& lock_waits, HeldLocks& locks, Log& log, std::string label, Hooks hooks);
 
   // Opens the first session; blocks until L answers or kCallDeadline. kAccess, kUnavailable, kUnknown, kOverloaded.
   Status open();
@@ -79,13 +97,28 @@ class ClientSession final : public Duty {
 
  private:
   void renew(OpenedSession& session);
+  void take_answer(OpenedSession& session, MonoTime sent, const lock::v1::RenewResponse& answer);
   void lost(SessionId session, const Error& why);
   void close_quietly(SessionId session);
   void replace();
   Status open_new();
   void take_renewal(OpenedSession& session, MonoTime sent, Duration term);
-  Status read_stream(OpenedSession& session);
-  void take_event(std::uint64_t number, std::string_view event);
+  Status read_stream(OpenedSession& session, std::uint64_t lock_era);
+  void take_event(std::uint64_t number, std::string_view event, std::uint64_t lock_era);
+
+  // session_reclaim.cc
+  struct Reclaimed {
+    std::uint32_t epoch = 0;
+    std::uint32_t attempt = 0;
+    std::vector<std::pair<LeaseCache::Claim, HeldLease>> leases;
+    std::vector<InodeId> open;
+  };
+  void reclaim(OpenedSession& session, std::uint32_t epoch);
+  Status claim_all(OpenedSession& session, Reclaimed& out);
+  Status claim_leases(lock::v1::ReclaimRequest& request, std::vector<LeaseCache::Claim> claims, Reclaimed& out);
+  Status claim_locks(lock::v1::ReclaimRequest& request);
+  Status claim_opens(lock::v1::ReclaimRequest& request, Reclaimed& out);
+  Status finish_reclaim(OpenedSession& session, const Reclaimed& reclaimed);
 
   lock::LockClient& client_;
   Clock& clock_;
@@ -93,6 +126,7 @@ class ClientSession final : public Duty {
   Random& random_;
   LeaseCache& leases_;
   LockWaits& lock_waits_;
+  HeldLocks& locks_;
   Log& log_;
   const std::string label_;
   const Hooks hooks_;
@@ -107,6 +141,9 @@ class ClientSession final : public Duty {
   std::uint64_t newest_event_ GUARDED_BY(mutex_) = 0;          // as the last renewal told
   bool reopen_stream_ GUARDED_BY(mutex_) = false;
   bool renewing_ GUARDED_BY(mutex_) = false;
+  bool reclaiming_ GUARDED_BY(mutex_) = false;
+  std::uint32_t attempts_ GUARDED_BY(mutex_) = 0;              // to reclaim
+  Reclaimed reclaimed_ GUARDED_BY(mutex_);                     // said, until L has said that it knows all
   bool replacing_ GUARDED_BY(mutex_) = false;                  // somebody is opening a new session
   bool suspect_ GUARDED_BY(mutex_) = false;
   bool stopping_ GUARDED_BY(mutex_) = false;

@@ -2,23 +2,9 @@
 
 #include <utility>
 
+#include "fuse/births.h"
+
 namespace conclave::fuse_fs {
-namespace {
-
-constexpr int kDurableAttempts = 3;  // file servers that restart between the bytes and the commit
-
-std::int64_t grown(std::size_t before, std::size_t after) {
-  return static_cast<std::int64_t>(after) - static_cast<std::int64_t>(before);
-}
-
-Held held_of(const Inode& inode) REQUIRES(inode.mutex) { return {inode.token, inode.token_since}; }
-
-bool grows(Inode& inode) {
-  const std::lock_guard lock(inode.mutex);
-  return inode.attr.size_bytes() > inode.size_at_dir;
-}
-
-}  // namespace
 
 Flusher::Flusher(const Servers& servers, ChunkIo& chunks, InodeTable& inodes, Clock& clock, Waiter& waiter,
                  Parking& parking, ParallelCalls& calls, Log& log, Hooks hooks)
@@ -35,9 +21,11 @@ Flusher::Flusher(const Servers& servers, ChunkIo& chunks, InodeTable& inodes, Cl
 
 // --- What is due -----------------------------------------------------------------------------------------------
 
-bool Flusher::pressed() const {
+bool Flusher::pressed() const { return inodes_.held_bytes() > kCommitBytes; }
+
+bool Flusher::just_pressed() {
   const std::lock_guard lock(mutex_);
-  return counters_.held_bytes > kCommitBytes;
+  return !std::exchange(pressed_, pressed()) && pressed_;
 }
 
 Flusher::Want Flusher::want_of(Inode& inode) const {
@@ -50,7 +38,7 @@ Flusher::Want Flusher::want_of(Inode& inode) const {
   return {old || press, old && inode.attr_dirty, inode.buffer.holds() && (long_sent || press)};
 }
 
-void Flusher::touched(const InodePtr& inode, std::int64_t bytes) {
+void Flusher::touched(const InodePtr& inode) {
   bool whole_unit = false;
   {
     const std::lock_guard lock(inode->mutex);
@@ -61,34 +49,29 @@ void Flusher::touched(const InodePtr& inode, std::int64_t bytes) {
     const std::lock_guard lock(mutex_);
     active_.emplace(inode->id, inode);
   }
-  const bool before = pressed();
-  add_held(bytes);
   if (whole_unit) enqueue(inode);
-  if (!before && pressed()) enqueue_all();
+  if (just_pressed()) enqueue_all();
 }
 
-void Flusher::add_held(std::int64_t bytes) {
+// After whatever may have made a buffer smaller.
+void Flusher::let_writers_in() {
   std::vector<ParkKey> room_for;
   {
     const std::lock_guard lock(mutex_);
-    counters_.held_bytes += static_cast<std::size_t>(bytes);
-    if (counters_.held_bytes < kMaxDirtyBytes / 4 * 3) room_for.swap(waiting_);
+    if (inodes_.held_bytes() < kMaxDirtyBytes / 4 * 3) room_for.swap(waiting_);
   }
   for (const ParkKey key : room_for) parking_.deliver(key);
 }
 
 Status Flusher::admit() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (counters_.held_bytes < kMaxDirtyBytes) return {};
-  }
+  if (inodes_.held_bytes() < kMaxDirtyBytes) return {};
   const ParkKey key = parking_.expect();
   {
     const std::lock_guard lock(mutex_);
     waiting_.push_back(key);
   }
   enqueue_all();
-  add_held(0);  // room may have come before the key was listed
+  let_writers_in();  // room may have come before the key was listed
   return Error(Errc::kPending, "the write buffer is full", key);
 }
 
@@ -104,6 +87,7 @@ void Flusher::tick(MonoTime now) {
     if (want.parts || want.size || want.durable) enqueue(inode);
   }
   active.clear();
+  let_writers_in();
   for (const InodeId inode : inodes_.sweep()) hooks_.unused(inode);
   if (const auto spare = inodes_.spare(); !spare.empty()) hooks_.spare(spare);
 }
@@ -180,7 +164,7 @@ void Flusher::work_on(const InodePtr& inode) {
   {
     const auto turn = turns_.attempt(raw(inode->id));
     if (!turn) return;
-    if (want.durable) (void)make_durable(inode);
+    if (want.durable) (void)make_durable(inode, false);
     if (want.size) (void)tell_size(inode, false);
   }
   settle(inode);
@@ -200,37 +184,35 @@ Status Flusher::send_one(const InodePtr& inode, bool parts, bool& sent) {
   }
   sent = flight.has_value();
   if (!flight) return {};
+  let_writers_in();  // older bytes of the same place, which were sent, are held no more
   if (more) enqueue(inode);  // another worker helps
   return landed(inode, *flight, chunks_.write(*inode, held, flight->offset, flight->piece.view()));
 }
 
 Status Flusher::landed(const InodePtr& inode, const WriteBuffer::Flying& flight, const Result<Landing>& landing) {
   Status status;
-  std::int64_t change = 0;
   {
     const std::lock_guard lock(inode->mutex);
-    const std::size_t before = inode->buffer.held_bytes();
     if (landing) {
       if (!inode->buffer.answered(flight.id, *landing)) lose(*inode, Error(Errc::kIo, "a file server restarted"));
       if (inode->sent_at == kNever) inode->sent_at = clock_.now();
     } else {
       status = landing.error();
       const bool here = inode->buffer.failed(flight.id);
-      if (may_pass(landing.error().code)) {
+      if (may_pass_here(landing.error().code)) {
         inode->retry_at = clock_.now() + kRetryPause;
       } else if (here) {
         inode->buffer.discard({flight.offset, flight.offset + flight.piece.length});
         if (!inode->removed()) lose(*inode, landing.error());
       }
     }
-    change = grown(before, inode->buffer.held_bytes());
   }
   {
     const std::lock_guard lock(mutex_);
     counters_.sent_pieces += landing.has_value();
     counters_.sent_bytes += landing.has_value() ? flight.piece.length : 0;
   }
-  add_held(change);
+  let_writers_in();
   waiter_.wake(inode.get());
   return status;
 }
@@ -257,6 +239,7 @@ Status Flusher::send_all(const InodePtr& inode) {
   }
 }
 
+// Bytes or a size that would still be sent.
 bool Flusher::has_unsent(Inode& inode) {
   const std::lock_guard lock(inode.mutex);
   return inode.buffer.dirty() || inode.buffer.flying() || (inode.attr_dirty && !inode.removed());
@@ -274,139 +257,53 @@ void Flusher::set_aside(const InodePtr& inode, ByteRange range) {
 }
 
 void Flusher::settle_aside(const InodePtr& inode, bool done) {
-  std::int64_t change = 0;
   {
     const std::lock_guard lock(inode->mutex);
-    const std::size_t before = inode->buffer.held_bytes();
     inode->buffer.settle_aside(done);
-    change = grown(before, inode->buffer.held_bytes());
   }
-  touched(inode, change);
+  touched(inode);
 }
 
+// The end is seen with the inode's turn: a commit that is on its way may find that a file server was restarted, and then
+// bytes that were sent are to be sent again.
+Status Flusher::hand_over(const InodePtr& inode) {
+  for (;;) {
+    const Status flushed = flush(inode, Depth::kVisible);
+    if (!flushed && may_pass_here(flushed.error().code)) return flushed;
+    const auto turn = turn_of(*inode);
+    if (has_unsent(*inode)) continue;  // each refusal takes what it refused out of the buffer
+    let_go(inode);
+    return {};
+  }
+}
+
+// With the inode's turn.
 void Flusher::let_go(const InodePtr& inode) {
-  std::int64_t change = 0;
   {
     const std::lock_guard lock(inode->mutex);
-    const std::size_t before = inode->buffer.held_bytes();
     inode->buffer.let_go();
     inode->sent_at = kNever;  // no token to commit with; fsync gets one
     inode->layouts.clear();
     inode->layouts_since = 0;
-    change = grown(before, inode->buffer.held_bytes());
   }
-  add_held(change);
+  let_writers_in();
+  settle(inode);
 }
 
 void Flusher::give_up(const InodePtr& inode) {
-  std::int64_t change = 0;
   {
     const std::lock_guard lock(inode->mutex);
-    change = grown(inode->buffer.held_bytes(), 0);
     inode->buffer.clear();
     inode->attr_dirty = false;
+    inode->births.clear();
     inode->sent_at = kNever;
   }
-  add_held(change);
+  let_writers_in();
   waiter_.wake(inode.get());
   settle(inode);
 }
 
-// --- Telling D, and durability -----------------------------------------------------------------------------------
-
-// With the inode's turn.
-Status Flusher::make_durable(const InodePtr& inode) {
-  WriteBuffer::Covered covered;
-  Held held;
-  {
-    const std::lock_guard lock(inode->mutex);
-    covered = inode->buffer.covered();
-    held = held_of(*inode);
-  }
-  if (covered.landings.empty()) return {};
-  const Status done = chunks_.commit(*inode, held, covered.landings);
-  std::int64_t change = 0;
-  {
-    const std::lock_guard lock(inode->mutex);
-    const std::size_t before = inode->buffer.held_bytes();
-    if (done) {
-      inode->buffer.committed(covered);
-      inode->sent_at = inode->buffer.uncommitted() ? clock_.now() : kNever;
-    } else if (done.error().code == Errc::kStale) {
-      if (!inode->buffer.restarted(covered) && !inode->removed()) lose(*inode, Error(Errc::kIo, "a file server restarted"));
-      if (inode->touched_at == kNever) inode->touched_at = MonoTime{};
-    } else {
-      inode->retry_at = clock_.now() + kRetryPause;
-    }
-    change = grown(before, inode->buffer.held_bytes());
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    counters_.committed += done.has_value();
-  }
-  add_held(change);
-  return done;
-}
-
-// With the inode's turn.
-Status Flusher::tell_size(const InodePtr& inode, bool durable) {
-  dir::v1::CommitRequest request;
-  bool changed = false;
-  std::uint64_t since = 0;
-  {
-    const std::lock_guard lock(inode->mutex);
-    changed = inode->attr_dirty && !inode->removed();
-    since = inode->token_since;
-    request.set_inode(raw(inode->id));
-    request.set_token(inode->token);
-    request.set_size_bytes(inode->buffer.stable_size(inode->attr.size_bytes(), inode->size_at_dir));
-    request.set_mtime_ns(inode->attr.mtime_ns());
-    request.set_allocated_bytes(inode->attr.allocated_bytes());
-    request.set_kill_privileges(inode->kill_privileges);
-    request.set_durable(durable);
-  }
-  if (!changed) {
-    if (durable) TRY(servers_.dir()->sync());
-    return {};
-  }
-  const auto answer = servers_.dir()->commit(request);
-  const std::lock_guard lock(inode->mutex);
-  if (inode->token_since != since) return answer ? Status() : Status(answer.error());  // of a session that was lost
-  if (!answer) {
-    inode->retry_at = clock_.now() + kRetryPause;
-    if (!may_pass(answer.error().code) && !inode->removed()) {
-      inode->attr_dirty = false;  // the truth is D's now
-      lose(*inode, answer.error());
-    }
-    return answer.error();
-  }
-  inode->size_at_dir = request.size_bytes();
-  if (request.kill_privileges()) inode->kill_privileges = false;
-  const bool all = request.size_bytes() == inode->attr.size_bytes() && request.mtime_ns() == inode->attr.mtime_ns();
-  inode->attr_dirty = !all;
-  inode->touched_at = all && !inode->buffer.dirty() ? kNever : clock_.now();
-  inode->learn(answer->attr());
-  return {};
-}
-
-Status Flusher::flush(const InodePtr& inode, Depth depth) {
-  const bool durable = depth == Depth::kDurable;
-  Status bytes, size;
-  for (int attempt = 0; attempt < kDurableAttempts; ++attempt) {
-    TRY(send_all(inode));
-    const auto turn = turn_of(*inode);
-    if (durable && !grows(*inode)) {
-      calls_.make({[&] { size = tell_size(inode, true); }, [&] { bytes = make_durable(inode); }});
-    } else {
-      if (durable) bytes = make_durable(inode);  // first: after a power loss no size covers bytes that were never there
-      if (bytes) size = tell_size(inode, durable);
-    }
-    if (bytes || bytes.error().code != Errc::kStale) break;  // else the bytes are dirty again
-  }
-  settle(inode);
-  TRY(bytes);
-  return size;
-}
+// --- The end -----------------------------------------------------------------------------------------------------
 
 // Forgets an inode that has nothing more to send.
 void Flusher::settle(const InodePtr& inode) {
@@ -435,6 +332,7 @@ std::size_t Flusher::flush_all(MonoTime deadline) {
 Flusher::Counters Flusher::counters() const {
   const std::lock_guard lock(mutex_);
   Counters out = counters_;
+  out.held_bytes = inodes_.held_bytes();
   out.inodes = active_.size();
   return out;
 }

@@ -3,6 +3,8 @@
 // committed when it is kCommitAge old or more than kCommitBytes are held; writers wait at kMaxDirtyBytes.
 //
 // Thread-safe. Whoever needs an inode clean (fsync, a recall) sends along with the workers.
+//
+//   flusher   what is due, the queue, sending     flusher_commit   telling D, and durability
 #pragma once
 
 #include <cstdint>
@@ -22,6 +24,10 @@
 
 namespace conclave::fuse_fs {
 
+// It did not happen, and the bytes stay: until the server is there, or under a newer lease (kOvertaken). kFenced: L says what
+// becomes of the session; if it is lost, lose_everything is on its way, else it has other tokens soon.
+inline bool may_pass_here(Errc why) { return may_pass(why) || why == Errc::kFenced || why == Errc::kOvertaken; }
+
 class Flusher final : public Duty {
  public:
   static constexpr auto kCommitAge = std::chrono::seconds(5);
@@ -39,9 +45,8 @@ class Flusher final : public Duty {
   // How far: the servers have the bytes and D the size; or all of it survives power loss.
   enum class Depth : std::uint8_t { kVisible, kDurable };
 
-  // Called after a change of the inode's buffer or attributes that D does not have yet; `bytes` is by how much
-  // held_bytes() changed. Does not block.
-  void touched(const InodePtr& inode, std::int64_t bytes);
+  // Called after a change of the inode's buffer or attributes that D does not have yet. Does not block.
+  void touched(const InodePtr& inode);
   // kPending while writers must wait for the servers; the key is delivered when there is room.
   Status admit();
 
@@ -51,15 +56,15 @@ class Flusher final : public Duty {
   // One at a time changes an inode's size at D (commit, truncate). Waits for it; whoever has one waits for no lease and
   // no other turn.
   [[nodiscard]] Turns::Turn turn_of(const Inode& inode) { return turns_.take(raw(inode.id)); }
-  // Bytes or a size that would still be sent.
-  static bool has_unsent(Inode& inode);
   // Sets the bytes of the range aside (WriteBuffer), after what of it is on its way has landed. Blocks no longer than a send
   // takes. The caller has the inode's turn.
   void set_aside(const InodePtr& inode, ByteRange range);
   // They were cut off or zeroed, or not.
   void settle_aside(const InodePtr& inode, bool done);
-  // The lease goes back after a flush: what was sent is forgotten, and where it lies.
-  void let_go(const InodePtr& inode);
+  // The lease goes back: sends and tells D until nothing is left that would be sent later, when the lease is another's,
+  // and forgets what was sent and where it lies. Blocks. An error: something is left, the lease must stay; again soon.
+  // What was refused for good is lost, as in flush(), and no error here.
+  Status hand_over(const InodePtr& inode);
   // Nobody will see its bytes any more (removed and closed, or the session was lost): they are not sent.
   void give_up(const InodePtr& inode);
   // All inodes, durably, as far as it goes until `deadline`; returns how many have bytes left.
@@ -86,6 +91,7 @@ class Flusher final : public Duty {
     bool durable = false;  // commit
   };
   Want want_of(Inode& inode) const;
+  static Held held_of(const Inode& inode) REQUIRES(inode.mutex) { return {inode.token, inode.token_since}; }
   [[nodiscard]] bool pressed() const;
   void enqueue(const InodePtr& inode);
   void enqueue_all();
@@ -94,11 +100,18 @@ class Flusher final : public Duty {
   Status send_one(const InodePtr& inode, bool parts, bool& sent);
   Status landed(const InodePtr& inode, const WriteBuffer::Flying& flight, const Result<Landing>& landing);
   Status send_all(const InodePtr& inode);
-  Status make_durable(const InodePtr& inode);
+  // `tells`: tell_size follows, and with it D hears of births.
+  Status make_durable(const InodePtr& inode, bool tells);
+  void committed(const InodePtr& inode, const WriteBuffer::Covered& covered, const Births& births);
+  void not_committed(const InodePtr& inode, const WriteBuffer::Covered& restarted, const Error& why);
+  Status make_durable_and_tell(const InodePtr& inode);
   Status tell_size(const InodePtr& inode, bool durable);
   void lose(Inode& inode, const Error& why) REQUIRES(inode.mutex);
-  void add_held(std::int64_t bytes);
+  [[nodiscard]] bool just_pressed();
+  void let_writers_in();
   void settle(const InodePtr& inode);
+  static bool has_unsent(Inode& inode);
+  void let_go(const InodePtr& inode);
 
   const Servers& servers_;
   ChunkIo& chunks_;
@@ -115,6 +128,7 @@ class Flusher final : public Duty {
   std::deque<InodePtr> queue_ GUARDED_BY(mutex_);
   std::unordered_map<InodeId, InodePtr> active_ GUARDED_BY(mutex_);  // with something that D or the disks do not have
   std::vector<ParkKey> waiting_ GUARDED_BY(mutex_);                  // writers
+  bool pressed_ GUARDED_BY(mutex_) = false;                          // as of the last change
   Counters counters_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
 };

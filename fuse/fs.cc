@@ -41,6 +41,17 @@ Result<OpenFilePtr> Fs::open_file(std::uint64_t handle) const {
   return file;
 }
 
+Status Fs::check_locks(const OpenFile& file) {
+  if (!file.lock_lost.load()) return {};
+  return Error(Errc::kIo, "a lock that was taken through this descriptor is lost");
+}
+
+Result<OpenFilePtr> Fs::intact_file(std::uint64_t handle) const {
+  OpenFilePtr file = TRY(open_file(handle));
+  TRY(check_locks(*file));
+  return file;
+}
+
 const FileClass& Fs::class_of(Inode& inode) const {
   const std::lock_guard lock(inode.mutex);
   return parts_.classes.of(inode.is_regular() ? inode.attr.class_() : dir::v1::PLAIN);
@@ -148,29 +159,47 @@ void Fs::forget(InodeId inode, std::uint64_t count) {
   if (!StatusFiles::owns(inode)) parts_.inodes.forget(inode, count);
 }
 
+// A token that was overtaken, though the lease was held while it was used, is a dead session's as well.
 Error Fs::await_session(const Error& why) {
-  if (why.code != Errc::kFenced) return why;
+  if (why.code != Errc::kFenced && why.code != Errc::kOvertaken) return why;
   return parts_.leases.doubt();
 }
 
 // --- For the lease cache -----------------------------------------------------------------------------------------
 
-// Nothing may be left that would be sent later: the lease is another's then.
 Status Fs::drain(InodeId number, LeaseMode keep) {
   const InodePtr inode = parts_.inodes.find(number);
   if (!inode || keep == LeaseMode::kWrite) return {};
-  for (;;) {
-    const Status flushed = parts_.flusher.flush(inode, Flusher::Depth::kVisible);
-    if (!flushed && may_pass(flushed.error().code)) return flushed;
-    if (flushed || !Flusher::has_unsent(*inode)) break;  // each refusal takes what it refused out of the buffer
-  }
-  parts_.flusher.let_go(inode);
-  return {};  // the descriptors report what was lost for good
+  return parts_.flusher.hand_over(inode);
 }
 
 bool Fs::is_directory(InodeId number) const {
   const InodePtr inode = parts_.inodes.find(number);
   return inode && cache_mode(*inode) == LeaseMode::kDirRead;
+}
+
+void Fs::lose_locks(const std::vector<std::uint64_t>& handles) {
+  for (const std::uint64_t handle : handles) {
+    if (const OpenFilePtr file = parts_.opens.find(handle)) file->lock_lost.store(true);
+  }
+}
+
+std::vector<InodeId> Fs::open_inodes() const {
+  std::vector<InodeId> out;
+  for (const InodePtr& inode : parts_.inodes.all()) {
+    const std::lock_guard lock(inode->mutex);
+    if (inode->opens != 0) out.push_back(inode->id);
+  }
+  return out;
+}
+
+void Fs::lease_renewed(InodeId number, const HeldLease& lease) {
+  const InodePtr inode = parts_.inodes.find(number);
+  if (!inode) return;
+  const std::lock_guard lock(inode->mutex);
+  if (inode->token_since != lease.since || inode->token_seq >= lease.seq) return;
+  inode->token = lease.token;
+  inode->token_seq = lease.seq;
 }
 
 void Fs::lose_everything() {

@@ -21,6 +21,7 @@
 #include "fuse/flusher.h"
 #include "fuse/fs_class.h"
 #include "fuse/fs_types.h"
+#include "fuse/held_locks.h"
 #include "fuse/lock_debts.h"
 #include "fuse/lock_waits.h"
 #include "fuse/servers.h"
@@ -33,10 +34,10 @@ namespace conclave::fuse_fs {
 struct FsParts {
   const Servers& servers;
   lock::LockClient& locks;
-  std::string lock_server;                                     // its name, for the session's slots
   std::function<std::shared_ptr<OpenedSession>()> session;     // null while a lost one is being replaced
   LeaseCache& leases;
   LockWaits& lock_waits;
+  HeldLocks& held_locks;
   InodeTable& inodes;
   OpenTable& opens;
   ChunkIo& chunks;
@@ -44,6 +45,10 @@ struct FsParts {
   StatusFiles& status;
   FsClasses& classes;
   Clock& clock;
+  Parking& parking;
+  // Tells the kernel that the inode has this size at least, whatever it believes, and calls `done`. Does not block. Empty:
+  // there is no kernel.
+  std::function<void(InodeId, std::uint64_t size_bytes, std::function<void()> done)> raise_size;
 };
 
 class Fs {
@@ -119,8 +124,13 @@ class Fs {
   [[nodiscard]] bool is_directory(InodeId inode) const;
   // The session was lost: what was not sent is lost, and each descriptor says so once.
   void lose_everything();
+  // Locks that were taken through these descriptors are lost: they fail with EIO until they are closed.
+  void lose_locks(const std::vector<std::uint64_t>& handles);
+  // For the session, when it reclaims.
+  [[nodiscard]] std::vector<InodeId> open_inodes() const;
+  void lease_renewed(InodeId inode, const HeldLease& lease);
   // For whoever runs operations: one that failed for `why` is run again when kPending's key is delivered, if that was
-  // the end of its session; else it is `why`.
+  // the end of its session, or its lease was overtaken; else it is `why`.
   Error await_session(const Error& why);
 
   // Leases, for the classes' functions. The use pins the lease, and attributes under it are in the inode. kPending.
@@ -136,9 +146,12 @@ class Fs {
   // Inodes.
   Result<InodePtr> known(InodeId inode);                    // with its attributes, at least as a hint
   Result<OpenFilePtr> open_file(std::uint64_t handle) const;
+  Result<OpenFilePtr> intact_file(std::uint64_t handle) const;
+  static Status check_locks(const OpenFile& file);          // kIo: a lock taken through it is lost
   [[nodiscard]] const FileClass& class_of(Inode& inode) const;
   [[nodiscard]] const FileClass& class_inside(Inode& directory) const;
   Status refresh(Inode& inode, std::uint64_t since);
+  Status raise_size(const InodePtr& inode, std::uint64_t since);
   Result<std::string> ticket_of(Inode& inode);              // D's, asked for if there is none
   static LeaseMode cache_mode(Inode& inode);                // R, or DR of a directory
   static LeaseMode change_mode(Inode& inode);               // W, or DW
@@ -193,6 +206,8 @@ class Fs {
   // Locks.
   Result<std::shared_ptr<OpenedSession>> opened_session() const;
   Result<bool> ask_lock(const LockRequest& request, std::uint64_t wait);
+  Result<bool> take_lock_answer(const HeldLocks::Request& asked, std::uint64_t number,
+                                const Result<lock::v1::SetLockResponse>& answer);
   Result<bool> send_lock(const LockRequest& request, std::uint64_t wait, const std::string& ticket);
   Error not_now(const Error& from_lock_server);
   Status own_lock(const LockRequest& request);

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "fuse/fs.h"
 
@@ -18,7 +19,41 @@ constexpr std::string_view kCapabilities = "security.capability";
 Result<AttrAnswer> Fs::attributes(const Caller& caller, InodeId number) {
   if (StatusFiles::owns(number)) return AttrAnswer{TRY(parts_.status.attributes(number)), {}, {}};
   const InodePtr inode = TRY(known(number));
-  return class_of(*inode).attributes(caller, inode);
+  const FileClass& kind = class_of(*inode);
+  auto answer = TRY(kind.attributes(caller, inode));
+  if (&kind == &parts_.classes.of(dir::v1::PLAIN)) TRY(raise_size(inode, answer.use.since()));
+  return answer;
+}
+
+// A read(2) that reaches behind the size that the kernel has asks for the attributes and then ends where it knows the end.
+// If an invalidation came after it asked, the kernel drops the answer (fs/fuse/inode.c, fuse_change_attributes: the inode's
+// attr_version is newer than the request), and read(2) ends before bytes that another mount had made durable before it
+// began. The answer does not tell which will happen. So a size that has grown under another mount is first told in a way
+// that is never dropped; kPending until it was. Nobody reads without a descriptor.
+Status Fs::raise_size(const InodePtr& inode, std::uint64_t since) {
+  std::uint64_t size = 0;
+  ParkKey key = 0;
+  {
+    const std::lock_guard lock(inode->mutex);
+    size = inode->attr.size_bytes();
+    const bool has = size <= inode->kernel_size || !inode->is_regular() || !parts_.raise_size;
+    if (has) inode->kernel_since = since;
+    if (inode->kernel_since == since || inode->opens == 0) return {};
+    if (inode->kernel_key != 0) return Error(Errc::kPending, "the kernel is being told the size", inode->kernel_key);
+    key = inode->kernel_key = parts_.parking.expect();
+  }
+  parts_.raise_size(inode->id, size, [this, inode, size, since] {
+    ParkKey waiting = 0;
+    {
+      const std::lock_guard lock(inode->mutex);
+      const bool still = inode->attr_since == since;  // else the file may be shorter by now: looked at again
+      if (still) inode->kernel_size = std::max(inode->kernel_size, size);
+      if (still) inode->kernel_since = since;
+      waiting = std::exchange(inode->kernel_key, 0);
+    }
+    parts_.parking.deliver(waiting);
+  });
+  return Error(Errc::kPending, "the kernel is being told the size", key);
 }
 
 // Time stamps and mode bits; the size goes first, it may have to wait.

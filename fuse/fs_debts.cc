@@ -60,7 +60,7 @@ void Fs::pay_closed() {
   }
   if (!opened || request.inodes_size() == 0) return;
   request.set_session(raw(opened->id()));
-  const auto slot = opened->slots(parts_.lock_server).acquire();
+  const auto slot = opened->lock_slots().acquire();
   const auto answer = parts_.locks.closed(request, slot.id());
   for (const std::uint64_t inode : request.inodes()) {
     if (!answer) debts_.note_closed(InodeId{inode});

@@ -37,6 +37,19 @@ void describe(const LockRequest& request, Message& out) {
   out.mutable_range()->set_end(request.end);
 }
 
+HeldLocks::Request asked_of(const LockRequest& request, std::uint64_t wait) {
+  HeldLocks::Request out;
+  out.inode = request.inode;
+  out.flock = request.flock;
+  out.owner = request.owner;
+  out.handle = request.handle;
+  out.type = static_cast<lock::LockType>(type_of(request.type));
+  out.range = {request.flock ? 0 : request.start, request.flock ? kToTheEnd : std::min(request.end, kToTheEnd)};
+  out.pid = request.pid;
+  out.wait = wait;
+  return out;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<OpenedSession>> Fs::opened_session() const {
@@ -71,9 +84,22 @@ Result<bool> Fs::send_lock(const LockRequest& request, std::uint64_t wait, const
   wire.set_pid(request.pid);
   wire.set_wait(wait);
   wire.set_ticket(ticket);
-  const auto slot = opened->slots(parts_.lock_server).acquire();
-  const auto answer = TRY(parts_.locks.set_lock(wire, slot.id()));
-  return !answer.pending();
+  const HeldLocks::Request asked = asked_of(request, wait);
+  const std::uint64_t number = parts_.held_locks.sending(asked);
+  const auto slot = opened->lock_slots().acquire();
+  return take_lock_answer(asked, number, parts_.locks.set_lock(wire, slot.id()));
+}
+
+Result<bool> Fs::take_lock_answer(const HeldLocks::Request& asked, std::uint64_t number,
+                                  const Result<lock::v1::SetLockResponse>& answer) {
+  if (!answer) {
+    parts_.held_locks.refused(number, answer.error().code == Errc::kUnknown);
+    return answer.error();
+  }
+  const bool counts = answer->pending() ? parts_.held_locks.queued(number, asked, answer->place(), answer->proof())
+                                        : parts_.held_locks.granted(number, answer->proof());
+  if (!counts) return Error(Errc::kUnavailable, "the lock server was restarted since it answered");
+  return !answer->pending();
 }
 
 // L knows the session no more, or is not there or not ready yet: no program should see that.
@@ -91,6 +117,8 @@ Result<bool> Fs::ask_lock(const LockRequest& request, std::uint64_t wait) {
     ticket = TRY(ticket_of(*inode));
   }
   auto granted = send_lock(request, wait, ticket);
+  const bool renumbered = !granted && granted.error().code == Errc::kStale && !inode;   // L was restarted meanwhile
+  if (renumbered) granted = send_lock(request, wait, ticket);
   const bool old_ticket = !granted && (granted.error().code == Errc::kAccess || granted.error().code == Errc::kStale);
   if (old_ticket && inode) {
     TRY(refresh(*inode, 0));
@@ -104,7 +132,11 @@ Result<bool> Fs::ask_lock(const LockRequest& request, std::uint64_t wait) {
 Status Fs::set_lock(const LockRequest& request, LockWaits::Wait& waiting) {
   if (StatusFiles::owns(request.inode)) return Errc::kNoLocks;
   if (waiting.number == 0) {
-    if (request.type != LockRequest::Type::kUnlock) TRY(own_lock(request));
+    if (request.type != LockRequest::Type::kUnlock) {
+      const OpenFilePtr file = parts_.opens.find(request.handle);
+      if (file) TRY(check_locks(*file));
+      TRY(own_lock(request));
+    }
     // An unlock that is still to be sent would take this lock too.
     if (debts_.owes({request.inode, request.owner, request.flock})) return parts_.leases.wait_for_session();
     if (request.wait) waiting = parts_.lock_waits.begin();
@@ -142,6 +174,7 @@ bool Fs::cancel_lock(LockWaits::Wait waiting) {
   request.set_wait(waiting.number);
   const auto answer = parts_.locks.cancel_lock(request);
   if (answer && !answer->cancelled()) return false;
+  parts_.held_locks.cancelled(waiting.number);
   parts_.lock_waits.forget(waiting.number);
   return true;
 }

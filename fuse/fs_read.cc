@@ -16,7 +16,7 @@ bool reads_ahead(const ReadRequest& request) { return request.lock_owner == 0 &&
 }  // namespace
 
 Result<ReadAnswer> Fs::read(const Caller& caller, std::uint64_t handle, const ReadRequest& request) {
-  const OpenFilePtr file = TRY(open_file(handle));
+  const OpenFilePtr file = TRY(intact_file(handle));
   if (StatusFiles::owns(file->inode->id)) return ReadAnswer{TRY(parts_.status.read(*file, request)), {}};
   const FileClass& kind = class_of(*file->inode);
   if (!kind.read) return Errc::kNotSupported;
@@ -71,7 +71,7 @@ Result<ReadAnswer> Fs::plain_read(OpenFile& file, const ReadRequest& request) {
 }
 
 Result<std::uint64_t> Fs::seek(std::uint64_t handle, std::uint64_t offset, bool hole) {
-  const OpenFilePtr file = TRY(open_file(handle));
+  const OpenFilePtr file = TRY(intact_file(handle));
   const FileClass& kind = class_of(*file->inode);
   if (StatusFiles::owns(file->inode->id) || !kind.seek) return Errc::kNotSupported;
   return kind.seek(*file, offset, hole);

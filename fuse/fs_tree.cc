@@ -69,7 +69,7 @@ EntryAnswer Fs::entry_of(const Caller& caller, const InodePtr& parent, const Ino
     if (!kind.cached_entries) out.attr.set_size_bytes(0);
   }
   if (kind.cached_entries) out.entry_time = parts_.leases.cache_time(parent->id, LeaseMode::kDirRead);
-  InodeTable::remember(*child);
+  InodeTable::remember(*child, out.attr.size_bytes());
   return out;
 }
 

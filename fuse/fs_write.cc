@@ -9,11 +9,11 @@ namespace {
 constexpr std::uint64_t kCopyAtOnce = 8 << 20;   // copy_file_range: then the program may be interrupted
 constexpr std::uint64_t kCopyOwner = 1;          // reads as read(2) does, not ahead for the page cache
 
-// Its bytes changed now.
-void stamp(Inode& inode, WallTime now) REQUIRES(inode.mutex) {
+// Its bytes changed now, under W.
+void stamp(Inode& inode, const LeaseCache::Use& use, WallTime now) REQUIRES(inode.mutex) {
   inode.attr.set_mtime_ns(now.ns);
   inode.attr.set_ctime_ns(std::max(inode.attr.ctime_ns(), now.ns));
-  inode.attr_dirty = true;
+  inode.own_attributes(use.since());
 }
 
 // Space in use, near enough for st_blocks: bytes behind the old end count, those inside may have filled a hole.
@@ -23,10 +23,6 @@ void count_allocated(dir::v1::Attr& attr, ByteRange written) {
   const std::uint64_t inside = written.length() - behind;
   const std::uint64_t holes = size > attr.allocated_bytes() ? size - attr.allocated_bytes() : 0;
   attr.set_allocated_bytes(attr.allocated_bytes() + behind + std::min(inside, holes));
-}
-
-std::int64_t grown(std::size_t before, std::size_t after) {
-  return static_cast<std::int64_t>(after) - static_cast<std::int64_t>(before);
 }
 
 }  // namespace
@@ -40,6 +36,7 @@ Result<std::size_t> Fs::write(const Caller& caller, std::uint64_t handle, InodeI
     file = std::make_shared<OpenFile>();
     file->inode = TRY(known(number));
   }
+  if (!request.from_page_cache) TRY(check_locks(*file));
   const FileClass& kind = class_of(*file->inode);
   if (!kind.write) return Errc::kNotSupported;
   return kind.write(caller, *file, request);
@@ -55,22 +52,21 @@ Result<std::size_t> Fs::plain_write(const Caller& caller, OpenFile& file, const 
   TRY(parts_.flusher.admit());
   Inode& inode = *file.inode;
   const auto use = TRY(lease_with_attributes(file.inode, LeaseMode::kWrite));
-  std::int64_t change = 0;
+  if (!request.from_page_cache) TRY(check_locks(file));   // the lease may be of a session after the one that was lost
   {
     const std::lock_guard lock(inode.mutex);
     const bool at_end = file.append && request.append && !request.from_page_cache;
     const std::uint64_t offset = at_end ? inode.attr.size_bytes() : request.offset;
     const ByteRange range{offset, offset + request.bytes.size()};
     if (range.end > kMaxFileBytes || range.end < offset) return Error(Errc::kFileTooBig, "beyond the largest file size");
-    const std::size_t before = inode.buffer.held_bytes();
     inode.buffer.write(offset, request.bytes);
-    change = grown(before, inode.buffer.held_bytes());
     count_allocated(inode.attr, range);
     inode.attr.set_size_bytes(std::max(inode.attr.size_bytes(), range.end));
-    stamp(inode, parts_.clock.wall());
+    if (!request.from_page_cache) inode.kernel_size = std::max(inode.kernel_size, request.offset + request.bytes.size());
+    stamp(inode, use, parts_.clock.wall());
     if (!request.from_page_cache) inode.end_privileges(caller.uid);
   }
-  parts_.flusher.touched(file.inode, change);
+  parts_.flusher.touched(file.inode);
   return request.bytes.size();
 }
 
@@ -85,11 +81,11 @@ Status Fs::plain_resize(const Caller& caller, const InodePtr& inode, std::uint64
     if (local) {
       inode->end_privileges(caller.uid);
       inode->attr.set_size_bytes(size);
-      stamp(*inode, parts_.clock.wall());
+      stamp(*inode, use, parts_.clock.wall());
     }
   }
   if (!local) return cut_to(caller, inode, held_of(use), size);
-  parts_.flusher.touched(inode, 0);
+  parts_.flusher.touched(inode);
   return {};
 }
 
@@ -118,13 +114,15 @@ Status Fs::cut_at_servers(const Caller& caller, const InodePtr& inode, const Hel
   *request.mutable_caller() = wire_of(caller);
   request.set_inode(raw(inode->id));
   request.set_size_bytes(size);
-  request.set_token(held.token);
   request.set_by_descriptor(true);  // the kernel or the ticket has checked
   {
     const std::lock_guard lock(inode->mutex);
     request.set_kill_privileges(inode->kill_privileges || inode->loses_privileges(caller.uid));
   }
-  const auto entry = TRY(parts_.servers.dir()->set_attr(request));
+  const auto entry = TRY(ChunkIo::under_newest(*inode, held, [&](const std::string& token) {
+    request.set_token(token);
+    return parts_.servers.dir()->set_attr(request);
+  }));
   ChunkIo::forget_layouts_from(*inode, chunks_of_size(size));
   const std::lock_guard lock(inode->mutex);
   inode->attr_dirty = false;
@@ -148,28 +146,30 @@ Status Fs::report_failures(OpenFile& file) {
 }
 
 Status Fs::sync(std::uint64_t handle) {
-  const OpenFilePtr file = TRY(open_file(handle));
+  const OpenFilePtr file = TRY(intact_file(handle));
   if (StatusFiles::owns(file->inode->id)) return {};
   const FileClass& kind = class_of(*file->inode);
-  return kind.sync ? kind.sync(*file) : Status();
+  if (kind.sync) TRY(kind.sync(*file));
+  return check_locks(*file);
 }
 
-// What was let go with a lease is still committed, under whichever lease there is now.
+// Under one lease throughout: a recall that comes between waits for it, for file servers take nothing under a token
+// that was overtaken. What was let go with an earlier lease is committed under whichever there is now.
 Status Fs::plain_sync(OpenFile& file) {
   LeaseCache::Use use;
-  bool uncommitted = false;
+  bool anything = false;
   {
     const std::lock_guard lock(file.inode->mutex);
-    uncommitted = file.inode->buffer.uncommitted();
+    anything = file.inode->attr_dirty || file.inode->buffer.holds() || file.inode->buffer.uncommitted();
   }
-  if (uncommitted) use = TRY(lease(file.inode, LeaseMode::kRead));
+  if (anything) use = TRY(lease(file.inode, LeaseMode::kRead));
   const Status flushed = parts_.flusher.flush(file.inode, Flusher::Depth::kDurable);
   TRY(report_failures(file));
   return flushed;
 }
 
 Status Fs::allocate(const Caller& caller, std::uint64_t handle, const AllocateRequest& request) {
-  const OpenFilePtr file = TRY(open_file(handle));
+  const OpenFilePtr file = TRY(intact_file(handle));
   const FileClass& kind = class_of(*file->inode);
   if (StatusFiles::owns(file->inode->id) || !kind.allocate) return Errc::kNotSupported;
   return kind.allocate(caller, *file, request);
@@ -207,15 +207,15 @@ Status Fs::plain_allocate(const Caller& caller, OpenFile& file, const AllocateRe
       inode.attr.set_allocated_bytes(inode.attr.allocated_bytes() - punched);
     }
     inode.end_privileges(caller.uid);
-    stamp(inode, parts_.clock.wall());
+    stamp(inode, use, parts_.clock.wall());
   }
-  parts_.flusher.touched(file.inode, 0);
+  parts_.flusher.touched(file.inode);
   return {};
 }
 
 Result<std::uint64_t> Fs::copy(const Caller& caller, const CopyRequest& request) {
-  const OpenFilePtr from = TRY(open_file(request.from_handle));
-  const OpenFilePtr to = TRY(open_file(request.to_handle));
+  const OpenFilePtr from = TRY(intact_file(request.from_handle));
+  const OpenFilePtr to = TRY(intact_file(request.to_handle));
   const bool ours = StatusFiles::owns(from->inode->id) || StatusFiles::owns(to->inode->id);
   if (ours || !class_of(*from->inode).may_copy || !class_of(*to->inode).may_copy) return Errc::kNotSupported;
   std::uint64_t copied = 0;

@@ -1,6 +1,7 @@
 #include "fuse/fuse_channel.h"
 
 #include <linux/fuse.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@ namespace {
 constexpr std::int32_t kIncrementEpoch = 8;            // FUSE_NOTIFY_INC_EPOCH, Linux 6.16
 constexpr std::int32_t kPrune = 9;                     // FUSE_NOTIFY_PRUNE, Linux 6.18
 constexpr std::uint32_t kDirectIoAllowMmap = 1u << 4;  // bit 36: of flags2
+constexpr std::size_t kPageBytes = 4096;
 constexpr unsigned kReadAheadKib = 4096;               // 128 otherwise; four of our largest requests
 
 }  // namespace
@@ -88,6 +90,33 @@ void FuseChannel::invalidate_pages(InodeId inode, std::uint64_t offset, std::uin
   body.off = static_cast<std::int64_t>(offset);
   body.len = static_cast<std::int64_t>(length);
   notify(FUSE_NOTIFY_INVAL_INODE, &body, sizeof body);
+}
+
+void FuseChannel::Unmapped::operator()(void* page) const { ::munmap(page, kPageBytes); }
+
+void* FuseChannel::page_without_bytes() {
+  std::call_once(made_page_, [this] {
+    void* const page = ::mmap(nullptr, kPageBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page != MAP_FAILED) no_bytes_.reset(page);
+  });
+  return no_bytes_.get();
+}
+
+// A FUSE_NOTIFY_STORE of the last byte: the kernel takes the size first (fs/fuse/dev.c, fuse_notify_store), and then fails
+// to copy a byte that nobody may read. So what its page cache has stays as it is: a page that a write(2) on its way has
+// filled must not get an older byte.
+void FuseChannel::raise_size(InodeId inode, std::uint64_t size_bytes) {
+  void* const no_bytes = page_without_bytes();
+  if (size_bytes == 0 || no_bytes == nullptr) return;
+  fuse_notify_store_out body{};
+  body.nodeid = raw(inode);
+  body.offset = size_bytes - 1;
+  body.size = 1;
+  fuse_out_header header{};
+  header.len = sizeof header + sizeof body + 1;
+  header.error = FUSE_NOTIFY_STORE;
+  const iovec parts[] = {{&header, sizeof header}, {&body, sizeof body}, {no_bytes, 1}};
+  static_cast<void>(::writev(descriptor_, parts, 3));   // EFAULT
 }
 
 bool FuseChannel::invalidate_names() { return notify(kIncrementEpoch, nullptr, 0); }

@@ -8,6 +8,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -35,6 +37,9 @@ class FuseChannel {
   void invalidate_inode(InodeId inode);
   // The same for pages [offset, offset + length), and the attributes; length 0: to the end.
   void invalidate_pages(InodeId inode, std::uint64_t offset, std::uint64_t length);
+  // The kernel takes the size for at least this, and drops it at no invalidation. Blocks while a request holds the last
+  // page.
+  void raise_size(InodeId inode, std::uint64_t size_bytes);
   // Every name that the kernel remembers is looked up anew. Does not block. False: this kernel cannot (before 6.16),
   // names must not be kept.
   bool invalidate_names();
@@ -46,7 +51,11 @@ class FuseChannel {
   void amend_init_reply(iovec* parts, int count);
   void tune() const;
   bool notify(std::int32_t code, const void* body, std::size_t size);
+  void* page_without_bytes();
 
+  struct Unmapped { void operator()(void* page) const; };
+  std::once_flag made_page_;
+  std::unique_ptr<void, Unmapped> no_bytes_;   // a page that nobody may read
   std::string path_;
   std::string device_;   // "0:57", as mount_table.h names it
   int descriptor_ = -1;

@@ -25,6 +25,7 @@ namespace {
 constexpr unsigned kFlushThreads = 8;      // requests in flight to file servers
 constexpr unsigned kParkingThreads = 4;
 constexpr unsigned kRecallThreads = 3;     // a recall may wait for a read that waits for another
+constexpr unsigned kEndingThreads = 4;     // one may wait for a READ that is at a file server
 constexpr unsigned kPageThreads = 16;      // a page that a parked request holds keeps one busy
 constexpr unsigned kSideThreads = 4;       // for fsync: D syncs while the file servers do
 constexpr auto kFarewell = std::chrono::seconds(30);   // to write back at the end; then it is said and left
@@ -100,6 +101,7 @@ class Mount {
     daemon.add_pool("fuse", 1, [&] { ops_->run(); daemon.request_stop(); }, [&] { ops_->stop(); });
     daemon.add_pool("rerun", kParkingThreads, [&] { parking_.run(); }, [&] { parking_.stop(); });
     daemon.add_pool("recall", kRecallThreads, [&] { leases_.run_recalls(); }, [&] { leases_.stop(); });
+    daemon.add_pool("endings", kEndingThreads, [&] { leases_.run_endings(); }, [&] { leases_.stop(); });
     daemon.add_pool("pages", kPageThreads, [&] { pages_.run(); }, [&] { pages_.stop(); });
     daemon.add_pool("flush", kFlushThreads, [&] { flusher_.run(); }, [&] { flusher_.stop(); });
     daemon.add_pool("side", kSideThreads, [&] { calls_.run(); }, [&] { calls_.stop(); });
@@ -147,7 +149,8 @@ class Mount {
   LeaseCache::Hooks lease_hooks() {
     return {[this](InodeId inode) { if (ops_) ops_->invalidate(inode, fs_.is_directory(inode)); },
             [this](InodeId inode, LeaseMode keep) { return fs_.drain(inode, keep); },
-            [this](InodeId inode) { return fs_.is_open(inode); }, [this](InodeId inode) { fs_.told_open(inode); }};
+            [this](InodeId inode) { return fs_.is_open(inode); }, [this](InodeId inode) { fs_.told_open(inode); },
+            [this](InodeId inode, const HeldLease& lease) { fs_.lease_renewed(inode, lease); }};
   }
 
   ClientSession::Hooks session_hooks() {
@@ -159,7 +162,10 @@ class Mount {
                                                    waiter_),
                   std::make_shared<file::FileClient>(transport_, clock_, waiter_, config_.cluster.id, session.id(),
                                                      session.generation()));
-            }};
+            },
+            [this](OpenedSession& session) { servers_.dir()->set_pass(session.pass()); },
+            [this](const std::vector<std::uint64_t>& handles) { fs_.lose_locks(handles); },
+            [this] { return fs_.open_inodes(); }, [this](InodeId inode) { fs_.told_open(inode); }};
   }
 
   const MountConfig& config_;
@@ -175,8 +181,9 @@ class Mount {
   Parking parking_{waiter_};
   LeaseCache leases_{lock_client_, clock_, waiter_, parking_, lease_hooks()};
   LockWaits lock_waits_{parking_};
-  ClientSession session_{lock_client_, clock_,      waiter_, random_,
-                         leases_,      lock_waits_, log_,    host_name() + ":" + path_, session_hooks()};
+  HeldLocks held_locks_;
+  ClientSession session_{lock_client_, clock_,      waiter_,     random_, leases_,
+                         lock_waits_,  held_locks_, log_,        host_name() + ":" + path_, session_hooks()};
   InodeTable inodes_;
   OpenTable opens_;
   ChunkIo chunks_{servers_};
@@ -186,8 +193,14 @@ class Mount {
                     [this](const std::vector<InodeId>& inodes) { channel_.prune(inodes); }}};
   StatusFiles status_{clock_, Caller{geteuid(), getegid(), 0}};
   FsClasses classes_;
-  Fs fs_{{servers_, lock_client_, config_.cluster.lock.name, [this] { return session_.current(); }, leases_, lock_waits_,
-          inodes_, opens_, chunks_, flusher_, status_, classes_, clock_}};
+  Fs fs_{{servers_, lock_client_, [this] { return session_.current(); }, leases_, lock_waits_, held_locks_, inodes_, opens_,
+          chunks_, flusher_, status_, classes_, clock_, parking_,
+          [this](InodeId inode, std::uint64_t size, std::function<void()> done) {
+            pages_.apart([this, inode, size, told = std::move(done)] {
+              channel_.raise_size(inode, size);
+              told();
+            });
+          }}};
   DebtDuty debts_{[this] { fs_.pay_debts(); }};
   AppendFiles appends_{fs_};
   SecretMount secrets_{fs_, transport_, config_.cluster, clock_, waiter_, random_, parking_, files_, log_,

@@ -302,6 +302,7 @@ struct Read {
 
   void keep(FuseServing& serving) { waiting = serving.pages().waits(inode, request.offset, request.length, true); }
   Status operator()(FuseServing& serving, fuse_req_t req) {
+    const auto under_way = serving.pages().under_way(inode, request.offset, request.length);
     const ReadAnswer answer = TRY(serving.fs().read(caller_of(req), handle, request));
     const std::string_view content = text_of(answer.content());
     fuse_reply_buf(req, content.data(), content.size());

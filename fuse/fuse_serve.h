@@ -74,12 +74,11 @@ class FuseServing {
   };
   using CallPtr = std::shared_ptr<Call>;
 
-  // An operation of a session that is over waits for the next one.
+  // An operation of a session that is over waits for the next one (Fs::await_session).
   template <class Op>
   Status run(Op& op, fuse_req_t req) {
     Status done = op(*this, req);
-    if (done || done.error().code != Errc::kFenced) return done;
-    return await_session(done.error());
+    return done ? done : await_session(done.error());
   }
   Status await_session(const Error& why);
   void wait(fuse_req_t req, std::function<Status()> run, std::function<int()> cancelled, ParkKey key);

@@ -22,6 +22,7 @@ void Inode::learn(const dir::v1::Attr& from_dir) {
   }
   if (!attr_dirty) {
     size_at_dir = from_dir.size_bytes();
+    kernel_size = std::min(kernel_size, size_at_dir);  // as soon as it is told
     return;
   }
   attr.set_size_bytes(ours.size_bytes());
@@ -41,6 +42,10 @@ void Inode::end_privileges(std::uint32_t uid) {
 
 void Inode::learn_under(const dir::v1::Attr& from_dir, std::uint64_t since) {
   if (attr_since == since) return;
+  if (attr_dirty && own_since != since) {
+    attr_dirty = false;
+    lose(Errc::kIo);
+  }
   learn(from_dir);
   attr_since = since;
 }
@@ -49,7 +54,7 @@ InodePtr InodeTable::intern(InodeId inode) {
   const std::lock_guard lock(mutex_);
   Slot& slot = inodes_[inode];
   if (!slot.inode) {
-    slot.inode = std::make_shared<Inode>(inode);
+    slot.inode = std::make_shared<Inode>(inode, held_);
     suspects_.push_back(inode);
   }
   return slot.inode;
@@ -70,9 +75,9 @@ InodePtr InodeTable::find(InodeId inode) const {
   return at == inodes_.end() ? nullptr : at->second.inode;
 }
 
-void InodeTable::remember(Inode& inode) {
+void InodeTable::remember(Inode& inode, std::uint64_t size_bytes) {
   const std::lock_guard lock(inode.mutex);
-  ++inode.lookups;
+  if (inode.lookups++ == 0) inode.kernel_size = size_bytes;
 }
 
 void InodeTable::forget(InodeId inode, std::uint64_t count) {

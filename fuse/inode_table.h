@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -15,18 +16,24 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/guarded.h"
 #include "base/ids.h"
 #include "conclave/dir/v1/dir.pb.h"
+#include "fuse/parking.h"
 #include "fuse/write_buffer.h"
 
 namespace conclave::fuse_fs {
 
+// Chunks that a commit has covered for the first time, as D placed them.
+using Births = std::vector<dir::v1::Layout>;
+
 struct Inode {
-  explicit Inode(InodeId number) : id(number) {}
+  explicit Inode(InodeId number, std::shared_ptr<HeldBytes> held = std::make_shared<HeldBytes>())
+      : id(number), buffer(std::move(held)) {}
   const InodeId id;
 
   std::mutex mutex;  // held across no call
@@ -46,8 +53,10 @@ struct Inode {
   std::map<std::uint64_t, dir::v1::Layout> layouts GUARDED_BY(mutex);  // by chunk number
   std::uint64_t layouts_since GUARDED_BY(mutex) = 0;
   WriteBuffer buffer GUARDED_BY(mutex);
+  Births births GUARDED_BY(mutex);                 // D is told with the next commit of the size
   std::uint64_t size_at_dir GUARDED_BY(mutex) = 0;                     // what D knows
-  bool attr_dirty GUARDED_BY(mutex) = false;                           // size or times are newer than D's
+  bool attr_dirty GUARDED_BY(mutex) = false;                           // size or times are newer than D's …
+  std::uint64_t own_since GUARDED_BY(mutex) = 0;                       // … under this lease, and under no other
   // Set-id bits ended here; D is told with its next commit, and until then not believed.
   bool kill_privileges GUARDED_BY(mutex) = false;
   bool queued GUARDED_BY(mutex) = false;                               // for the flusher
@@ -56,6 +65,11 @@ struct Inode {
   MonoTime retry_at GUARDED_BY(mutex){};                               // after a server was away
   std::uint32_t failures GUARDED_BY(mutex) = 0;  // rises when bytes were lost; each descriptor reports it once
   Errc failure GUARDED_BY(mutex) = Errc::kIo;                          // what it reports, see lose()
+
+  // The size that the kernel has: at least this. It may have dropped what it was told of a larger one (Fs::raise_size).
+  std::uint64_t kernel_size GUARDED_BY(mutex) = 0;
+  std::uint64_t kernel_since GUARDED_BY(mutex) = 0;  // the lease under which it has all of the size; 0: perhaps under none
+  ParkKey kernel_key GUARDED_BY(mutex) = 0;          // of who waits until it was raised; 0: nobody
 
   // What close must drop at L.
   std::set<std::uint64_t> posix_owners GUARDED_BY(mutex);
@@ -67,6 +81,12 @@ struct Inode {
     failure = why == Errc::kFenced ? Errc::kIo : why;
   }
 
+  // Size and times are our own, changed under W of the lease `since`.
+  void own_attributes(std::uint64_t since) REQUIRES(mutex) {
+    attr_dirty = true;
+    own_since = since;
+  }
+
   [[nodiscard]] bool is_dir() const REQUIRES(mutex);   // of attr.mode, as the next two
   [[nodiscard]] bool is_regular() const REQUIRES(mutex);
   [[nodiscard]] bool removed() const REQUIRES(mutex) { return attr.inode() != 0 && attr.nlink() == 0; }
@@ -75,7 +95,9 @@ struct Inode {
   // here stay ended (kill_privileges); an older answer that was overtaken (change) is ignored. Type and class never
   // change: what class_rule.h let pass stays, whatever D says later.
   void learn(const dir::v1::Attr& from_dir) REQUIRES(mutex);
-  // The same, valid under the lease `since` from now on; ignored if such attributes are here already.
+  // The same, valid under the lease `since` from now on; ignored if such attributes are here already. Our own size and
+  // times of another lease are void: others may have changed the file since. They should have been told before that lease
+  // went back.
   void learn_under(const dir::v1::Attr& from_dir, std::uint64_t since) REQUIRES(mutex);
   // Set-id bits that a write or a truncation by `uid` ends: any but the superuser's.
   [[nodiscard]] bool loses_privileges(std::uint32_t uid) const REQUIRES(mutex);
@@ -93,8 +115,8 @@ class InodeTable {
   // Null: the kernel names something we forgot (a program kept a stale handle).
   [[nodiscard]] InodePtr find(InodeId inode) const;
 
-  // The kernel learned of it once more; forgot `count` times.
-  static void remember(Inode& inode);
+  // The kernel learned of it once more, with this size; forgot `count` times.
+  static void remember(Inode& inode, std::uint64_t size_bytes);
   void forget(InodeId inode, std::uint64_t count);
   // Nothing may need it any more (its last descriptor was closed).
   void suspect(InodeId inode);
@@ -125,6 +147,8 @@ class InodeTable {
 
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::vector<InodePtr> all() const;
+  // Of all write buffers.
+  [[nodiscard]] std::size_t held_bytes() const { return held_->now(); }
 
  private:
   struct NameKey {
@@ -144,6 +168,7 @@ class InodeTable {
   enum class Fate : std::uint8_t { kDropped, kWanted, kUndecided };
   Fate decide(std::unordered_map<InodeId, Slot>::iterator at) REQUIRES(mutex_);
 
+  const std::shared_ptr<HeldBytes> held_ = std::make_shared<HeldBytes>();
   mutable std::mutex mutex_;                                               // before an Inode's mutex
   std::unordered_map<InodeId, Slot> inodes_ GUARDED_BY(mutex_);
   std::unordered_map<NameKey, Known, NameHash> names_ GUARDED_BY(mutex_);
@@ -170,6 +195,7 @@ struct OpenFile {
   std::uint32_t uid = 0;
   bool append = false;
   std::shared_ptr<void> own;             // a class's own, set when it is opened
+  std::atomic<bool> lock_lost{false};    // one that was taken through it: it fails until it is closed
   std::mutex mutex;                                        // before the Inode's
   std::uint32_t failures_seen GUARDED_BY(mutex) = 0;
   std::set<std::uint64_t> posix_owners GUARDED_BY(mutex);  // that locked through it

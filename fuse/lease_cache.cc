@@ -109,7 +109,7 @@ Result<LeaseCache::Use> LeaseCache::need(InodeId inode, LeaseMode mode, const st
   if (auto use = held(inode, mode)) return std::move(*use);
   for (;;) {
     if (ending_.load()) return Error(Errc::kUnavailable, "this mount is ending");
-    if (!usable()) return wait_for_session();
+    if (!usable() || !granting_.load()) return wait_for_session();
     if (auto result = ask(inode, mode, ticket)) return std::move(*result);
   }
 }
@@ -124,7 +124,7 @@ std::optional<Result<LeaseCache::Use>> LeaseCache::ask(InodeId inode, LeaseMode 
   UniqueLock lock(shard.mutex);
   LeaseEntry& entry = shard.make(inode);
   if (entry.admits(mode)) return use_of(entry);
-  if (entry.closed || entry.asked_at_least(mode)) return wait_for(entry);
+  if (entry.closed || entry.ended || entry.asked_at_least(mode)) return wait_for(entry);
   if (entry.lease && !lease_covers(mode, entry.lease->mode)) {  // S after R, say: what R allowed must end first
     start_recall(entry, LeaseMode::kNone);
     return wait_for(entry);
@@ -202,7 +202,7 @@ Error LeaseCache::again(InodeId inode) {
 }
 
 void LeaseCache::prefetch(const std::vector<std::pair<InodeId, std::string>>& inodes_and_tickets, LeaseMode mode) {
-  if (!usable() || ending_.load()) return;
+  if (!usable() || !granting_.load() || ending_.load()) return;
   const std::uint64_t era = era_.load();
   lock::v1::AcquireRequest request;
   request.set_session(session_.load());
@@ -254,7 +254,7 @@ void LeaseCache::note_read_answered(InodeId inode) {
 // False: it is older than what is known here, so L has replaced it, or it went back already.
 bool LeaseCache::take_grant(LeaseEntry& entry, HeldLease lease) {
   if (entry.lease && entry.lease->seq == lease.seq) return true;
-  if (lease.seq <= entry.last_seq) return false;
+  if (lease.seq <= entry.last_seq || lease.seq < least_seq_.load()) return false;
   const bool without_gap = entry.lease && !entry.closed && lease_covers(lease.mode, entry.lease->mode);
   if (!entry.lease) held_.fetch_add(1);
   if (without_gap) lease.since = entry.lease->since;
@@ -325,6 +325,10 @@ void LeaseCache::erase_if_idle(Shard& shard, InodeId inode) REQUIRES(shard.mutex
 void LeaseCache::on_session(SessionId session, MonoTime ends) {
   session_.store(raw(session));
   ends_ns_.store(ends.time_since_epoch().count());
+  deliver_session();
+}
+
+void LeaseCache::deliver_session() {
   const std::lock_guard lock(mutex_);
   if (session_key_ != 0) parking_.deliver(std::exchange(session_key_, 0));
 }

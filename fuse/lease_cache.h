@@ -30,6 +30,7 @@
 #include "base/result.h"
 #include "base/token.h"
 #include "base/waiter.h"
+#include "fuse/held_lease.h"
 #include "fuse/parking.h"
 
 namespace conclave::lock {
@@ -41,7 +42,6 @@ class Grant;
 
 namespace conclave::fuse_fs {
 
-struct HeldLease;
 struct LeaseEntry;
 
 class LeaseCache {
@@ -58,6 +58,8 @@ class LeaseCache {
     std::function<bool(InodeId)> is_open;
     // L has heard that one has.
     std::function<void(InodeId)> told_open = [](InodeId) {};
+    // A lease has another number and token and is the same otherwise.
+    std::function<void(InodeId, const HeldLease&)> renewed = [](InodeId, const HeldLease&) {};
   };
 
   // A pinned lease. Move-only; ends the use when destroyed.
@@ -120,6 +122,9 @@ class LeaseCache {
 
   // The session as ClientSession keeps it: opened, or renewed until `ends`. Wakes who waited for it.
   void on_session(SessionId session, MonoTime ends);
+  // L waits for sessions of before its restart, and grants nothing: it is not asked. Over: wakes who waited.
+  void on_grace(bool over);
+  [[nodiscard]] bool granting() const { return granting_.load(); }
   // For who cannot go on without L: kPending until the session was renewed or replaced.
   Error wait_for_session();
   // A server says that the session is over: nothing is asked for until it was renewed or replaced. kPending until then.
@@ -128,13 +133,24 @@ class LeaseCache {
   // leases stay.
   void on_suspect();
 
+  // L was restarted in `epoch`. What is held, to be claimed there; nothing is granted until on_grace. What is held stays
+  // usable; recalls that were under way are void.
+  using Claim = LeaseClaim;
+  std::vector<Claim> begin_reclaim(std::uint32_t epoch);
+  // What L gave for the claims (HeldLease::since is ours). Nothing that is cached becomes void.
+  void end_reclaim(const std::vector<std::pair<Claim, HeldLease>>& reclaimed);
+
   // A worker that carries out recalls; run by two or more threads of main until stop(): one recall may wait for a
   // read that waits for another.
   void run_recalls();
+  // A worker that empties the kernel's caches when the session's end is near or has come, and does nothing else: no
+  // recall, no drain and no call to a server can keep it from that. Run by two or more threads of main until stop().
+  void run_endings();
   void stop();
   // ACTIVE: the session's end has not come near.
   [[nodiscard]] bool usable() const { return clock_.now().time_since_epoch().count() < ends_ns_.load(); }
-  // The session ended: no lease is held any more. Wakes everybody; the kernel's caches are dropped by run_recalls.
+  // The session ended: no lease is held any more. Wakes everybody; run_endings empties the kernel's caches, and no lease
+  // on an inode is used before it has done so there.
   void drop_all();
   // Drains and returns everything (unmount); before stop(). Nothing is granted afterwards. Each drain is tried once;
   // the first error.
@@ -145,19 +161,10 @@ class LeaseCache {
   [[nodiscard]] std::uint64_t recalls() const { return recalls_.load(); }
 
  private:
-  enum class JobKind : std::uint8_t { kRecall, kDrain, kRelease, kNotHeld, kInvalidate, kSuspect };
-  struct Job {
-    JobKind kind{};
-    InodeId inode{};
-    std::uint64_t seq = 0;              // kNotHeld, kDrain; kSuspect: 1 when it was invalidated once
-    LeaseMode keep = LeaseMode::kNone;  // kDrain
-  };
-  struct GiveBack {
-    InodeId inode{};
-    std::uint64_t seq = 0;
-    LeaseMode keep = LeaseMode::kNone;
-    bool open = false;
-  };
+  using JobKind = LeaseJob::Kind;
+  using Job = LeaseJob;
+  using Ending = LeaseEnding;
+  using GiveBack = LeaseReturn;
   struct Shard;
   using Lock = std::unique_lock<std::mutex>;  // of an entry's shard, held by the caller
   static constexpr std::size_t kShards = 16;
@@ -174,29 +181,40 @@ class LeaseCache {
   Error wait_for(LeaseEntry& entry);
   void deliver(LeaseEntry& entry);
   void erase_if_idle(Shard& shard, InodeId inode);
+  void deliver_session();
+
+  // lease_reclaim.cc
+  bool take_reclaimed(const Claim& claim, HeldLease lease);
 
   // lease_jobs.cc
   void add_job(const Job& job);
   void add_job_later(const Job& job, Duration delay);
   MonoTime take_due_jobs() REQUIRES(mutex_);
+  bool& at_work_again(JobKind kind) REQUIRES(mutex_) { return kind == JobKind::kDrain ? draining_again_ : returning_again_; }
   std::vector<Job> next_jobs();
+  std::optional<Ending> next_ending();
+  void add_endings(const std::vector<InodeId>& inodes);
   void wait_for_workers(MonoTime deadline);
   void carry_out(const Job& job);
-  void pause(Duration duration);
+  void say_not_held(const Job& job);
 
   // lease_recall.cc
   void start_recall(LeaseEntry& entry, LeaseMode keep);
   void carry_out_recall(InodeId inode);
   bool close(LeaseEntry& entry, std::uint64_t seq, LeaseMode keep, Lock& lock);
   void drain_and_return(const Job& job);
+  void return_drained(const Job& job);
   void finish_recall(LeaseEntry& entry, std::uint64_t seq, std::optional<HeldLease> kept);
   void start_release(LeaseEntry& entry);
   void release(const std::vector<InodeId>& inodes);
-  void give_back_for_good(const std::vector<GiveBack>& returns);
-  std::vector<std::pair<InodeId, HeldLease>> give_back(const std::vector<GiveBack>& returns);
+  Status give_back_for_good(const std::vector<GiveBack>& returns);
+  void finish_return(const GiveBack& one);
+  void return_later(const GiveBack& one);
+  using Kept = std::vector<std::pair<InodeId, HeldLease>>;
+  std::optional<Kept> give_back(const std::vector<GiveBack>& returns);
   template <class Done>
   void await(LeaseEntry& entry, Lock& lock, MonoTime deadline, Done done);
-  void drop_suspect(const Job& job);
+  void carry_out(const Ending& ending);
   bool begin_return(LeaseEntry& entry, Lock& lock);
 
   lock::LockClient& client_;
@@ -208,9 +226,12 @@ class LeaseCache {
 
   std::atomic<std::uint64_t> session_{0};
   std::atomic<std::int64_t> ends_ns_{0};     // of the session lease; 0: none
-  std::atomic<std::uint64_t> era_{0};        // rises when a session is lost: older answers are void
+  std::atomic<std::uint64_t> era_{0};        // rises when a session is lost or reclaims: older answers are void
+  std::atomic<std::uint64_t> least_seq_{0};  // grants below it are of before L's restart
+  std::atomic<bool> granting_{true};         // L grants; else it is not asked
   std::atomic<bool> ending_{false};          // nothing is asked for any more
   std::atomic<bool> stopped_{false};         // the workers end
+  std::atomic<bool> unanswered_{false};      // L did not answer the last return: one worker asks again, none beside it
   std::atomic<std::uint64_t> recalls_{0};
   std::atomic<std::size_t> held_{0};
 
@@ -219,6 +240,8 @@ class LeaseCache {
   std::multimap<MonoTime, Job> later_ GUARDED_BY(mutex_);  // by when they are due
   std::deque<Job> releases_ GUARDED_BY(mutex_);
   bool draining_again_ GUARDED_BY(mutex_) = false;         // some worker does, or is about to
+  bool returning_again_ GUARDED_BY(mutex_) = false;        // the same: L's turn
+  std::multimap<MonoTime, Ending> endings_ GUARDED_BY(mutex_);   // by when they are due
   unsigned working_ GUARDED_BY(mutex_) = 0;      // workers that carry something out
   ParkKey session_key_ GUARDED_BY(mutex_) = 0;   // who waits for a usable session; 0: nobody
 };

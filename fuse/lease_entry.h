@@ -24,13 +24,6 @@ inline bool lease_covers(LeaseMode held, LeaseMode wanted) {
 
 inline constexpr unsigned kModes = static_cast<unsigned>(LeaseMode::kSharedRead);
 
-struct HeldLease {
-  LeaseMode mode = LeaseMode::kNone;
-  std::uint64_t seq = 0;
-  std::uint64_t since = 0;
-  std::string token;
-};
-
 struct LeaseEntry {
   const InodeId inode;
   explicit LeaseEntry(InodeId i, std::uint64_t seen_seq) : inode(i), last_seq(seen_seq) {}
@@ -59,13 +52,17 @@ struct LeaseEntry {
   bool demanded = false;                    // it was recalled since: it goes all the same
   bool touched = false;                     // used since make_room last came by
   bool queued = false;                      // a job will look at it, or does
+  bool returning = false;                   // L may have heard so: down to `keep`
   bool closed = false;                      // what arrives is parked
+  bool ended = false;                       // with its session; the kernel may still keep what was cached under it
 
-  [[nodiscard]] bool admits(LeaseMode mode) const { return lease && !closed && lease_covers(lease->mode, mode); }
+  [[nodiscard]] bool admits(LeaseMode mode) const {
+    return lease && !closed && !ended && lease_covers(lease->mode, mode);
+  }
   [[nodiscard]] bool recalled() const { return lease && recall_seq == lease->seq; }
   [[nodiscard]] unsigned all_uses() const { return uses[0] + uses[1]; }
   [[nodiscard]] bool idle() const {
-    return !lease && asked == 0 && calls == 0 && key == 0 && all_uses() == 0 && !queued && early_seq == 0;
+    return !lease && asked == 0 && calls == 0 && key == 0 && all_uses() == 0 && !queued && early_seq == 0 && !ended;
   }
   [[nodiscard]] bool releasable() const { return lease && !queued && calls == 0 && key == 0 && all_uses() == 0; }
   static std::uint8_t bit(LeaseMode mode) { return static_cast<std::uint8_t>(1u << static_cast<unsigned>(mode)); }

@@ -7,6 +7,11 @@
 #include "fuse/lease_entry.h"
 
 namespace conclave::fuse_fs {
+namespace {
+
+constexpr Duration kAgainAfter = 200ms;   // L was away
+
+}  // namespace
 
 void LeaseCache::add_job(const Job& job) {
   {
@@ -19,18 +24,18 @@ void LeaseCache::add_job(const Job& job) {
 void LeaseCache::add_job_later(const Job& job, Duration delay) {
   {
     const std::lock_guard lock(mutex_);
-    later_.emplace(clock_.now() + delay, job);
+    later_.emplace(clock_.now() + delay, job)->second.again = true;
   }
   waiter_.wake(this);
 }
 
-// Returns when the next of the others is due. One worker at a time drains again: a file server that is away takes a
-// call's patience to say so.
+// Returns when the next of the others is due. One worker at a time drains again, and one asks L again: a server that is
+// away takes a call's patience to say so.
 MonoTime LeaseCache::take_due_jobs() {
   const MonoTime now = clock_.now();
   auto at = later_.begin();
   while (at != later_.end() && at->first <= now) {
-    if (at->second.kind == JobKind::kDrain && std::exchange(draining_again_, true)) {
+    if (std::exchange(at_work_again(at->second.kind), true)) {
       ++at;
     } else {
       jobs_.push_back(at->second);
@@ -72,7 +77,7 @@ void LeaseCache::run_recalls() {
     {
       const std::lock_guard lock(mutex_);
       --working_;
-      if (jobs.front().kind == JobKind::kDrain) draining_again_ = false;
+      if (jobs.front().again) at_work_again(jobs.front().kind) = false;
     }
     waiter_.wake(&working_);
   }
@@ -93,12 +98,34 @@ void LeaseCache::stop() {
   ending_.store(true);
   stopped_.store(true);
   waiter_.wake(this);
-  waiter_.wake(&stopped_);
+  waiter_.wake(&endings_);
 }
 
-void LeaseCache::pause(Duration duration) {
-  const auto seen = waiter_.observe(&stopped_);
-  if (!stopped_.load()) waiter_.wait(&stopped_, seen, clock_.now() + duration);
+void LeaseCache::add_endings(const std::vector<InodeId>& inodes) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const InodeId inode : inodes) endings_.emplace(clock_.now(), Ending{inode});
+  }
+  waiter_.wake(&endings_);
+}
+
+// Nothing after stop().
+std::optional<LeaseCache::Ending> LeaseCache::next_ending() {
+  for (;;) {
+    const auto seen = waiter_.observe(&endings_);
+    MonoTime until = kNever;
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopped_.load()) return std::nullopt;
+      if (!endings_.empty()) until = endings_.begin()->first;
+      if (until <= clock_.now()) return std::optional(endings_.extract(endings_.begin()).mapped());
+    }
+    waiter_.wait(&endings_, seen, until);
+  }
+}
+
+void LeaseCache::run_endings() {
+  while (const auto ending = next_ending()) carry_out(*ending);
 }
 
 void LeaseCache::carry_out(const Job& job) {
@@ -106,20 +133,27 @@ void LeaseCache::carry_out(const Job& job) {
     carry_out_recall(job.inode);
   } else if (job.kind == JobKind::kDrain) {
     drain_and_return(job);
-  } else if (job.kind == JobKind::kSuspect) {
-    drop_suspect(job);
+  } else if (job.kind == JobKind::kReturn) {
+    return_drained(job);
   } else if (job.kind == JobKind::kInvalidate) {
     hooks_.invalidate(job.inode);
   } else {
-    give_back({{job.inode, job.seq, LeaseMode::kNone, hooks_.is_open(job.inode)}});
-    Shard& shard = shard_of(job.inode);
-    const std::lock_guard lock(shard.mutex);
-    LeaseEntry* const entry = shard.find(job.inode);
-    if (entry == nullptr) return;
-    entry->asked = 0;  // whoever waited for that grant asks again
-    deliver(*entry);
-    erase_if_idle(shard, job.inode);
+    say_not_held(job);
   }
+}
+
+void LeaseCache::say_not_held(const Job& job) {
+  const bool asked = job.again || !unanswered_.load();
+  if (!asked || !give_back({{job.inode, job.seq, LeaseMode::kNone, hooks_.is_open(job.inode)}})) {
+    return add_job_later(job, kAgainAfter);
+  }
+  Shard& shard = shard_of(job.inode);
+  const std::lock_guard lock(shard.mutex);
+  LeaseEntry* const entry = shard.find(job.inode);
+  if (entry == nullptr) return;
+  entry->asked = 0;  // whoever waited for that grant asks again
+  deliver(*entry);
+  erase_if_idle(shard, job.inode);
 }
 
 }  // namespace conclave::fuse_fs

@@ -11,6 +11,7 @@ namespace {
 
 constexpr Duration kAgainAfter = 200ms;   // a server that a recall needs was away
 constexpr Duration kUseEndsSoon = 20ms;
+constexpr Duration kReturnTimeout = 2s;   // of a worker's time, when L is away; then it is asked again by one
 
 bool is_passing(Errc code) { return code == Errc::kUnavailable || code == Errc::kUnknown || code == Errc::kOverloaded; }
 
@@ -72,17 +73,27 @@ void LeaseCache::drain_and_return(const Job& job) {
     lock.lock();
     if (!drained && is_held()) return add_job_later(job, kAgainAfter);
   }
-  std::optional<HeldLease> kept;
   ++entry.calls;  // the answer brings a grant, and its recall may overtake it
+  entry.returning = is_held();
   lock.unlock();
-  auto all_kept = give_back({{inode, job.seq, job.keep, hooks_.is_open(inode)}});
-  lock.lock();
-  if (!all_kept.empty() && all_kept.front().first == inode) kept = std::move(all_kept.front().second);
-  if (job.keep != LeaseMode::kNone && !kept) add_job({JobKind::kInvalidate, inode});
+  return_drained({JobKind::kReturn, inode, job.seq, job.keep});
+}
+
+// The last step, of a closed entry that counts the call. While L is away it stays closed, and no worker waits for it.
+void LeaseCache::return_drained(const Job& job) {
+  std::optional<Kept> answer;
+  if (job.again || !unanswered_.load()) answer = give_back({{job.inode, job.seq, job.keep, hooks_.is_open(job.inode)}});
+  if (!answer) return add_job_later(job, kAgainAfter);
+  std::optional<HeldLease> kept;
+  if (!answer->empty() && answer->front().first == job.inode) kept = std::move(answer->front().second);
+  if (job.keep != LeaseMode::kNone && !kept) add_job({JobKind::kInvalidate, job.inode});
+  Shard& shard = shard_of(job.inode);
+  const std::lock_guard lock(shard.mutex);
+  LeaseEntry& entry = *shard.find(job.inode);
   recalls_.fetch_add(1);
   finish_recall(entry, job.seq, std::move(kept));
   call_ended(entry);
-  erase_if_idle(shard, inode);
+  erase_if_idle(shard, job.inode);
 }
 
 // Waits with the shard unlocked until `done`, or the deadline.
@@ -140,6 +151,7 @@ void LeaseCache::finish_recall(LeaseEntry& entry, std::uint64_t seq, std::option
     }
   }
   entry.closed = false;
+  entry.returning = false;
   if (entry.recall_seq == seq) entry.recall_seq = 0;
   deliver(entry);
   if (entry.recalled()) {
@@ -149,9 +161,8 @@ void LeaseCache::finish_recall(LeaseEntry& entry, std::uint64_t seq, std::option
   }
 }
 
-// What L lets us keep, in no order. Until L has answered, the session is lost or this mount ends.
-std::vector<std::pair<InodeId, HeldLease>> LeaseCache::give_back(const std::vector<GiveBack>& returns) {
-  const std::uint64_t era = era_.load();
+// What L lets us keep, in no order; without a session, or with one that L knows no more, nothing. No answer: ask again.
+std::optional<LeaseCache::Kept> LeaseCache::give_back(const std::vector<GiveBack>& returns) {
   lock::v1::ReturnRequest request;
   request.set_session(session_.load());
   for (const GiveBack& one : returns) {
@@ -161,21 +172,19 @@ std::vector<std::pair<InodeId, HeldLease>> LeaseCache::give_back(const std::vect
     out.set_keep(lock::mode_of(one.keep));
     out.set_open(one.open);
   }
-  std::vector<std::pair<InodeId, HeldLease>> kept;
-  while (era == era_.load() && request.session() != 0) {
-    const auto answer = client_.give_back(request);
-    if (answer) {
-      for (const auto& grant : answer->kept()) {
-        kept.emplace_back(InodeId{grant.inode()},
-                          HeldLease{lock::mode_of(grant.mode()), grant.seq(), grant.seq(), grant.token()});
-      }
-      for (const GiveBack& one : returns) {
-        if (one.open) hooks_.told_open(one.inode);
-      }
-      break;
-    }
-    if (!is_passing(answer.error().code) || stopped_.load()) break;
-    pause(kAgainAfter);
+  Kept kept;
+  if (request.session() == 0) return kept;
+  const auto answer = client_.give_back(request, kReturnTimeout);
+  const bool unanswered = !answer && is_passing(answer.error().code) && request.session() == session_.load();
+  unanswered_.store(unanswered);
+  if (unanswered) return std::nullopt;
+  if (!answer) return kept;
+  for (const auto& grant : answer->kept()) {
+    kept.emplace_back(InodeId{grant.inode()},
+                      HeldLease{lock::mode_of(grant.mode()), grant.seq(), grant.seq(), grant.token()});
+  }
+  for (const GiveBack& one : returns) {
+    if (one.open) hooks_.told_open(one.inode);
   }
   return kept;
 }
@@ -211,6 +220,9 @@ void LeaseCache::release(const std::vector<InodeId>& inodes) {
     if (!stays && close(entry, seq, LeaseMode::kNone, lock)) {
       lock.unlock();
       if (hooks_.drain(inode, LeaseMode::kNone)) {
+        lock.lock();
+        entry.returning = entry.lease && entry.lease->seq == seq;   // it may have been reclaimed as another
+        lock.unlock();
         returns.push_back({inode, seq, LeaseMode::kNone, hooks_.is_open(inode)});
       } else {
         add_job_later({JobKind::kDrain, inode, seq}, kAgainAfter);
@@ -220,18 +232,28 @@ void LeaseCache::release(const std::vector<InodeId>& inodes) {
       erase_if_idle(shard, inode);
     }
   }
-  give_back_for_good(returns);
+  if (returns.empty()) return;
+  const bool answered = !unanswered_.load() && give_back(returns);
+  for (const GiveBack& one : returns) {
+    if (answered) finish_return(one);
+    if (!answered) return_later(one);
+  }
 }
 
-void LeaseCache::give_back_for_good(const std::vector<GiveBack>& returns) {
-  if (returns.empty()) return;
-  give_back(returns);
-  for (const GiveBack& one : returns) {
+void LeaseCache::finish_return(const GiveBack& one) {
+  Shard& shard = shard_of(one.inode);
+  const std::lock_guard lock(shard.mutex);
+  finish_recall(*shard.find(one.inode), one.seq, std::nullopt);
+  erase_if_idle(shard, one.inode);
+}
+
+void LeaseCache::return_later(const GiveBack& one) {
+  {
     Shard& shard = shard_of(one.inode);
     const std::lock_guard lock(shard.mutex);
-    finish_recall(*shard.find(one.inode), one.seq, std::nullopt);
-    erase_if_idle(shard, one.inode);
+    ++shard.find(one.inode)->calls;
   }
+  add_job_later({JobKind::kReturn, one.inode, one.seq}, kAgainAfter);
 }
 
 // --- The end of a session, or of the mount.
@@ -240,33 +262,47 @@ void LeaseCache::give_back_for_good(const std::vector<GiveBack>& returns) {
 // gives the lease away.
 void LeaseCache::on_suspect() {
   ends_ns_.store(0);
+  std::vector<InodeId> inodes;
   for (std::size_t i = 0; i < kShards; ++i) {
     const std::lock_guard lock(shards_[i].mutex);
     for (const auto& [inode, entry] : shards_[i].entries) {
-      if (entry.lease) add_job({JobKind::kSuspect, inode});
+      if (entry.lease) inodes.push_back(inode);
     }
   }
+  // Names and attributes have their time with the kernel; pages are there for whoever has the file open.
+  std::ranges::partition(inodes, [this](InodeId inode) { return hooks_.is_open(inode); });
+  add_endings(inodes);
 }
 
 // At once, and again when the uses have ended whose answers may still be on their way to the kernel.
-void LeaseCache::drop_suspect(const Job& job) {
-  if (usable()) return;  // renewed: what is cached is true
-  bool used = false;
-  {
-    Shard& shard = shard_of(job.inode);
-    const std::lock_guard lock(shard.mutex);
-    const LeaseEntry* const entry = shard.find(job.inode);
-    used = entry != nullptr && entry->all_uses() != 0;
+void LeaseCache::carry_out(const Ending& ending) {
+  Shard& shard = shard_of(ending.inode);
+  UniqueLock lock(shard.mutex);
+  LeaseEntry* entry = shard.find(ending.inode);
+  if (entry == nullptr) return;  // it went back meanwhile
+  const bool ended = entry->ended;
+  if (!ended && usable()) return;  // renewed: what is cached is true
+  const bool used = entry->all_uses() != 0;
+  lock.unlock();
+  if (!ending.again || !used) hooks_.invalidate(ending.inode);
+  if (used) {
+    const std::lock_guard guard(mutex_);
+    endings_.emplace(clock_.now() + kUseEndsSoon, Ending{ending.inode, true});
+  } else if (ended) {
+    lock.lock();
+    entry = shard.find(ending.inode);
+    if (entry == nullptr) return;
+    entry->ended = false;
+    deliver(*entry);
+    erase_if_idle(shard, ending.inode);
   }
-  const bool first = job.seq == 0;
-  if (first || !used) hooks_.invalidate(job.inode);
-  if (used) add_job_later({JobKind::kSuspect, job.inode, 1}, kUseEndsSoon);
 }
 
 void LeaseCache::drop_all() {
   ++era_;
   ends_ns_.store(0);
   session_.store(0);
+  std::vector<InodeId> endings;
   for (std::size_t i = 0; i < kShards; ++i) {
     Shard& shard = shards_[i];
     std::vector<const LeaseEntry*> awaited;
@@ -281,13 +317,15 @@ void LeaseCache::drop_all() {
         if (entry.queued) awaited.push_back(&entry);
         if (!entry.lease) continue;
         entry.lease.reset();
+        entry.ended = true;
         held_.fetch_sub(1);
-        add_job({JobKind::kInvalidate, inode});
+        endings.push_back(inode);
       }
       for (const InodeId inode : inodes) erase_if_idle(shard, inode);
     }
     for (const LeaseEntry* entry : awaited) waiter_.wake(entry);
   }
+  add_endings(endings);
 }
 
 std::optional<LeaseCache::Use> LeaseCache::in_drain(InodeId inode) {
@@ -300,12 +338,20 @@ std::optional<LeaseCache::Use> LeaseCache::in_drain(InodeId inode) {
   return use;
 }
 
+// What L does not hear now it learns from the session's end.
+Status LeaseCache::give_back_for_good(const std::vector<GiveBack>& returns) {
+  const bool answered = returns.empty() || give_back(returns);
+  for (const GiveBack& one : returns) finish_return(one);
+  return answered ? Status() : Error(Errc::kUnavailable, "the lock server does not answer");
+}
+
 // False: it is not held. Parks what arrives and waits for the uses, which end soon: nothing is granted any more.
 bool LeaseCache::begin_return(LeaseEntry& entry, Lock& lock) {
   if (!entry.lease || entry.queued) return false;
   entry.queued = true;
   entry.closed = true;
   entry.recall_seq = entry.lease->seq;
+  entry.keep = LeaseMode::kNone;
   await(entry, lock, clock_.now() + kCallDeadline, [&] { return entry.all_uses() == 0; });
   return true;
 }
@@ -329,11 +375,16 @@ Status LeaseCache::return_all() {
     lock.unlock();
     Status drained = hooks_.drain(inode, LeaseMode::kNone);
     if (!drained && first) first = std::move(drained);
+    lock.lock();
+    entry->returning = entry->lease && entry->lease->seq == seq;
+    lock.unlock();
     returns.push_back({inode, seq, LeaseMode::kNone, false});
-    if (returns.size() == kMaxLeasesPerCall) give_back_for_good(std::exchange(returns, {}));
+    if (returns.size() < kMaxLeasesPerCall) continue;
+    const Status told = give_back_for_good(std::exchange(returns, {}));
+    if (first) first = told;
   }
-  give_back_for_good(returns);
-  return first;
+  const Status told = give_back_for_good(returns);
+  return first ? told : first;
 }
 
 }  // namespace conclave::fuse_fs

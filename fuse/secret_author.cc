@@ -66,7 +66,8 @@ Status SecretAuthor::seal(std::uint32_t uid, const InodePtr& inode, OpenDraft& d
   Status status;
   for (int attempt = 1; attempt <= kAttempts; ++attempt) {
     status = seal_once(uid, inode, content);
-    if (status || status.error().code != Errc::kStale) break;
+    const bool again = !status && (status.error().code == Errc::kStale || status.error().code == Errc::kRestarted);
+    if (!again) break;
   }
   {
     const std::lock_guard lock(draft.mutex);
@@ -99,10 +100,13 @@ Status SecretAuthor::store_payload(Inode& inode, const Held& held, std::uint64_t
   Landing landing;
   for (std::size_t done = 0; done < payload.size();) {
     const ByteView piece = payload.subspan(done, std::min(kMaxIoBytes, payload.size() - done));
-    landing = TRY(chunks.write(inode, held, payload_offset(version) + done, piece));
+    const Landing next = TRY(chunks.write(inode, held, payload_offset(version) + done, piece));
+    if (done != 0 && next != landing) return Error(Errc::kRestarted, "the file server was restarted under the payload");
+    landing = next;
     done += piece.size();
   }
-  return chunks.commit(inode, held, {{version, landing}});
+  WriteBuffer::Landings restarted;
+  return chunks.commit(inode, held, {{version, landing}}, restarted);
 }
 
 std::optional<std::uint64_t> SecretAuthor::draft_size(InodeId inode) const {

@@ -162,13 +162,14 @@ void WriteBuffer::set_aside(ByteRange range) {
   add_parts(dirty_, range, aside_);
   add_parts(sent_, range, aside_);  // below what is dirty
   discard(range);
-  aside_bytes_ = 0;
-  for (const auto& [offset, piece] : aside_) aside_bytes_ += piece.length;
+  std::size_t aside = 0;
+  for (const auto& [offset, piece] : aside_) aside += piece.length;
+  aside_bytes_.set(aside);
 }
 
 void WriteBuffer::settle_aside(bool done) {
   const DirtyMap aside = std::exchange(aside_, {});
-  aside_bytes_ = 0;
+  aside_bytes_.set(0);
   if (done) return;
   for (const auto& [offset, piece] : aside) dirty_again(offset, piece);
 }
@@ -214,12 +215,12 @@ bool WriteBuffer::changed(std::uint64_t chunk_number, Landing landing) {
 bool WriteBuffer::landed(std::uint64_t chunk_number, Landing landing) {
   Unsynced& known = unsynced_[chunk_number];
   const bool same_chunk = known.newest != 0 && known.landing.chunk == landing.chunk;
-  const bool restarted = same_chunk && known.landing.boot != landing.boot;
+  const bool restarted = same_chunk && !known.landing.starts.lasts_in(landing.starts);
   const bool lost = restarted && known.bytes_gone;
   known = {landing, answers_, known.bytes_gone && same_chunk && !restarted};
   if (restarted) {
     send_again([&](std::uint64_t at, const Sent& one) {
-      return chunk_of(at) == chunk_number && one.landing != landing;
+      return chunk_of(at) == chunk_number && !one.landing.starts.lasts_in(landing.starts);
     });
   }
   return !lost;
@@ -277,16 +278,15 @@ void WriteBuffer::committed(const Covered& covered) {
 
 bool WriteBuffer::restarted(const Covered& covered) {
   bool all_here = true;
+  std::set<std::uint64_t> lost;
   for (const auto& [number, landing] : covered.landings) {
     const auto known = unsynced_.find(number);
     if (known == unsynced_.end() || known->second.landing != landing) continue;  // answered() saw it already
     all_here = all_here && !known->second.bytes_gone;
     unsynced_.erase(known);
+    lost.insert(number);
   }
-  send_again([&](std::uint64_t at, const Sent& one) {
-    const auto named = covered.landings.find(chunk_of(at));
-    return named != covered.landings.end() && named->second == one.landing;
-  });
+  send_again([&](std::uint64_t at, const Sent& one) { return lost.contains(chunk_of(at)) && one.answer <= covered.upto; });
   return all_here;
 }
 
@@ -303,10 +303,13 @@ void WriteBuffer::let_go() {
 }
 
 void WriteBuffer::clear() {
-  const std::uint64_t next = next_id_, answers = answers_;
-  *this = WriteBuffer();
-  next_id_ = next;
-  answers_ = answers;
+  dirty_.clear();
+  sent_.clear();
+  aside_.clear();
+  flying_.clear();
+  whole_units_.clear();
+  unsynced_.clear();
+  for (HeldShare* share : {&dirty_bytes_, &sent_bytes_, &aside_bytes_}) share->set(0);
 }
 
 std::uint64_t WriteBuffer::stable_size(std::uint64_t size, std::uint64_t committed_size) const {

@@ -5,6 +5,7 @@
 //   flying  being sent                                       answered() → sent, failed() → dirty
 //   aside   about to be cut off                              settle_aside() → gone, or dirty
 //   sent    every member's kernel has it, no disk surely     committed() → gone, or a restart → dirty
+//           (another member that answers as the chunk's new master is none, if it is the start that took the bytes)
 //
 // Sent bytes stay until committed, because a file server that restarted may have lost them. No two flying pieces
 // overlap, so the order in which servers apply them does not matter. Which chunk took the bytes is told with each answer:
@@ -17,18 +18,21 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "fileserver/member_starts.h"
 #include "fuse/block_range.h"
+#include "fuse/held_bytes.h"
 
 namespace conclave::fuse_fs {
 
-// Where bytes landed. A chunk is of one place in one file for ever; `boot` is its master's boot id.
+// Where bytes landed. A chunk is of one place in one file for ever.
 struct Landing {
   ChunkId chunk{};
-  std::uint64_t boot = 0;
+  file::MemberStarts starts;   // of its members that have them
   friend bool operator==(const Landing&, const Landing&) = default;
 };
 
@@ -56,6 +60,12 @@ class WriteBuffer {
     Landings landings;
   };
 
+  // `all`: the mount's account, which has what this holds at any time.
+  explicit WriteBuffer(std::shared_ptr<HeldBytes> all = std::make_shared<HeldBytes>())
+      : dirty_bytes_(all), sent_bytes_(all), aside_bytes_(std::move(all)) {}
+  WriteBuffer(const WriteBuffer&) = delete;
+  WriteBuffer& operator=(const WriteBuffer&) = delete;
+
   // Newer bytes replace older ones.
   void write(std::uint64_t offset, ByteView bytes);
   // Puts what is here over `out`, which holds the file server's bytes of [offset, offset + out.size()).
@@ -73,7 +83,8 @@ class WriteBuffer {
   // that fill their unit: what a sequential writer has finished with.
   std::optional<Flying> take(bool whole_units_only = false);
   [[nodiscard]] bool has_whole_unit() const { return !whole_units_.empty(); }
-  // The members have it. If the chunk's earlier answers carried another boot id, what they covered is dirty again.
+  // The members have it. If whoever answered was started again since the chunk's earlier answers, what they covered is
+  // dirty again.
   // False: some of that is not here any more (let_go) and may be lost.
   bool answered(std::uint64_t id, Landing landing);
   // The chunk's members cut it or zeroed a part: to be committed like bytes, but not to be repeated from here.
@@ -101,8 +112,10 @@ class WriteBuffer {
   [[nodiscard]] bool holds() const { return held_bytes() != 0; }
   // Something of the inode is on no disk for sure, here or let go: fsync must commit.
   [[nodiscard]] bool uncommitted() const { return !unsynced_.empty(); }
-  [[nodiscard]] std::size_t held_bytes() const { return dirty_bytes_ + sent_bytes_ + aside_bytes_; }
-  [[nodiscard]] std::size_t dirty_bytes() const { return dirty_bytes_; }
+  [[nodiscard]] std::size_t held_bytes() const {
+    return dirty_bytes_.bytes() + sent_bytes_.bytes() + aside_bytes_.bytes();
+  }
+  [[nodiscard]] std::size_t dirty_bytes() const { return dirty_bytes_.bytes(); }
 
  private:
   struct Sent {
@@ -137,9 +150,9 @@ class WriteBuffer {
   std::map<std::uint64_t, Unsynced> unsynced_;     // by chunk number, while something of it is uncommitted
   std::uint64_t next_id_ = 1;
   std::uint64_t answers_ = 0;
-  std::size_t dirty_bytes_ = 0;
-  std::size_t sent_bytes_ = 0;
-  std::size_t aside_bytes_ = 0;
+  HeldShare dirty_bytes_;
+  HeldShare sent_bytes_;
+  HeldShare aside_bytes_;
 };
 
 }  // namespace conclave::fuse_fs

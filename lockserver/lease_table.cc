@@ -123,6 +123,27 @@ std::optional<GrantedLease> LeaseTable::give_back(SessionId session, InodeId ino
   return kept;
 }
 
+std::optional<GrantedLease> LeaseTable::reclaim(SessionId session, InodeId inode, LeaseMode mode, std::uint64_t old_seq,
+                                                std::vector<SessionId>& liars) {
+  const auto [at, is_new] = objects_.try_emplace(inode);
+  Object& object = at->second;
+  if (const Holder* own = find(object, session)) {
+    if (own->returned_seq == old_seq) return GrantedLease{session, inode, own->mode, own->seq};
+    return std::nullopt;
+  }
+  if (!fits(object, session, mode)) {
+    for (const Holder& other : object.holders) {
+      if (!compatible(other.mode, mode) && other.returned_seq < old_seq) liars.push_back(other.session);
+    }
+    return std::nullopt;
+  }
+  const GrantedLease granted = grant(inode, object, session, mode);
+  find(object, session)->returned_seq = old_seq;
+  return granted;
+}
+
+void LeaseTable::note_open(SessionId session, InodeId inode) { set_open(objects_[inode], session, true); }
+
 void LeaseTable::end_hold(InodeId inode, Object& object, SessionId session) {
   const auto removed = std::erase_if(object.holders, [&](const Holder& holder) { return holder.session == session; });
   if (removed == 0) return;

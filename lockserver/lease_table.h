@@ -68,6 +68,12 @@ class LeaseTable {
   std::optional<GrantedLease> give_back(SessionId session, InodeId inode, std::uint64_t seq, LeaseMode keep, bool open,
                                         MonoTime now, LeaseEffects& effects);
   void note_closed(SessionId session, InodeId inode);
+  // After a restart, while nobody waits: what the session held under `old_seq` of an earlier run, under a new number (the
+  // same one for the same claim). Nothing: somebody has claimed what excludes it. The larger old number is the truth: it
+  // was granted when the other was over. `liars`: whose claims are disproved so.
+  std::optional<GrantedLease> reclaim(SessionId session, InodeId inode, LeaseMode mode, std::uint64_t old_seq,
+                                      std::vector<SessionId>& liars);
+  void note_open(SessionId session, InodeId inode);
   // Takes the session out of every queue: it is fenced, and what it holds stays until drop().
   void stop_waiting(SessionId session, MonoTime now, LeaseEffects& effects);
   // Ends all that the session holds, waits for or has open.
@@ -88,7 +94,7 @@ class LeaseTable {
   struct Holder {
     SessionId session{};
     std::uint64_t seq = 0;
-    std::uint64_t returned_seq = 0;             // of the grant that came down to this one
+    std::uint64_t returned_seq = 0;             // of the grant that came down to this one, or was reclaimed as it
     MonoTime recalled_at{};
     LeaseMode mode = LeaseMode::kNone;
     bool recalled = false;

@@ -23,6 +23,9 @@ Result<v1::RenewResponse> LockClient::renew(const v1::RenewRequest& request, Dur
   options.timeout = timeout;
   return client_.call<v1::RenewResponse>(CONCLAVE_LOCK_PATH("Renew"), request, options);
 }
+Result<v1::ReclaimResponse> LockClient::reclaim(const v1::ReclaimRequest& request, Duration timeout) {
+  return ask<v1::ReclaimResponse>(CONCLAVE_LOCK_PATH("Reclaim"), request, timeout);
+}
 Result<v1::CloseSessionResponse> LockClient::close_session(const v1::CloseSessionRequest& request, Duration timeout) {
   return ask<v1::CloseSessionResponse>(CONCLAVE_LOCK_PATH("CloseSession"), request, timeout);
 }

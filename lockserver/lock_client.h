@@ -4,7 +4,7 @@
 // All block until answered, at most `timeout`, and are repeated until the answer is known or the time is over:
 // what they do may be done twice (a lease has a number, a wait has one), or they carry an operation id. Errors are L's
 // (kStale: no such session, ask with a new one; kFenced: the session was declared dead; kAccess: not this ticket or
-// certificate; kUnavailable: L started a moment ago and grants nothing yet) and Transport's.
+// certificate; kUnavailable: L was restarted, and waits for what sessions reclaim) and Transport's.
 #pragma once
 
 #include <functional>
@@ -22,6 +22,7 @@ class LockClient {
   Result<v1::OpenSessionResponse> open_session(const v1::OpenSessionRequest& request, Duration timeout = kCallDeadline);
   // One attempt: a renewal counts from the moment it was sent.
   Result<v1::RenewResponse> renew(const v1::RenewRequest& request, Duration timeout);
+  Result<v1::ReclaimResponse> reclaim(const v1::ReclaimRequest& request, Duration timeout = kCallDeadline);
   Result<v1::CloseSessionResponse> close_session(const v1::CloseSessionRequest& request,
                                                  Duration timeout = kCallDeadline);
   // ConnectClient::events of the session: blocks while the stream holds and `take` says true.

@@ -4,7 +4,6 @@
 
 #include "base/cluster_file.h"
 #include "base/daemon.h"
-#include "lockserver/epoch_file.h"
 #include "lockserver/lock_ops.h"
 
 namespace conclave::lock {
@@ -36,15 +35,11 @@ LogLevel level_of(const std::string& name) {
 Status serve(const LockConfig& config, Files& files, Log& log) {
   const ServerConfig& server = config.server;
   SystemClock clock;
+  SystemWaiter waiter;
   SystemRandom random;
   const auto only_one = TRY(files.lock_exclusively(server.data + "/lock"));
-  auto epoch = TRY(EpochFile::begin(files, server.data));
-
-  LockOps::Options options;
-  options.term = config.term;
-  options.epoch = epoch.epoch();
-  if (!epoch.clean()) options.quiet_until = clock.now() + config.term.at_server();
-  LockOps ops(server.cluster.id, options, clock, random, log);
+  auto memory = TRY(LockMemory::begin(files, random, server.data));
+  LockOps ops(server.cluster.id, config.term, memory, clock, waiter, random, log);
   Router router(clock);
   ops.add_routes(router);
   const auto listener = TRY(ConnectServer::listen({server.host, server.port}, server.tls, router, log));
@@ -52,9 +47,9 @@ Status serve(const LockConfig& config, Files& files, Log& log) {
   Daemon daemon(clock, log);
   daemon.add_pool("front", server.threads, [&] { listener->run(); }, [&] { listener->stop(); });
   daemon.add_duty("expiry", ops);
-  log.info("serving", {{"epoch", epoch.epoch()}, {"port", listener->port()}, {"clean_start", epoch.clean() ? 1 : 0}});
+  log.info("serving", {{"epoch", memory.epoch()}, {"port", listener->port()}, {"sessions", memory.sessions().size()}});
   daemon.run();
-  return ops.nobody_here() ? epoch.end_clean() : Status();
+  return {};
 }
 
 }  // namespace

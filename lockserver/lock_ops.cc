@@ -4,51 +4,24 @@
 #include <array>
 
 #include "lockserver/lock_client.h"
+#include "lockserver/lock_words.h"
 
 namespace conclave::lock {
 namespace {
 
 constexpr Duration kTick = 250ms;                  // a session's end and a recall's repetition are noticed this late
 constexpr std::uint64_t kLockEnd = kWholeFile.end;
-constexpr Duration kReopen = 15s;                  // after the quiet time: mounts take leases on what is open there
-constexpr auto kDirSilent = 10s;                   // without Sync for this long: the log says that fences wait
 
-EpochKeys::Key make_key(std::uint32_t epoch, Random& random) {
-  SecretBytes bytes(32);
-  random.fill(bytes.span());
-  return {epoch, std::move(bytes)};
+EpochKeys keys_of(const ClusterId& cluster, const LockMemory& memory) {
+  const auto& keys = memory.keys();
+  std::optional<EpochKeys::Key> previous;
+  if (keys.size() > 1) previous = EpochKeys::Key{keys[1].epoch, keys[1].bytes.clone()};
+  return {cluster, {keys[0].epoch, keys[0].bytes.clone()}, std::move(previous)};
 }
 
 std::uint64_t first_of(std::uint32_t epoch) { return std::uint64_t{epoch} << 32; }
 
-std::uint32_t to_ms(Duration duration) {
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ms, 0, UINT32_MAX));
-}
-
-std::string text_of_session(SessionId session) {
-  std::array<std::uint8_t, 8> bytes{};
-  for (std::size_t i = 0; i < 8; ++i) bytes[i] = static_cast<std::uint8_t>(raw(session) >> (56 - 8 * i));
-  return to_hex(bytes);
-}
-
-LockRange range_of(const v1::Range& range) { return {range.start(), std::min(range.end(), kLockEnd)}; }
-
-LockKind kind_of(v1::LockKind kind) { return kind == v1::POSIX ? LockKind::kPosix : LockKind::kFlock; }
-
-Result<LockType> type_of(v1::LockType type) {
-  if (type == v1::UNLOCK) return LockType::kUnlock;
-  if (type == v1::SHARED_LOCK) return LockType::kShared;
-  if (type == v1::EXCLUSIVE_LOCK) return LockType::kExclusive;
-  return Error(Errc::kInvalid, "no such type of lock");
-}
-
 v1::LockType type_of(LockType type) { return static_cast<v1::LockType>(type); }
-
-Status at_most(int count, std::size_t most, std::string_view what) {
-  if (static_cast<std::size_t>(count) <= most) return {};
-  return Error(Errc::kInvalid, "more than " + std::to_string(most) + " " + std::string(what) + " in one call");
-}
 
 // An answer as SlotTable keeps it: the message, or the error, so that a retry of a refusal is refused again.
 std::string kept(const Error& error) { return "E" + std::string(1, static_cast<char>(error.code)) + error.message; }
@@ -63,26 +36,63 @@ Result<Response> unkept(const std::string& answer) {
 
 }  // namespace
 
-LockOps::LockOps(const ClusterId& cluster, const Options& options, Clock& clock, Random& random, Log& log)
-    : options_(options), clock_(clock), random_(random), log_(log), keys_(cluster, make_key(options.epoch, random)),
-      sessions_(options.term, kMaxSessions, first_of(options.epoch)),
-      leases_(first_of(options.epoch) + 1, kRecallPatience), locks_(kMaxLocksPerSession) {}
+LockOps::LockOps(const ClusterId& cluster, SessionTerm term, LockMemory& memory, Clock& clock, Waiter& waiter,
+                 Random& random, Log& log)
+    : epoch_(memory.epoch()), clock_(clock), random_(random), log_(log), memory_(memory), keys_(keys_of(cluster, memory)),
+      saving_(waiter), sessions_(term, kMaxSessions, first_of(epoch_)), leases_(first_of(epoch_) + 1, kRecallPatience),
+      locks_(kMaxLocksPerSession, first_of(epoch_)) {
+  for (std::size_t i = 1; i < memory.keys().size(); ++i) {
+    const EpochKeys::Key& key = memory.keys()[i];
+    earlier_keys_.emplace_back(cluster, EpochKeys::Key{key.epoch, key.bytes.clone()});
+  }
+  restore(memory);
+}
 
+// What the answer says is on the disk before it goes out.
 template <class Request, class Response>
-void LockOps::add(Router& router, const char* name, Roles roles, Method<Request, Response> method) {
-  router.unary<Request, Response>(std::string("/conclave.lock.v1.LockService/") + name, roles,
-                                  [this, method](const CallContext& call, const Request& request) -> Result<Response> {
-                                    const std::lock_guard lock(mutex_);
-                                    return (this->*method)(call, request);
-                                  });
+void LockOps::add(Router& router, const char* name, Roles roles, Method<Request, Response> method, Saves saves) {
+  const auto run = [this, method, saves](const CallContext& call, const Request& request) -> Result<Response> {
+    Result<Response> result = Errc::kInternal;
+    std::uint64_t change = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      result = (this->*method)(call, request);
+      change = sessions_.changes();
+    }
+    if (saves == Saves::kYes) TRY(save_up_to(change));
+    return result;
+  };
+  router.unary<Request, Response>(std::string("/conclave.lock.v1.LockService/") + name, roles, run);
+}
+
+// Those who come while one saves share the next.
+Status LockOps::save_up_to(std::uint64_t change) {
+  const auto is_saved = [&] {
+    const std::lock_guard lock(mutex_);
+    return saved_ >= change;
+  };
+  if (is_saved()) return {};
+  const auto turn = saving_.take();
+  if (is_saved()) return {};
+  std::vector<SessionTable::Session> sessions;
+  {
+    const std::lock_guard lock(mutex_);
+    change = sessions_.changes();
+    for (const auto& [id, session] : sessions_.all()) sessions.push_back(session);
+  }
+  TRY(memory_.save(std::move(sessions)));
+  const std::lock_guard lock(mutex_);
+  saved_ = change;
+  return {};
 }
 
 void LockOps::add_routes(Router& router) {
   const Roles clients = {Role::kHost, Role::kUser};
   const Roles dir = {Role::kDir};
-  add(router, "OpenSession", clients, &LockOps::open_session);
+  add(router, "OpenSession", clients, &LockOps::open_session, Saves::kYes);
   add(router, "Renew", clients, &LockOps::renew);
-  add(router, "CloseSession", clients, &LockOps::close_session);
+  add(router, "CloseSession", clients, &LockOps::close_session, Saves::kYes);
+  add(router, "Reclaim", clients, &LockOps::reclaim, Saves::kYes);
   router.events("/conclave.lock.v1.LockService/Events", clients,
                 [this](const CallContext& call, std::string_view request, EventHub::Sink sink) {
                   const std::lock_guard lock(mutex_);
@@ -94,93 +104,12 @@ void LockOps::add_routes(Router& router) {
   add(router, "SetLock", clients, &LockOps::set_lock);
   add(router, "GetLock", clients, &LockOps::get_lock);
   add(router, "CancelLock", clients, &LockOps::cancel_lock);
-  add(router, "Sync", dir, &LockOps::sync);
+  add(router, "Sync", dir, &LockOps::sync, Saves::kYes);
   add(router, "Opens", dir, &LockOps::opens);
   add(router, "Health", clients, &LockOps::health);
 }
 
-// --- Sessions.
-
-Result<const SessionTable::Session*> LockOps::session_of(const CallContext& call, std::uint64_t id) const {
-  return sessions_.find(SessionId{id}, holder_of(call.peer.fingerprint));
-}
-
-Result<v1::OpenSessionResponse> LockOps::open_session(const CallContext& call, const v1::OpenSessionRequest& request) {
-  SessionTable::Session wanted;
-  wanted.id = SessionId{random_.u64()};
-  wanted.holder = holder_of(call.peer.fingerprint);
-  wanted.nonce = request.nonce();
-  wanted.peer = std::string(name_of(call.peer.role)) + " " + call.peer.name;
-  wanted.label = request.label().substr(0, kMaxLabelBytes);
-  const auto session = TRY(sessions_.open(wanted, clock_.now()));
-  const SessionPass pass{session.id, session.generation, session.holder, options_.epoch};
-  v1::OpenSessionResponse response;
-  response.set_session(raw(session.id));
-  response.set_generation(session.generation);
-  response.set_pass(string_of(keys_.seal(pass)));
-  response.set_epoch(options_.epoch);
-  response.set_term_ms(to_ms(options_.term.at_client()));
-  return response;
-}
-
-Result<v1::RenewResponse> LockOps::renew(const CallContext& call, const v1::RenewRequest& request) {
-  const SessionId id{request.session()};
-  TRY(sessions_.renew(id, holder_of(call.peer.fingerprint), request.label().substr(0, kMaxLabelBytes), clock_.now()));
-  hub_.acknowledge(id, request.events_seen());
-  v1::RenewResponse response;
-  response.set_term_ms(to_ms(options_.term.at_client()));
-  response.set_epoch(options_.epoch);
-  response.set_newest_event(hub_.newest(id));
-  return response;
-}
-
-Result<v1::CloseSessionResponse> LockOps::close_session(const CallContext& call,
-                                                        const v1::CloseSessionRequest& request) {
-  const auto session = session_of(call, request.session());
-  if (!session && session.error().code == Errc::kStale) return v1::CloseSessionResponse();  // a retry
-  if (!session) return session.error();
-  const SessionId id = (*session)->id;
-  sessions_.close(id);
-  hub_.forget(id);
-  free_all(id);
-  return v1::CloseSessionResponse();
-}
-
-Status LockOps::events(const CallContext& call, std::string_view request_proto, EventHub::Sink sink) {
-  v1::EventsRequest request;
-  if (!request.ParseFromArray(request_proto.data(), static_cast<int>(request_proto.size()))) {
-    return Error(Errc::kInvalid, "the request cannot be parsed");
-  }
-  const auto* session = TRY(session_of(call, request.session()));
-  return hub_.attach(session->id, request.after(), std::move(sink));
-}
-
-void LockOps::silence(SessionId session) {
-  log_.warning("a session fell silent and is fenced", {{"session", text_of_session(session)},
-                                                       {"peer", sessions_.all().at(session).peer},
-                                                       {"label", sessions_.all().at(session).label}});
-  hub_.forget(session);
-  slots_.forget(session);
-  LeaseEffects effects;
-  leases_.stop_waiting(session, clock_.now(), effects);
-  locks_.stop_waiting(session);
-  send(effects);
-}
-
-void LockOps::free_all(SessionId session) {
-  slots_.forget(session);
-  LeaseEffects effects;
-  leases_.drop(session, clock_.now(), effects);
-  send(effects);
-  std::vector<LockAnswered> answers;
-  locks_.drop(session, answers);
-  send(answers);
-}
-
-bool LockOps::nobody_here() const {
-  const std::lock_guard lock(mutex_);
-  return sessions_.all().empty();
-}
+// --- Time.
 
 MonoTime LockOps::next_tick() {
   const std::lock_guard lock(mutex_);
@@ -190,9 +119,7 @@ MonoTime LockOps::next_tick() {
 void LockOps::tick(MonoTime now) {
   const std::lock_guard lock(mutex_);
   next_tick_ = now + kTick;
-  for (const SessionId session : std::exchange(overflowed_, {})) {
-    if (sessions_.fence(session)) silence(session);
-  }
+  for (const SessionId session : std::exchange(overflowed_, {})) fence(session);
   for (const SessionId session : sessions_.fence_expired(now)) silence(session);
   LeaseEffects again;
   again.recalled = leases_.overdue(now);
@@ -236,9 +163,9 @@ void LockOps::send(const std::vector<LockAnswered>& answers) {
 
 // --- Leases.
 
-Status LockOps::take_grants(MonoTime now) const {
-  if (now >= options_.quiet_until) return {};
-  return Error(Errc::kUnavailable, "the lock server has just started and waits for the sessions before it to end");
+Status LockOps::take_grants() const {
+  if (!grace_) return {};
+  return Error(Errc::kUnavailable, "the lock server was restarted and waits for sessions of before to say what they hold");
 }
 
 Result<std::uint8_t> LockOps::rights_of(const std::string& sealed, SessionId session, InodeId inode) const {
@@ -291,7 +218,7 @@ Result<v1::AcquireResponse> LockOps::acquire(const CallContext& call, const v1::
   TRY(at_most(request.wants_size(), kMaxLeasesPerCall, "leases"));
   const auto* session = TRY(session_of(call, request.session()));
   const MonoTime now = clock_.now();
-  TRY(take_grants(now));
+  TRY(take_grants());
   v1::AcquireResponse response;
   for (const v1::Want& want : request.wants()) *response.add_grants() = acquire_one(*session, want, now);
   return response;
@@ -329,6 +256,8 @@ Result<Response> LockOps::once(const CallContext& call, SessionId session, Run r
   if (call.op.sequence == 0 || call.op.session != session) {
     return Error(Errc::kInvalid, "this call needs an operation id of its session");
   }
+  // The slots of earlier epochs are forgotten: what was numbered then may have been done.
+  if (call.op.generation != epoch_) return Error(Errc::kStale, "an operation of another epoch of the lock server");
   const auto begun = TRY(slots_.begin(call.op));
   if (begun.verdict == SlotTable::Verdict::kReplay) return unkept<Response>(begun.answer);
   if (begun.verdict == SlotTable::Verdict::kInProgress) return Error(Errc::kOverloaded, "the same call still runs");
@@ -337,7 +266,11 @@ Result<Response> LockOps::once(const CallContext& call, SessionId session, Run r
   return result;
 }
 
-Result<bool> LockOps::set_one_lock(const SessionTable::Session& session, const v1::SetLockRequest& request) {
+std::string LockOps::proof_of(SessionId session, InodeId inode) const {
+  return string_of(keys_.seal(Ticket{session, inode, kTicketRead}));
+}
+
+Result<v1::SetLockResponse> LockOps::set_one_lock(const SessionTable::Session& session, const v1::SetLockRequest& request) {
   LockWant want;
   want.inode = InodeId{request.inode()};
   want.kind = kind_of(request.kind());
@@ -350,23 +283,25 @@ Result<bool> LockOps::set_one_lock(const SessionTable::Session& session, const v
     TRY(rights_of(request.ticket(), session.id, want.inode));
   }
   std::vector<LockAnswered> answers;
-  auto granted = locks_.set(want, answers);
+  const auto granted = locks_.set(want, answers);
   send(answers);
-  return granted;
+  TRY(granted);
+  v1::SetLockResponse response;
+  response.set_pending(!*granted);
+  if (!*granted) response.set_place(locks_.place_of(want));
+  if (want.type != LockType::kUnlock) response.set_proof(proof_of(session.id, want.inode));
+  return response;
 }
 
 Result<v1::SetLockResponse> LockOps::set_lock(const CallContext& call, const v1::SetLockRequest& request) {
   const auto* session = TRY(session_of(call, request.session()));
-  if (request.type() != v1::UNLOCK) TRY(take_grants(clock_.now()));  // after a restart there is nothing to unlock
-  return once<v1::SetLockResponse>(call, session->id, [&]() REQUIRES(mutex_) -> Result<v1::SetLockResponse> {
-    v1::SetLockResponse response;
-    response.set_pending(!TRY(set_one_lock(*session, request)));
-    return response;
-  });
+  if (request.type() != v1::UNLOCK) TRY(take_grants());
+  return once<v1::SetLockResponse>(call, session->id, [&]() REQUIRES(mutex_) { return set_one_lock(*session, request); });
 }
 
 Result<v1::GetLockResponse> LockOps::get_lock(const CallContext& call, const v1::GetLockRequest& request) {
   const auto* session = TRY(session_of(call, request.session()));
+  TRY(take_grants());
   LockWant want;
   want.inode = InodeId{request.inode()};
   want.kind = kind_of(request.kind());
@@ -392,30 +327,9 @@ Result<v1::CancelLockResponse> LockOps::cancel_lock(const CallContext& call, con
 
 // --- D, and status.
 
-Result<v1::SyncResponse> LockOps::sync(const CallContext&, const v1::SyncRequest& request) {
-  const MonoTime now = clock_.now();
-  if (last_sync_ != MonoTime{} && now - last_sync_ > kDirSilent) log_.info("the directory server is back");
-  last_sync_ = now;
-  for (const SessionId session : sessions_.acknowledge(request.fence_acknowledged())) {
-    log_.info("a fenced session's leases and locks are free", {{"session", text_of_session(session)}});
-    free_all(session);
-  }
-  v1::SyncResponse response;
-  response.set_epoch(options_.epoch);
-  response.set_key(string_of(keys_.current().bytes.view()));
-  if (const auto& previous = keys_.previous()) {
-    response.set_previous_epoch(previous->epoch);
-    response.set_previous_key(string_of(previous->bytes.view()));
-  }
-  response.set_newest_fence(sessions_.newest_fence());
-  for (const SessionId session : sessions_.fenced()) response.add_fenced(raw(session));
-  for (const SessionId session : sessions_.live()) response.add_live(raw(session));
-  return response;
-}
-
 Result<v1::OpensResponse> LockOps::opens(const CallContext&, const v1::OpensRequest& request) {
-  if (options_.quiet_until != MonoTime{} && clock_.now() < options_.quiet_until + kReopen) {  // or D would free it all
-    return Error(Errc::kUnavailable, "the lock server has just started and does not know yet what is open");
+  if (grace_ || clock_.now() < opens_known_) {  // or D would free what is open at a mount that has not said so yet
+    return Error(Errc::kUnavailable, "a session has not said yet what is open there");
   }
   v1::OpensResponse response;
   for (const std::uint64_t inode : request.inodes()) {
@@ -427,7 +341,7 @@ Result<v1::OpensResponse> LockOps::opens(const CallContext&, const v1::OpensRequ
 Result<v1::HealthResponse> LockOps::health(const CallContext&, const v1::HealthRequest&) {
   const MonoTime now = clock_.now();
   v1::HealthResponse response;
-  response.set_epoch(options_.epoch);
+  response.set_epoch(epoch_);
   for (const auto& [id, session] : sessions_.all()) {
     auto& out = *response.add_sessions();
     out.set_session(raw(id));

@@ -40,6 +40,7 @@ Result<bool> LockQueue::set(const LockWant& wanted, std::vector<LockAnswered>& a
   } else if (want.kind == LockKind::kPosix && would_deadlock(want)) {
     result = Error(Errc::kDeadlock, "waiting for this lock would never end");
   } else {
+    want.place = ++last_place_;
     file.waiting.push_back(want);
     ++load_[want.owner.session];
   }
@@ -57,6 +58,7 @@ void LockQueue::change(File& file, const LockWant& want, LockType type) {
 // Each waiter that fits what is held now, in the order they came; and again, because a grant may take away as well:
 // a shared lock over a part of the same owner's exclusive one.
 void LockQueue::serve(File& file, std::vector<LockAnswered>& answers) {
+  if (held_back_) return;
   const auto grant_if_free = [&](const LockWant& want) {
     if (file.held.conflict(want.owner, want.range, want.type)) return false;
     change(file, want, want.type);
@@ -66,6 +68,44 @@ void LockQueue::serve(File& file, std::vector<LockAnswered>& answers) {
   };
   while (std::erase_if(file.waiting, grant_if_free) != 0) {
   }
+}
+
+void LockQueue::serve_all(std::vector<LockAnswered>& answers) {
+  held_back_ = false;
+  for (auto& [key, file] : files_) serve(file, answers);
+}
+
+// A wait that was queued when its session said so keeps its place; one whose answer was lost comes after all others.
+Status LockQueue::reclaim(const LockWant& wanted) {
+  LockWant want = wanted;
+  if (want.kind == LockKind::kFlock) want.range = kWholeFile;
+  if (want.range.start > want.range.end) return Error(Errc::kInvalid, "a lock's range ends before it begins");
+  if (load_of(want.owner.session) >= most_per_session_) return Error(Errc::kNoLocks, "the session has as many locks as it may");
+  const Key key{want.inode, want.kind};
+  File& file = files_[key];
+  Status result;
+  if (want.wait != 0 && place_of(want) != 0) return {};
+  if (want.wait != 0) {
+    if (want.place == 0) want.place = ++last_place_;
+    const auto before = std::ranges::upper_bound(file.waiting, want.place, {}, &LockWant::place);
+    file.waiting.insert(before, want);
+    ++load_[want.owner.session];
+  } else if (file.held.conflict(want.owner, want.range, want.type)) {
+    result = Error(Errc::kWouldBlock, "somebody else has claimed the lock");
+  } else {
+    change(file, want, want.type);
+  }
+  erase_if_unused(key);
+  return result;
+}
+
+std::uint64_t LockQueue::place_of(const LockWant& want) const {
+  const auto found = files_.find({want.inode, want.kind});
+  if (found == files_.end()) return 0;
+  for (const LockWant& waiting : found->second.waiting) {
+    if (waiting.owner.session == want.owner.session && waiting.wait == want.wait) return waiting.place;
+  }
+  return 0;
 }
 
 // Follows "is in the way of" from the request; every owner is visited once.
@@ -154,7 +194,7 @@ void LockQueue::check() const {
       ++load[held.owner.session];
     }
     for (const LockWant& want : file.waiting) {
-      CHECK(file.held.conflict(want.owner, want.range, want.type));
+      CHECK(held_back_ || file.held.conflict(want.owner, want.range, want.type));
       ++load[want.owner.session];
     }
     CHECK(!file.held.empty() || !file.waiting.empty());

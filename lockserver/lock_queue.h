@@ -30,6 +30,7 @@ struct LockWant {
   LockRange range = kWholeFile;   // kFlock: the whole file, whatever it says
   std::uint32_t pid = 0;
   std::uint64_t wait = 0;         // not 0: queue under this number of the session
+  std::uint64_t place = 0;        // among all waits; given when it is queued
 };
 
 // A wait that ended.
@@ -43,13 +44,23 @@ struct LockAnswered {
 class LockQueue {
  public:
   // Locks held and waited for by one session: bounds what a client can store here.
-  explicit LockQueue(std::size_t most_per_session) : most_per_session_(most_per_session) {}
+  // Waits are numbered after `last_place`, in the order in which they come.
+  explicit LockQueue(std::size_t most_per_session, std::uint64_t last_place = 0)
+      : most_per_session_(most_per_session), last_place_(last_place) {}
+
+  // After a restart, until all sessions of before have said what they have: nobody who waits is served.
+  void hold_back() { held_back_ = true; }
+  void serve_all(std::vector<LockAnswered>& answers);
+  // What a session had, or waited for (`wait`, `place`). kWouldBlock: somebody has claimed what excludes it. kNoLocks.
+  Status reclaim(const LockWant& want);
 
   // True: granted (or unlocked). False: queued, also if it was queued before under the same number. kWouldBlock: in
   // use and no wait number. kDeadlock. kNoLocks: too many. kInvalid: an empty range. `answers`: to others.
   Result<bool> set(const LockWant& want, std::vector<LockAnswered>& answers);
   // What would keep the request from being granted: the first lock in the file; nothing: it could be set.
   [[nodiscard]] std::optional<HeldRange> test(const LockWant& want) const;
+  // Of a wait; 0: there is none.
+  [[nodiscard]] std::uint64_t place_of(const LockWant& want) const;
   // True: it waited, and does not any more.
   bool cancel(SessionId session, std::uint64_t wait);
   // The session ended: all its locks and waits.
@@ -75,6 +86,8 @@ class LockQueue {
   void erase_if_unused(const Key& key);
 
   const std::size_t most_per_session_;
+  std::uint64_t last_place_;
+  bool held_back_ = false;
   std::map<Key, File> files_;
   std::unordered_map<SessionId, std::size_t> load_;
 };

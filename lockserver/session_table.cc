@@ -1,13 +1,14 @@
 #include "lockserver/session_table.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace conclave::lock {
 
 Result<SessionTable::Session> SessionTable::open(const Session& wanted, MonoTime now) {
   for (auto& [id, session] : sessions_) {
     if (session.holder != wanted.holder || session.nonce != wanted.nonce || session.fence != 0) continue;
-    session.ends = now + term_.at_server();
+    if (!session.unreclaimed) session.ends = now + term_.at_server();
     return session;
   }
   if (sessions_.size() >= most_sessions_) {
@@ -21,7 +22,22 @@ Result<SessionTable::Session> SessionTable::open(const Session& wanted, MonoTime
   Session session = wanted;
   session.ends = now + term_.at_server();
   sessions_.emplace(session.id, session);
+  ++changes_;
   return session;
+}
+
+void SessionTable::restore(const std::vector<Session>& known, std::uint32_t oldest_epoch, MonoTime now) {
+  for (Session session : known) {
+    session.unreclaimed = true;
+    session.attempt = 0;
+    session.ends = now + term_.at_server();
+    const auto at = sessions_.insert_or_assign(session.id, session).first;
+    if (at->second.brief || at->second.epoch < oldest_epoch) fence(at->first);
+  }
+}
+
+bool SessionTable::grace() const {
+  return std::ranges::any_of(sessions_, [](const auto& entry) { return entry.second.unreclaimed; });
 }
 
 Result<const SessionTable::Session*> SessionTable::find(SessionId id, std::uint64_t holder) const {
@@ -32,21 +48,45 @@ Result<const SessionTable::Session*> SessionTable::find(SessionId id, std::uint6
   return &found->second;
 }
 
+Result<const SessionTable::Session*> SessionTable::find_ready(SessionId id, std::uint64_t holder) const {
+  const auto* session = TRY(find(id, holder));
+  if (session->unreclaimed) return Error(Errc::kUnavailable, "the lock server was restarted: reclaim first");
+  return session;
+}
+
+Result<bool> SessionTable::begin_claims(SessionId id, std::uint32_t attempt) {
+  Session& session = sessions_.at(id);
+  if (!session.unreclaimed || attempt < session.attempt) return Error(Errc::kStale, "an older attempt to reclaim");
+  return std::exchange(session.attempt, attempt) != attempt;
+}
+
+void SessionTable::reclaimed(SessionId id, MonoTime now) {
+  Session& session = sessions_.at(id);
+  session.unreclaimed = false;
+  session.ends = now + term_.at_server();
+}
+
+void SessionTable::confirm(SessionId id, std::uint32_t epoch) {
+  Session& session = sessions_.at(id);
+  if (std::exchange(session.epoch, epoch) != epoch) ++changes_;
+}
+
 Status SessionTable::renew(SessionId id, std::uint64_t holder, const std::string& label, MonoTime now) {
   TRY(find(id, holder));
   Session& session = sessions_.at(id);
   if (session.ends <= now) return Error(Errc::kFenced, "the session ended before this renewal came");
-  session.ends = now + term_.at_server();
+  if (!session.unreclaimed) session.ends = now + term_.at_server();
   if (!label.empty()) session.label = label;
   return {};
 }
 
-void SessionTable::close(SessionId id) { sessions_.erase(id); }
+void SessionTable::close(SessionId id) { changes_ += sessions_.erase(id); }
 
 bool SessionTable::fence(SessionId id) {
   const auto found = sessions_.find(id);
   if (found == sessions_.end() || found->second.fence != 0) return false;
   found->second.fence = ++newest_fence_;
+  ++changes_;
   return true;
 }
 
@@ -63,7 +103,7 @@ std::vector<SessionId> SessionTable::acknowledge(std::uint64_t number) {
   for (const auto& [id, session] : sessions_) {
     if (session.fence != 0 && session.fence <= number) out.push_back(id);
   }
-  for (const SessionId id : out) sessions_.erase(id);
+  for (const SessionId id : out) close(id);
   return out;
 }
 

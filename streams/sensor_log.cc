@@ -18,6 +18,7 @@ Result<std::unique_ptr<LogSession>> LogSession::open(Seams seams, const ClusterF
   lock::v1::OpenSessionRequest request;
   request.set_nonce(seams.random.u64());
   request.set_label(label);
+  request.set_brief(true);
   const auto opened = TRY(lock::LockClient(seams.transport, seams.clock, cluster.lock).open_session(request));
   auto session = std::unique_ptr<LogSession>(
       new LogSession(seams, cluster, {SessionId{opened.session()}, opened.generation(), opened.pass()}, uid, gid));
@@ -135,12 +136,13 @@ Result<lock::BriefLease> LogSession::lease(InodeId inode, LeaseMode mode, const 
   return lock::BriefLease::take(lock_, seams_.clock, session_, inode, mode, ticket);
 }
 
-Result<file::ChunkPlace> LogSession::tail(const SensorLog& log, const std::string& token, bool create) {
+Result<file::ChunkPlace> LogSession::tail(const SensorLog& log, const std::string& token, bool create, ServerId silent) {
   dir::v1::PlaceRequest request;
   request.set_inode(raw(log.inode));
   request.set_token(token);
   request.set_tail(true);
   request.set_create(create);
+  if (raw(silent) != 0) request.add_silent(raw(silent));
   const auto answer = TRY(dir_.place(request));
   const dir::v1::Layout* found = nullptr;
   for (const auto& layout : answer.layouts()) {
@@ -154,8 +156,8 @@ Result<file::ChunkPlace> LogSession::tail(const SensorLog& log, const std::strin
 
 Status LogSession::append_one(Record& record, const std::string& token) {
   const file::FileClient::Cursor cursor{kCursorName, record.log->cursor, record.to};
-  const auto newest = [&] { return tail(*record.log, token, true); };
-  const file::ChunkPlace first = TRY(newest());
+  const auto newest = [&](ServerId silent) { return tail(*record.log, token, true, silent); };
+  const file::ChunkPlace first = TRY(newest(ServerId{0}));
   TRY(file_.append(first, token, record.bytes, &cursor, newest));
   record.log->cursor = record.to;
   return {};

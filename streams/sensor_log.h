@@ -49,7 +49,7 @@ class LogSession {
     std::uint64_t to = 0;      // the cursor moves from log->cursor to here
   };
   // All of them, in order, under one round of leases. What was appended has its cursor moved; the rest is for the next
-  // round. kStale, kFenced: the session is over, open another; kRange: another writer moved the cursor.
+  // round. kStale, kOvertaken, kFenced: the session is over, open another; kRange: another writer moved the cursor.
   Status append(std::vector<Record>& records);
   // The last `bytes` of a log's newest chunk.
   Result<std::string> tail_of(const SensorLog& log, std::uint64_t bytes);
@@ -65,7 +65,7 @@ class LogSession {
   Result<dir::v1::Entry> find_or_make(const dir::v1::Entry& parent, const std::string& name, std::uint32_t mode);
   Result<dir::v1::Entry> folder_of(const std::string& path);
   Result<lock::BriefLease> lease(InodeId inode, LeaseMode mode, const std::string& ticket);
-  Result<file::ChunkPlace> tail(const SensorLog& log, const std::string& token, bool create);
+  Result<file::ChunkPlace> tail(const SensorLog& log, const std::string& token, bool create, ServerId silent = {});
   Status append_one(Record& record, const std::string& token);
   Status learn_servers();
   dir::v1::Caller caller() const;

@@ -64,7 +64,10 @@ TEST_F(FsLocks, AWaitForALockOutlivesTheLockServer) {
   });
   world.sim.scheduler.sleep_for(1s);
   EXPECT_FALSE(granted);
-  FsWorld::crash(world.lock, 1s);   // the holder's lock is gone, as is the wait
+  FsWorld::crash(world.lock, 1s);
+  world.sim.scheduler.sleep_for(5s);
+  EXPECT_FALSE(granted);
+  EXPECT_TRUE(lock(0, Type::kUnlock));
   world.sim.scheduler.join(waiter);
   EXPECT_TRUE(granted);
   EXPECT_TRUE(is_locked_elsewhere(0));

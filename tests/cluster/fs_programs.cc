@@ -128,7 +128,7 @@ void FsPrograms::write(Program& program, const std::string& path, std::uint64_t 
   const Bytes content = FileHistory::content(number, where.length());
   const auto written = world_.mount(program.mount).write(handle, where.begin, content);
   if (written) history.acknowledge(number);
-  fine(program, path, "write", written);
+  if (fine(program, path, "write", written) && mix_.sync_writes) sync(program, path, handle);
 }
 
 void FsPrograms::read(Program& program, const std::string& path, std::uint64_t handle) {
@@ -169,6 +169,7 @@ void FsPrograms::look(Program& program, const std::string& path) {
 }
 
 void FsPrograms::read_all(int number) {
+  world_.check_nothing_held();
   world_.on_mount(number, [&](SimMount& mount) {
     for (const std::string& path : mix_.paths) {
       const FileHistory& history = world_.history(path);

@@ -19,6 +19,7 @@ class FsPrograms {
     bool two_chunks = true;       // some offsets lie about the first chunk's end
     bool may_fail = false;        // servers crash, messages get lost: calls may fail as posix.md says
     bool cuts = true;             // truncates and punches too
+    bool sync_writes = false;     // each write is followed by an fsync
   };
   FsPrograms(FsWorld& world, Mix mix) : world_(world), mix_(std::move(mix)) {}
 

@@ -21,8 +21,10 @@ FsWorld::FsWorld(std::uint64_t seed, Shape shape)
   dir.start_with(dir_server(lock.endpoint(), shape.replicas));
   for (int i = 0; i < shape.file_servers; ++i) {
     const auto number = static_cast<std::uint64_t>(i) + 1;
+    const double part = shape.drift == 0 ? 0 : static_cast<double>(sim.random.below(2001)) / 1000 - 1;
+    const double rate = 1 + shape.drift * part;
     files.push_back(std::make_unique<SimServer>(sim, Role::kFile, std::to_string(number), seed + 30 + number));
-    files.back()->start_with(file_server(dir.endpoint(), std::string(16, static_cast<char>('a' + i))));
+    files.back()->start_with(file_server(dir.endpoint(), std::string(16, static_cast<char>('a' + i)), rate));
   }
   for (int i = 0; i < shape.mounts; ++i) {
     mounts.push_back(std::make_unique<SimMount>(
@@ -61,6 +63,14 @@ void FsWorld::settle() {
     sim.scheduler.sleep_for(1s);
   }
   ADD_FAILURE() << "the cluster does not settle";
+}
+
+void FsWorld::check_nothing_held() {
+  for (const auto& one : mounts) {
+    if (!one->node().alive()) continue;
+    for (int i = 0; i < 60 && one->held_bytes() != 0; ++i) sim.scheduler.sleep_for(1s);
+    EXPECT_EQ(one->held_bytes(), 0u) << one->name() << " holds bytes that it never gets rid of";
+  }
 }
 
 void FsWorld::lose_power(SimServer& server, Duration away) {

@@ -22,6 +22,7 @@ class FsWorld {
     unsigned replicas = 2;
     Duration term = 10s;   // of a session
     bool vault = false;
+    double drift = 0;      // each file server's clock runs up to this part faster or slower
   };
   FsWorld(std::uint64_t seed, Shape shape);
 
@@ -40,6 +41,8 @@ class FsWorld {
   void on_mount(int number, const std::function<void(SimMount&)>& body);
   // Until every file server serves and every mount has a session; at most a simulated minute.
   void settle();
+  // Once nobody writes: every mount sends what it has, and then holds nothing. All servers must be there.
+  void check_nothing_held();
 
   // A server loses its power: what was not synced on its disk is gone, and what programs wrote is uncertain as far as
   // no fsync covered it. It starts again after `away`.

@@ -2,6 +2,7 @@
 // server restarts: every read sees the last write, as on one machine.
 #include <gtest/gtest.h>
 
+#include "tests/cluster/fs_world.h"
 #include "tests/cluster/lease_world.h"
 
 namespace conclave::sim {
@@ -93,6 +94,19 @@ TEST(LeaseCluster, AMountThatIsCutOffLosesItsLeasesAndNobodyReadsAnOldValue) {
     cluster.finish(tasks);
     ASSERT_FALSE(testing::Test::HasFailure());
   }
+}
+
+// It hears of more recalls than it has workers, and L hears none of its answers.
+TEST(LeaseCluster, AMountThatCanGiveNothingBackReadsNothingOldWhenItsLeasesAreOver) {
+  for_seeds(6, [](std::uint64_t seed) {
+    LeaseCluster cluster(seed, 3, 5s);
+    const auto tasks = cluster.run_programs(100, 12, 200ms);
+    cluster.sim.scheduler.sleep_for(5s);
+    cluster.sim.network.cut_one_way("mount0", "lock");
+    cluster.sim.scheduler.sleep_for(12s);
+    cluster.sim.network.heal();
+    cluster.finish(tasks);
+  });
 }
 
 TEST(LeaseCluster, NothingOfASilentMountIsGrantedAwayWhileDIsGone) {

@@ -16,7 +16,6 @@
 #include "fuse/lease_cache.h"
 #include "fuse/lock_waits.h"
 #include "fuse/parking.h"
-#include "lockserver/epoch_file.h"
 #include "lockserver/lock_client.h"
 #include "lockserver/lock_ops.h"
 #include "tests/support/simulation.h"
@@ -92,12 +91,12 @@ class Registers {
     return {};
   }
   std::set<SessionId> fenced;
-  std::uint32_t epoch = 0;
+  std::set<std::uint64_t> epochs;   // whose keys are here
 
  private:
   std::optional<Error> refuse(const LeaseToken& token) const {
     if (fenced.contains(token.session)) return Error(Errc::kFenced, "a fenced session");
-    if (token.seq >> 32 != epoch) return Error(Errc::kStale, "another epoch");
+    if (!epochs.contains(token.seq >> 32)) return Error(Errc::kStale, "another epoch");
     return std::nullopt;
   }
   std::map<InodeId, std::uint64_t> values_, read_floor_, write_floor_;
@@ -110,6 +109,7 @@ struct LockServer {
   SimFiles files;
   SimNode node;
   Log log{"lockserver 1", LogLevel::kError};
+  std::optional<lock::LockMemory> memory;
   std::unique_ptr<lock::LockOps> ops;
   std::unique_ptr<Router> router;
 
@@ -119,13 +119,11 @@ struct LockServer {
   }
   ~LockServer() { node.kill(); }
   void start() {
-    auto epoch = lock::EpochFile::begin(files, "data");
-    ASSERT_TRUE(epoch);
-    lock::LockOps::Options options;
-    options.term = term;
-    options.epoch = epoch->epoch();
-    if (!epoch->clean()) options.quiet_until = sim.clock.now() + term.at_server();
-    ops = std::make_unique<lock::LockOps>(kLeaseCluster, options, sim.clock, sim.random, log);
+    ops.reset();
+    auto begun = lock::LockMemory::begin(files, sim.random, "data");
+    ASSERT_TRUE(begun);
+    memory.emplace(std::move(*begun));
+    ops = std::make_unique<lock::LockOps>(kLeaseCluster, term, *memory, sim.clock, sim.waiter, sim.random, log);
     router = std::make_unique<Router>(sim.clock);
     ops->add_routes(*router);
     node.listen(1, *router);
@@ -165,10 +163,13 @@ class DirStandIn {
     request.set_fence_acknowledged(acknowledged_);
     const auto answer = client_.sync(request, 1s);
     if (!answer) return;
-    if (!keys_ || keys_->epoch() != answer->epoch()) {
-      keys_.emplace(kLeaseCluster, EpochKeys::Key{answer->epoch(), SecretBytes::copy_of(view_of(answer->key()))});
-      registers_.epoch = answer->epoch();
+    std::optional<EpochKeys::Key> previous;
+    if (answer->previous_epoch() != 0) {
+      previous = EpochKeys::Key{answer->previous_epoch(), SecretBytes::copy_of(view_of(answer->previous_key()))};
     }
+    keys_.emplace(kLeaseCluster, EpochKeys::Key{answer->epoch(), SecretBytes::copy_of(view_of(answer->key()))},
+                  std::move(previous));
+    registers_.epochs = {answer->epoch(), answer->previous_epoch()};
     for (const auto session : answer->fenced()) registers_.fenced.insert(SessionId{session});
     acknowledged_ = answer->newest_fence();
   }
@@ -214,12 +215,13 @@ class Mount {
         leases_(client_, sim_.clock, sim_.waiter, parking_,
                 {[this](InodeId inode) { invalidate(inode); },
                  [this](InodeId inode, LeaseMode) { return drain(inode); }, [](InodeId) { return true; }}),
-        session_(client_, sim_.clock, sim_.waiter, sim_.random, leases_, waits_, log_, node_.name(),
+        session_(client_, sim_.clock, sim_.waiter, sim_.random, leases_, waits_, locks_, log_, node_.name(),
                  {[this](const Error&) { lose_dirty(); }, [](fuse_fs::OpenedSession&) {}}) {
     node_.spawn("open", [this] {
       while (!session_.open()) sim_.scheduler.sleep_for(100ms);
       node_.run_duty("renew", session_);
       for (int i = 0; i < 2; ++i) node_.spawn("recalls", [this] { leases_.run_recalls(); });
+      for (int i = 0; i < 2; ++i) node_.spawn("endings", [this] { leases_.run_endings(); });
       node_.spawn("events", [this] { session_.run_events(); });
       node_.spawn("parking", [this] { parking_.run(); });
     });
@@ -235,7 +237,7 @@ class Mount {
     History::Op op{sim_.clock.now(), kNever, number_};
     Page& page = pages_[inode];
     lock_page(page);
-    if (!page.cached) page.cached = rerun([&] { return read_request(inode, page); });
+    if (!page.cached) page.cached = rerun([&] { return read_request(inode, page); }, &page);
     op.value = *page.cached;
     unlock_page(page);
     op.end = sim_.clock.now();
@@ -267,6 +269,7 @@ class Mount {
   struct Page {
     std::optional<std::uint64_t> cached;
     bool locked = false;
+    bool waits = false;   // its READ does: an invalidation passes by (fuse/page_invalidator.h)
   };
   struct Bytes {
     std::optional<std::uint64_t> value;   // valid under the lease held since `since`
@@ -275,7 +278,7 @@ class Mount {
   };
 
   template <class Op>
-  std::uint64_t rerun(Op op) {
+  std::uint64_t rerun(Op op, Page* page = nullptr) {
     for (;;) {
       const auto result = op();
       if (result) return *result;
@@ -284,6 +287,12 @@ class Mount {
         continue;
       }
       auto delivered = std::make_shared<bool>(false);
+      const auto wait = [&](bool waits) {
+        if (page == nullptr) return;
+        page->waits = waits;
+        sim_.waiter.wake(page);
+      };
+      wait(true);
       parking_.park(result.error().key, [this, delivered] {
         *delivered = true;
         sim_.waiter.wake(delivered.get());
@@ -292,6 +301,7 @@ class Mount {
         const auto seen = sim_.waiter.observe(delivered.get());
         if (!*delivered) sim_.waiter.wait(delivered.get(), seen, kNever);
       }
+      wait(false);
     }
   }
 
@@ -362,9 +372,10 @@ class Mount {
   }
   void invalidate(InodeId inode) {
     Page& page = pages_[inode];
-    lock_page(page);
-    page.cached.reset();
-    unlock_page(page);
+    for (auto seen = sim_.waiter.observe(&page); page.locked && !page.waits; seen = sim_.waiter.observe(&page)) {
+      sim_.waiter.wait(&page, seen, kNever);
+    }
+    if (!page.locked) page.cached.reset();
     sim_.scheduler.sleep_for(150us);   // the file's other pages; this one may be read again meanwhile
   }
   Status drain(InodeId inode) {
@@ -375,7 +386,7 @@ class Mount {
     Bytes& bytes = bytes_[inode];
     if (bytes.unsent.empty()) return {};
     const auto token = world_.dir.open(sealed);
-    if (!token) return {};   // of an earlier epoch: on_fenced is on its way
+    if (!token) return Errc::kUnavailable;   // of an earlier epoch, or of one whose key is on its way here
     const std::vector<std::uint64_t> sending = bytes.unsent;
     sim_.scheduler.sleep_for(200us);
     if (world_.registers.write(*token, sending.back())) {
@@ -401,6 +412,7 @@ class Mount {
   lock::LockClient client_;
   fuse_fs::Parking parking_;
   fuse_fs::LockWaits waits_;
+  fuse_fs::HeldLocks locks_;
   Log log_;
   std::map<InodeId, Page> pages_;
   std::map<InodeId, Bytes> bytes_;

@@ -1,6 +1,7 @@
 #include "tests/cluster/sim_mount.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include "fuse/client_session.h"
@@ -17,6 +18,7 @@ constexpr fuse_fs::Caller kProgram{0, 0, 1};
 constexpr int kFlushers = 2;
 constexpr int kSides = 2;
 constexpr int kRecallers = 2;
+constexpr int kEndings = 2;
 constexpr int kReruns = 2;
 
 }  // namespace
@@ -29,6 +31,7 @@ struct SimMount::Parts {
   fuse_fs::Parking parking{sim.waiter};
   fuse_fs::LeaseCache leases;
   fuse_fs::LockWaits lock_waits{parking};
+  fuse_fs::HeldLocks held_locks;
   fuse_fs::ClientSession session;
   fuse_fs::InodeTable inodes;
   fuse_fs::OpenTable opens;
@@ -43,27 +46,42 @@ struct SimMount::Parts {
   std::optional<fuse_fs::SecretMount> secrets;
 
   Parts(Simulation& simulation, SimTransport& seam, const ClusterFile& cluster, SimFiles& memory, Log& log,
-        const std::string& name, const std::function<void()>& on_lost)
+        const std::string& name, SimKernel& kernel, const std::function<void()>& on_lost)
       : sim(simulation), transport(seam), lock_client(transport, sim.clock, cluster.lock),
         leases(lock_client, sim.clock, sim.waiter, parking,
-               {[](InodeId) {},   // no kernel, no page cache
+               {[&kernel](InodeId inode) { kernel.invalidated(inode); },   // no page cache
                 [this](InodeId inode, LeaseMode keep) { return fs.drain(inode, keep); },
-                [this](InodeId inode) { return fs.is_open(inode); }, [this](InodeId inode) { fs.told_open(inode); }}),
-        session(lock_client, sim.clock, sim.waiter, sim.random, leases, lock_waits, log, name,
+                [this](InodeId inode) { return fs.is_open(inode); }, [this](InodeId inode) { fs.told_open(inode); },
+                [this](InodeId inode, const fuse_fs::HeldLease& lease) { fs.lease_renewed(inode, lease); }}),
+        session(lock_client, sim.clock, sim.waiter, sim.random, leases, lock_waits, held_locks, log, name,
                 {[this, on_lost](const Error&) {
                    on_lost();
                    fs.lose_everything();
                  },
-                 [this, &cluster](fuse_fs::OpenedSession& opened) { take_over(opened, cluster.dir); }}),
+                 [this, &cluster](fuse_fs::OpenedSession& opened) { take_over(opened, cluster.dir); },
+                 [this](fuse_fs::OpenedSession& opened) { servers.dir()->set_pass(opened.pass()); },
+                 [this](const std::vector<std::uint64_t>& handles) { fs.lose_locks(handles); },
+                 [this] { return fs.open_inodes(); }, [this](InodeId inode) { fs.told_open(inode); }}),
         flusher(servers, chunks, inodes, sim.clock, sim.waiter, parking, calls, log,
                 {[this](InodeId inode) { leases.release_soon(inode); }, [](const std::vector<InodeId>&) {}}),
-        fs({servers, lock_client, cluster.lock.name, [this] { return session.current(); }, leases, lock_waits, inodes,
-            opens, chunks, flusher, status, classes, sim.clock}) {
+        fs({servers, lock_client, [this] { return session.current(); }, leases, lock_waits, held_locks, inodes, opens,
+            chunks, flusher, status, classes, sim.clock, parking,
+            [&kernel](InodeId inode, std::uint64_t size, const std::function<void()>& done) {
+              kernel.reaches(inode, size);
+              done();
+            }}) {
     classes.of(dir::v1::APPEND) = appends.row();
     if (cluster.vault.name.empty()) return;
     secrets.emplace(fs, transport, cluster, sim.clock, sim.waiter, sim.random, parking, memory, log, "seen", name, "/mnt");
     secrets->add_to(classes, status);
     secrets->files().guard_tested(true);   // no kernel, no page cache
+  }
+  // Opened direct_io: the kernel believes nothing of its size.
+  bool appends_to(std::uint64_t handle) {
+    const auto file = opens.find(handle);
+    if (!file || file->append) return true;
+    const std::lock_guard lock(file->inode->mutex);
+    return file->inode->attr.class_() != dir::v1::PLAIN;
   }
   void take_over(fuse_fs::OpenedSession& opened, const Endpoint& dir_server) {
     servers.take_over(std::make_shared<dir::DirClient>(
@@ -84,7 +102,7 @@ SimMount::SimMount(Simulation& sim, const std::string& name, const ClusterFile& 
 SimMount::~SimMount() { node_.kill(); }
 
 void SimMount::build() {
-  parts_ = std::make_unique<Parts>(sim_, transport_, cluster_, memory_, log_, node_.name(), on_lost_);
+  parts_ = std::make_unique<Parts>(sim_, transport_, cluster_, memory_, log_, node_.name(), kernel_, on_lost_);
   Parts& parts = *parts_;
   node_.spawn("session", [this, &parts] {
     while (!parts.session.open()) sim_.scheduler.sleep_for(100ms);
@@ -93,6 +111,7 @@ void SimMount::build() {
   });
   for (int i = 0; i < kReruns; ++i) node_.spawn("rerun", [&parts] { parts.parking.run(); });
   for (int i = 0; i < kRecallers; ++i) node_.spawn("recalls", [&parts] { parts.leases.run_recalls(); });
+  for (int i = 0; i < kEndings; ++i) node_.spawn("endings", [&parts] { parts.leases.run_endings(); });
   for (int i = 0; i < kFlushers; ++i) node_.spawn("flush", [&parts] { parts.flusher.run(); });
   for (int i = 0; i < kSides; ++i) node_.spawn("side", [&parts] { parts.calls.run(); });
   node_.run_duty("age", parts.flusher);
@@ -106,6 +125,7 @@ void SimMount::kill() {
   node_.kill();
   on_lost_();
   parts_.reset();
+  kernel_.forget_all();
 }
 
 void SimMount::restart() {
@@ -129,6 +149,19 @@ Status SimMount::log_in(const vault::Login& login) {
 fuse_fs::Fs& SimMount::fs() { return parts_->fs; }
 bool SimMount::session_open() const { return parts_->session.current() != nullptr && parts_->session.usable(); }
 
+std::size_t SimMount::held_bytes() {
+  const auto counters = parts_->flusher.counters();
+  std::size_t sum = 0;
+  for (const auto& inode : parts_->inodes.all()) {
+    const std::lock_guard lock(inode->mutex);
+    sum += inode->buffer.held_bytes();
+  }
+  EXPECT_EQ(counters.held_bytes, sum) << name() << ": its account of held bytes is wrong";
+  const bool holds_for_nothing = counters.inodes == 0 && counters.held_bytes != 0;
+  EXPECT_FALSE(holds_for_nothing) << name() << ": nothing to write, and " << counters.held_bytes << " bytes held";
+  return counters.held_bytes;
+}
+
 void SimMount::wait_for(fuse_fs::ParkKey key) {
   auto delivered = std::make_shared<bool>(false);
   parts_->parking.park(key, [this, delivered] {
@@ -144,9 +177,11 @@ void SimMount::wait_for(fuse_fs::ParkKey key) {
 // --- Names. The kernel's count of look-ups only rises: a program's paths are few.
 
 Result<InodeId> SimMount::look_up(InodeId parent, const std::string& name) {
+  const auto asked = kernel_.now();
   return run([&]() -> Result<InodeId> {
     const auto entry = TRY(fs().lookup(kProgram, parent, name));
     if (entry.attr.inode() == 0) return Error(Errc::kNotFound, name);
+    kernel_.told(InodeId{entry.attr.inode()}, entry.attr.size_bytes(), asked);
     return InodeId{entry.attr.inode()};
   });
 }
@@ -174,8 +209,11 @@ Result<std::uint64_t> SimMount::create(const std::string& path, int flags) {
   node.mode = S_IFREG | 0644;
   fuse_fs::InodePtr made;
   const auto turn = names_.take();
+  const auto asked = kernel_.now();
   return run([&]() -> Result<std::uint64_t> {
-    return TRY(fs().create(kProgram, place.parent, node, flags | O_CREAT, made)).open.handle;
+    const auto created = TRY(fs().create(kProgram, place.parent, node, flags | O_CREAT, made));
+    kernel_.told(InodeId{created.entry.attr.inode()}, created.entry.attr.size_bytes(), asked);
+    return created.open.handle;
   });
 }
 
@@ -239,8 +277,7 @@ Result<std::vector<std::string>> SimMount::list(const std::string& path) {
 // --- Attributes and bytes.
 
 Result<dir::v1::Attr> SimMount::stat(const std::string& path) {
-  const InodeId inode = TRY(walk(path));
-  return run([&]() -> Result<dir::v1::Attr> { return TRY(fs().attributes(kProgram, inode)).attr; });
+  return attributes(TRY(walk(path)));
 }
 
 Status SimMount::truncate(const std::string& path, std::uint64_t size) {
@@ -249,36 +286,67 @@ Status SimMount::truncate(const std::string& path, std::uint64_t size) {
   change.size = size;
   const auto turn = bytes_.take(raw(inode));
   return run([&]() -> Status {
-    TRY(fs().change_attributes(kProgram, inode, change, false));
+    const auto changed = TRY(fs().change_attributes(kProgram, inode, change, false));
+    kernel_.set(inode, changed.attr.size_bytes());
     return {};
   });
 }
 
 Result<std::uint64_t> SimMount::open(const std::string& path, int flags) {
   const InodeId inode = TRY(walk(path));
-  return run([&]() -> Result<std::uint64_t> { return TRY(fs().open(kProgram, inode, flags)).handle; });
+  const auto handle = TRY(run([&]() -> Result<std::uint64_t> { return TRY(fs().open(kProgram, inode, flags)).handle; }));
+  if ((flags & O_TRUNC) != 0) kernel_.set(inode, 0);
+  return handle;
 }
 
 void SimMount::close(std::uint64_t handle) { fs().release(handle, std::nullopt); }
 
-Turns::Turn SimMount::turn_at(std::uint64_t handle) {
+InodeId SimMount::inode_at(std::uint64_t handle) {
   const auto file = parts_->opens.find(handle);
-  return bytes_.take(file ? raw(file->inode->id) : 0);
+  return file ? file->inode->id : kNoInode;
 }
+
+Turns::Turn SimMount::turn_at(std::uint64_t handle) { return bytes_.take(raw(inode_at(handle))); }
 
 Result<std::size_t> SimMount::write(std::uint64_t handle, std::uint64_t offset, ByteView bytes) {
   const auto turn = turn_at(handle);
-  return run([&] { return fs().write(kProgram, handle, kNoInode, {offset, bytes, false}); });
+  const auto written = TRY(run([&] { return fs().write(kProgram, handle, kNoInode, {offset, bytes, false}); }));
+  kernel_.reaches(inode_at(handle), offset + written);
+  return written;
 }
 
 Result<std::size_t> SimMount::append(std::uint64_t handle, ByteView bytes) {
   const auto turn = turn_at(handle);
-  return run([&] { return fs().write(kProgram, handle, kNoInode, {0, bytes, false, true}); });
+  const InodeId inode = inode_at(handle);
+  const std::uint64_t offset = kernel_.size(inode);   // as far as it knows; the mount knows better
+  const auto written = TRY(run([&] { return fs().write(kProgram, handle, kNoInode, {offset, bytes, false, true}); }));
+  kernel_.reaches(inode, offset + written);
+  return written;
 }
 
+Result<dir::v1::Attr> SimMount::attributes(InodeId inode) {
+  const auto asked = kernel_.now();
+  return run([&]() -> Result<dir::v1::Attr> {
+    const auto answer = TRY(fs().attributes(kProgram, inode));
+    kernel_.told(inode, answer.attr.size_bytes(), asked);
+    return answer.attr;
+  });
+}
+
+// As fs/fuse/file.c, fuse_cache_read_iter: who reads behind the end as the kernel knows it asks first, and ends there.
 Result<std::string> SimMount::read(std::uint64_t handle, std::uint64_t offset, std::uint64_t length) {
+  const InodeId inode = inode_at(handle);
+  const bool cached = !parts_->appends_to(handle);
+  if (cached && offset + length > kernel_.size(inode)) TRY(attributes(inode));
+  if (cached) length = std::min(length, kernel_.size(inode) - std::min(offset, kernel_.size(inode)));
+  if (length == 0) return std::string();
   const fuse_fs::ReadRequest request{offset, length, 1};  // with an owner: read(2), and no page cache that reads ahead
-  return run([&]() -> Result<std::string> { return string_of(TRY(fs().read(kProgram, handle, request)).content()); });
+  const auto asked = kernel_.now();
+  return run([&]() -> Result<std::string> {
+    auto bytes = string_of(TRY(fs().read(kProgram, handle, request)).content());
+    if (cached && bytes.size() < length) kernel_.ends_at(inode, offset + bytes.size(), asked);
+    return bytes;
+  });
 }
 
 Status SimMount::fsync(std::uint64_t handle) {
@@ -292,7 +360,9 @@ Status SimMount::lock(const fuse_fs::LockRequest& request) {
 
 Status SimMount::allocate(std::uint64_t handle, const fuse_fs::AllocateRequest& request) {
   const auto turn = turn_at(handle);
-  return run([&] { return fs().allocate(kProgram, handle, request); });
+  TRY(run([&] { return fs().allocate(kProgram, handle, request); }));
+  if (!request.keep_size) kernel_.reaches(inode_at(handle), request.range.end);
+  return {};
 }
 
 }  // namespace conclave::sim

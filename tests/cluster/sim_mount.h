@@ -1,5 +1,6 @@
 // A mount of a simulated cluster: the core of fuse/ with the real session, leases, flusher and clients, wired as
-// fuse_main wires them, and programs that call it as a kernel without a page cache would. kill() is kill -9.
+// fuse_main wires them, and programs that call it as a kernel without a page cache would, which ends a read(2) where it
+// believes the end of the file to be (SimKernel). kill() is kill -9.
 #pragma once
 
 #include <functional>
@@ -12,6 +13,7 @@
 #include "fuse/append_files.h"
 #include "fuse/fs.h"
 #include "vault/identity.h"
+#include "tests/cluster/sim_kernel.h"
 #include "tests/cluster/sim_servers.h"
 
 namespace conclave::sim {
@@ -37,6 +39,9 @@ class SimMount {
   [[nodiscard]] const std::string& name() const { return node_.name(); }
   [[nodiscard]] fuse_fs::Fs& fs();
   [[nodiscard]] bool session_open() const;
+  // What its write buffers hold, by its own account. A failure of the test if their sum is another, or if something is
+  // held and there is nothing to write.
+  std::size_t held_bytes();
   // Runs `op` (returning Result or Status) as the adapter does: again from its beginning when what it waits for came.
   template <class Op>
   auto run(Op op) {
@@ -82,6 +87,8 @@ class SimMount {
   Result<Place> place_of(const std::string& path);
   Result<InodeId> walk(const std::string& path);
   Turns::Turn turn_at(std::uint64_t handle);
+  InodeId inode_at(std::uint64_t handle);
+  Result<dir::v1::Attr> attributes(InodeId inode);
   Result<InodeId> look_up(InodeId parent, const std::string& name);
 
   Simulation& sim_;
@@ -91,6 +98,7 @@ class SimMount {
   SimFiles memory_;   // what it has seen of the vault: outlives it
   // As the kernel's locks see to it: one change of a directory at a time, and one of a file's bytes or size.
   Turns names_, bytes_;
+  SimKernel kernel_;
   std::unique_ptr<Parts> parts_;
   SimNode node_;
   SimTransport transport_;

@@ -9,6 +9,7 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "dirserver/dir_rows.h"
 #include "tests/support/simulation.h"
 
 namespace conclave::sim {
@@ -39,6 +40,8 @@ class SimServer {
   [[nodiscard]] Endpoint endpoint() const { return node_.endpoint(kFrontPort); }
   [[nodiscard]] const std::string& name() const { return node_.name(); }
   [[nodiscard]] Simulation& sim() { return sim_; }
+  // What start_with()'s function made, while it runs.
+  [[nodiscard]] void* parts() { return parts_.get(); }
   [[nodiscard]] SimFiles& disk() { return disk_; }
   [[nodiscard]] SimNode& node() { return node_; }
   [[nodiscard]] SimTransport& transport() { return transport_; }
@@ -57,7 +60,16 @@ class SimServer {
 // For SimServer::start_with.
 SimServer::Build lock_server(Duration term);
 SimServer::Build dir_server(const Endpoint& lock, unsigned replicas);
-// `instance`: 16 bytes that stay the same over restarts.
-SimServer::Build file_server(const Endpoint& dir, const std::string& instance);
+// `instance`: 16 bytes that stay the same over restarts. `clock_rate`: of the clock by which it serves (drifting_clock.h).
+SimServer::Build file_server(const Endpoint& dir, const std::string& instance, double clock_rate = 1);
+
+// Every chunk as the directory server has it.
+std::vector<dir::Chunk> chunks_at(SimServer& dir_server);
+// Copies that are missing, or at servers that are drained.
+std::uint64_t chunks_to_heal(SimServer& dir_server);
+// Moves everything away from a file server, by its certificate's name.
+void drain(SimServer& dir_server, const std::string& name);
+// All members of all chunks hold the same, whole. Failures are test failures.
+void check_copies_are_equal(SimServer& dir_server, const std::vector<std::unique_ptr<SimServer>>& file_servers);
 
 }  // namespace conclave::sim

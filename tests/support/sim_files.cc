@@ -239,6 +239,43 @@ void SimFiles::flip_bit(const std::string& path, std::uint64_t bit) {
   }
 }
 
+void SimFiles::lose_file(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  names_.erase(path);
+  durable_names_.erase(path);
+  std::erase_if(unsynced_names_, [&](const NameChange& change) { return change.made == path || change.gone == path; });
+}
+
+struct SimFiles::Backup {
+  std::map<std::string, SparseBytes> files;
+};
+
+std::shared_ptr<const SimFiles::Backup> SimFiles::backup() const {
+  const std::lock_guard lock(mutex_);
+  auto out = std::make_shared<Backup>();
+  for (const auto& [path, inode] : names_) out->files.emplace(path, inode->now);
+  return out;
+}
+
+void SimFiles::restore(const Backup& backup) {
+  const std::lock_guard lock(mutex_);
+  names_.clear();
+  unsynced_names_.clear();
+  for (const auto& [path, content] : backup.files) {
+    auto inode = std::make_shared<Inode>();
+    inode->now = inode->durable = content;
+    names_.emplace(path, std::move(inode));
+  }
+  durable_names_ = names_;
+}
+
+std::vector<std::string> SimFiles::paths() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> out;
+  for (const auto& [path, inode] : names_) out.push_back(path);
+  return out;
+}
+
 std::uint64_t SimFiles::count(Call call) const {
   const std::lock_guard lock(mutex_);
   return counts_[static_cast<std::size_t>(call)];

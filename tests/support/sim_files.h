@@ -58,6 +58,12 @@ class SimFiles final : public Files {
   void fail(Call call, std::uint64_t nth, Errc code);
   void set_capacity(std::uint64_t bytes);  // of all blocks in use; kNoSpace beyond
   void flip_bit(const std::string& path, std::uint64_t bit);
+  void lose_file(const std::string& path);  // its name is gone, also after a power loss; who has it open keeps it
+  // All files as they are now, and the disk as it was: restored from a backup, while nothing has it open.
+  struct Backup;
+  [[nodiscard]] std::shared_ptr<const Backup> backup() const;
+  void restore(const Backup& backup);
+  [[nodiscard]] std::vector<std::string> paths() const;
 
   // --- What happened.
   [[nodiscard]] std::uint64_t count(Call call) const;

@@ -110,6 +110,15 @@ Result<SimNode*> SimNetwork::connect(const SimNode& from, const Endpoint& to, Mo
   return found->second;
 }
 
+Result<bool> SimNetwork::listens(const SimNode& from, const Endpoint& to, MonoTime deadline) {
+  travel();
+  const auto found = nodes_.find(to.name);
+  if (found == nodes_.end()) return false;
+  const SimNode& at = *found->second;
+  if (!passes(from.name_, at.name_) || !passes(at.name_, from.name_)) return lose(deadline, "no way to " + at.name_);
+  return at.alive_ && at.routers_.contains(to.port);
+}
+
 void SimNetwork::deliver(SimNode& at, const Endpoint& to, const Peer& peer, const HttpRequest& request, Duration late,
                          const std::shared_ptr<Exchange>& exchange) {
   // Declared over when the task goes, however it goes.

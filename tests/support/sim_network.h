@@ -53,6 +53,7 @@ class SimNetwork {
                          MonoTime deadline);
   Status stream(SimNode& from, const Peer& peer, const Endpoint& to, const HttpRequest& request,
                 const std::function<bool(std::string_view)>& take);
+  Result<bool> listens(const SimNode& from, const Endpoint& to, MonoTime deadline);
   Result<SimNode*> connect(const SimNode& from, const Endpoint& to, MonoTime deadline);
   void deliver(SimNode& at, const Endpoint& to, const Peer& peer, const HttpRequest& request, Duration late,
                const std::shared_ptr<Exchange>& exchange);
@@ -121,6 +122,8 @@ class SimTransport final : public Transport {
                 const std::function<bool(std::string_view piece)>& take) override {
     return network_.stream(node_, peer_, to, request, take);
   }
+  // As tcp_listens() finds it.
+  Result<bool> listens(const Endpoint& to, MonoTime deadline) { return network_.listens(node_, to, deadline); }
 
  private:
   SimNetwork& network_;

@@ -44,6 +44,15 @@ class DirChunks : public testing::Test {
     request.add_lost(lost);
     return world.call<v1::ShrinkResponse>(server, "Shrink", request);
   }
+  Result<v1::RegisterResponse> registered(const Peer& server, const std::string& instance,
+                                          const std::vector<v1::Floor>& floors = {}) {
+    v1::RegisterRequest request;
+    request.set_host("h");
+    request.set_port(7200);
+    request.set_instance(instance);
+    for (const v1::Floor& floor : floors) *request.add_floors() = floor;
+    return world.call<v1::RegisterResponse>(server, "Register", request);
+  }
   // The orphan sweep with nobody using anything.
   void reap_all() {
     const auto orphans = *world.store().read<std::vector<InodeId>>([](View& view) { return view.orphans(INT64_MAX, kNoInode, 1000); });
@@ -159,6 +168,73 @@ TEST_F(DirChunks, CommitSetsSizeAndTimes) {
   EXPECT_EQ(attr.mode(), S_IFREG | 0755u);
   request.set_token(host.lease(file, LeaseMode::kRead));
   EXPECT_EQ(code_of(host.change<v1::CommitResponse>("Commit", request)), Errc::kAccess);
+}
+
+// Its holder gave it back, or is dead: what it says of the file would undo what was written since.
+TEST_F(DirChunks, NothingIsTakenUnderALeaseThatWasOvertaken) {
+  add_two_servers();
+  const auto file = host.make(kRoot, "f", S_IFREG | 0644);
+  ASSERT_TRUE(host.place(file, {0, 1}));
+  ASSERT_TRUE(host.commit(file, 100));
+  v1::PlaceRequest place;
+  place.set_inode(file);
+  place.add_indexes(0);
+  place.set_token(host.lease(file, LeaseMode::kRead, 2));
+  ASSERT_TRUE(host.read<v1::PlaceResponse>("Place", place)) << "a reader comes after";
+
+  const auto outcomes = [&](std::uint64_t seq) {
+    const std::string token = host.lease(file, LeaseMode::kWrite, seq);
+    v1::CommitRequest commit;
+    commit.set_inode(file);
+    commit.set_token(token);
+    commit.set_size_bytes(7);
+    v1::SetAttrRequest cut;
+    *cut.mutable_caller() = host.as;
+    cut.set_inode(file);
+    cut.set_token(token);
+    cut.set_size_bytes(0);
+    v1::PunchRequest punch;
+    punch.set_inode(file);
+    punch.set_token(token);
+    punch.set_last(1);
+    place.set_token(token);
+    place.set_create(true);
+    return std::vector<std::optional<Errc>>{code_of(host.change<v1::CommitResponse>("Commit", commit)),
+                             code_of(host.change<v1::Entry>("SetAttr", cut)),
+                             code_of(host.change<v1::PunchResponse>("Punch", punch)),
+                             code_of(host.read<v1::PlaceResponse>("Place", place))};
+  };
+  EXPECT_EQ(outcomes(1), std::vector<std::optional<Errc>>(4, Errc::kOvertaken));
+  EXPECT_EQ(host.attr(file)->size_bytes(), 100u);
+  EXPECT_EQ(world.store().figures().counts.chunks, 2u);
+  EXPECT_EQ(outcomes(3), std::vector<std::optional<Errc>>(4)) << "and all of it under a newer one";
+}
+
+TEST_F(DirChunks, ServersThatStartHearWhichLeasesWereOvertaken) {
+  add_two_servers();
+  const auto file = host.make(kRoot, "f", S_IFREG | 0644);
+  v1::CommitRequest commit;
+  commit.set_inode(file);
+  commit.set_token(host.lease(file, LeaseMode::kWrite, 5));
+  ASSERT_TRUE(host.change<v1::CommitResponse>("Commit", commit));
+  const auto floor_of = [&](const v1::RegisterResponse& answer) {
+    v1::Floor found;
+    for (const auto& floor : answer.floors()) {
+      if (floor.inode() == file) found = floor;
+    }
+    return found;
+  };
+  EXPECT_EQ(floor_of(*registered(f1, "1" + std::string(15, '.'))).write(), 5u);
+
+  // What only a file server has seen.
+  v1::Floor seen;
+  seen.set_inode(file);
+  seen.set_read(9);
+  const auto told = registered(f3, std::string(16, '3'), {seen});
+  ASSERT_TRUE(told) << told.error().message;
+  EXPECT_EQ(floor_of(*told).read(), 9u);
+  commit.set_token(host.lease(file, LeaseMode::kWrite, 8));
+  EXPECT_EQ(code_of(host.change<v1::CommitResponse>("Commit", commit)), Errc::kOvertaken);
 }
 
 TEST_F(DirChunks, AnybodysWriteEndsFileCapabilitiesAndOnlyThem) {

@@ -42,12 +42,13 @@ class DirWorld {
     store_.reset();
     router_ = std::make_unique<Router>(clock_);
     servers_ = std::make_unique<ServerTable>(7);
+    jobs_ = std::make_unique<HealJobs>();
     const Change::Placing placing{*servers_, clock_, replicas_, min_insync_};
     auto opened = DirStore::open(vfs_, "/dir.db", 3, placing, kMaker, clock_, waiter_, log_);
     start_failure_ = opened ? std::string() : opened.error().message;
     if (!opened) return;
     store_ = std::move(opened).value();
-    ops_ = std::make_unique<DirOps>(*store_, gate_, placing, 42, log_);
+    ops_ = std::make_unique<DirOps>(*store_, gate_, placing, *jobs_, 60, 42, log_);
     ops_->add_to(*router_);
     auto rows = store_->read<std::vector<ServerRow>>([](View& view) { return view.servers(); });
     if (rows) {
@@ -58,6 +59,7 @@ class DirWorld {
   DirStore& store() { return *store_; }
   SessionGate& gate() { return gate_; }
   ServerTable& servers() { return *servers_; }
+  HealJobs& jobs() { return *jobs_; }
   sim::SimClock& clock() { return clock_; }
   Waiter& waiter() { return waiter_; }
   Log& log() { return log_; }
@@ -112,6 +114,7 @@ class DirWorld {
   SessionGate gate_{ClusterId{}};
   std::unique_ptr<EpochKeys> keys_;
   std::unique_ptr<ServerTable> servers_;
+  std::unique_ptr<HealJobs> jobs_;
   std::unique_ptr<DirStore> store_;
   std::unique_ptr<DirOps> ops_;
   std::unique_ptr<Router> router_;
@@ -144,8 +147,8 @@ class DirSession {
     const SessionPass pass{id_, 1, holder_of(peer_.fingerprint), world_.keys().epoch()};
     return {std::string(kPassHeader), to_base64url(world_.keys().seal(pass))};
   }
-  [[nodiscard]] std::string lease(std::uint64_t inode, LeaseMode mode) const {
-    return string_of(world_.keys().seal(LeaseToken{id_, holder_of(peer_.fingerprint), InodeId{inode}, mode, 1}));
+  [[nodiscard]] std::string lease(std::uint64_t inode, LeaseMode mode, std::uint64_t seq = 1) const {
+    return string_of(world_.keys().seal(LeaseToken{id_, holder_of(peer_.fingerprint), InodeId{inode}, mode, seq}));
   }
 
   template <class Request>

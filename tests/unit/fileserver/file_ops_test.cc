@@ -48,7 +48,7 @@ TEST(FileOps, RefusesWhatIsNotAllowedAndStoresNothing) {
       {"cut token", Errc::kAccess, with([&](Attempt& a) { a.token.pop_back(); })},
       {"a token as a permit", Errc::kAccess, with([&](Attempt& a) { a.permit = token; })},
       {"another key", Errc::kAccess, with([&](Attempt& a) { a.token = string_of(foreign.seal(LeaseToken{})); })},
-      {"another epoch", Errc::kStale, with([&](Attempt& a) { a.token = string_of(test_keys(2).seal(LeaseToken{})); })},
+      {"another epoch", Errc::kOvertaken, with([&](Attempt& a) { a.token = string_of(test_keys(2).seal(LeaseToken{})); })},
       {"another inode's token", Errc::kAccess,
        with([&](Attempt& a) { a.token = world.token(LeaseMode::kWrite, 100, kSession, InodeId{6}); })},
       {"another's token", Errc::kAccess, with([&](Attempt& a) { a.peer = peer_of(Role::kUser, "mallory"); })},
@@ -88,14 +88,33 @@ TEST(FileOps, RefusesWhatIsNotAllowedAndStoresNothing) {
   EXPECT_EQ(outcome(world, with([](Attempt&) {})), Errc::kInternal);   // and this one is allowed
 }
 
+TEST(FileOps, AServerThatStartsRefusesLeasesThatWereOvertakenBefore) {
+  FileWorld world(1, 1);
+  ASSERT_TRUE(world.client.read(world.where(), world.token(LeaseMode::kRead, 101), 0, 5));
+  dir::v1::Floor floor;
+  floor.set_inode(raw(kInode));
+  floor.set_read(200);   // of a token that D alone was shown
+  world.dir.floors.push_back(floor);
+  world.at(1).restart();
+  EXPECT_EQ(world.client.write(world.where(), world.token(LeaseMode::kWrite, 199), 0, "x").error().code,
+            Errc::kOvertaken);
+  EXPECT_TRUE(world.client.write(world.where(), world.token(LeaseMode::kWrite, 201), 0, "x"));
+  world.dir.members.clear();   // D is started anew, and has everybody register
+  world.simulation.scheduler.sleep_for(2s);
+  const auto told = std::ranges::find(world.dir.told_floors, raw(kInode), &dir::v1::Floor::inode);
+  ASSERT_NE(told, world.dir.told_floors.end());
+  EXPECT_EQ(told->write(), 201u);
+}
+
 TEST(FileOps, RefusesAFencedSessionAndAnOvertakenLease) {
   FileWorld world(1);
   ASSERT_TRUE(world.write(0, "hello"));
-  EXPECT_EQ(world.client.read(world.where(), world.token(LeaseMode::kRead, 99), 0, 5).error().code, Errc::kStale);
+  EXPECT_EQ(world.client.read(world.where(), world.token(LeaseMode::kRead, 99), 0, 5).error().code, Errc::kOvertaken);
   EXPECT_TRUE(world.client.read(world.where(), world.token(LeaseMode::kRead, 101), 0, 5));
   EXPECT_TRUE(world.client.read(world.where(), world.token(LeaseMode::kRead, 103, SessionId{78}), 0, 5));
   EXPECT_TRUE(world.client.read(world.where(), world.token(LeaseMode::kRead, 102), 0, 5));   // readers share
-  EXPECT_EQ(world.client.write(world.where(), world.token(LeaseMode::kWrite, 102), 0, "x").error().code, Errc::kStale);
+  EXPECT_EQ(world.client.write(world.where(), world.token(LeaseMode::kWrite, 102), 0, "x").error().code,
+            Errc::kOvertaken);
   world.dir.fenced.push_back(raw(kSession));
   world.simulation.scheduler.sleep_for(1s);
   EXPECT_EQ(world.client.write(world.where(), world.token(LeaseMode::kWrite, 200), 0, "x").error().code, Errc::kFenced);

@@ -52,6 +52,8 @@ class DirDouble {
           dir::v1::RegisterResponse out;
           out.set_id(member.id());
           *out.mutable_first() = answer();
+          told_floors = {request.floors().begin(), request.floors().end()};
+          for (const auto& floor : floors) *out.add_floors() = floor;
           return Result<dir::v1::RegisterResponse>(out);
         });
     router_.unary<dir::v1::HeartbeatRequest, dir::v1::HeartbeatResponse>(
@@ -60,7 +62,12 @@ class DirDouble {
           if (!members.contains(static_cast<std::uint32_t>(std::stoul(context.peer.name)))) return Errc::kStale;
           for (const auto id : request.deleted()) deleted.insert(id);
           for (const auto id : request.bad()) bad.insert(id);
-          return answer();
+          dir::v1::HeartbeatResponse out = answer();
+          for (const auto& one : request.lacking()) {
+            const ServerId own{static_cast<std::uint32_t>(std::stoul(context.peer.name))};
+            if (take_out(ChunkId{one.chunk()}, own)) out.add_left(one.chunk());
+          }
+          return out;
         });
     router_.unary<dir::v1::ShrinkRequest, dir::v1::ShrinkResponse>(
         path + "Shrink", {Role::kFile},
@@ -86,7 +93,37 @@ class DirDouble {
           seals.push_back(request);
           return Result<dir::v1::SealResponse>(dir::v1::SealResponse());
         });
+    router_.unary<dir::v1::BornRequest, dir::v1::BornResponse>(
+        path + "Born", {Role::kFile},
+        [this](const CallContext&, const dir::v1::BornRequest& request) -> Result<dir::v1::BornResponse> {
+          for (const std::string& sealed : request.permits()) {
+            permits.at(TRY(test_keys().open_permit(view_of(sealed))).chunk).born = true;
+          }
+          ++births;
+          return dir::v1::BornResponse();
+        });
+    router_.unary<dir::v1::LeaveRequest, dir::v1::LeaveResponse>(
+        path + "Leave", {Role::kFile},
+        [this](const CallContext& context, const dir::v1::LeaveRequest& request) -> Result<dir::v1::LeaveResponse> {
+          const ServerId id{static_cast<std::uint32_t>(std::stoul(context.peer.name))};
+          dir::v1::LeaveResponse out;
+          for (const std::string& sealed : request.permits()) {
+            const ChunkId chunk = TRY(test_keys().open_permit(view_of(sealed))).chunk;
+            if (take_out(chunk, id)) out.add_left(raw(chunk));
+          }
+          return out;
+        });
     node_.listen(1, router_);
+  }
+  // As D does: true if it is no member now.
+  bool take_out(ChunkId chunk, ServerId id) {
+    ChunkPermit& permit = permits.at(chunk);
+    if (std::ranges::find(permit.members, id) == permit.members.end()) return true;
+    if (permit.members.size() == 1) return false;
+    std::erase(permit.members, id);
+    ++permit.chainver;
+    ++leaves;
+    return true;
   }
   [[nodiscard]] Endpoint endpoint() const { return node_.endpoint(1); }
   sim::SimNode& node() { return node_; }
@@ -95,9 +132,10 @@ class DirDouble {
   std::map<ChunkId, ChunkPermit> permits;
   std::set<std::uint64_t> deleted, bad, remove;
   std::vector<std::uint64_t> fenced;
+  std::vector<dir::v1::Floor> floors, told_floors;   // that it has seen; what the last to register has
   std::set<std::string> refuses;   // names that another folder has
   std::vector<dir::v1::SealRequest> seals;
-  int shrinks = 0;
+  int shrinks = 0, leaves = 0, births = 0;
 
  private:
   dir::v1::HeartbeatResponse answer() {
@@ -136,8 +174,9 @@ class FileServerNode {
           dir(transport, s.clock, d),
           calls(s.waiter),
           store(opened(s, disk, log)),
-          membership({kCluster, "sim", 1, 2, std::string(16, 'i'), s.random.u64() | 1}, dir, *store, s.clock, log),
-          admission(membership),
+          past(disk, "/data", log),
+          membership({kCluster, "sim", 1, 2, std::string(16, 'i'), s.random.u64() | 1}, dir, *store, past, s.clock, log),
+          admission(membership, *store),
           repair(*store, membership, transport, s.clock, log),
           replicator({*store, membership, dir, transport, s.clock, s.waiter, calls, repair, log}),
           ops({*store, membership, admission, replicator, repair, dir, s.clock, log}),
@@ -161,6 +200,7 @@ class FileServerNode {
     dir::DirClient dir;
     ParallelCalls calls;
     std::unique_ptr<ChunkStore> store;
+    SeenPast past;
     Membership membership;
     Admission admission;
     BlockRepair repair;
@@ -246,6 +286,11 @@ struct FileWorld {
         LeaseToken{session, holder_of(peer_of(Role::kHost, holder).fingerprint), inode, mode, seq}));
   }
   // As a client does: with the layout asked anew when it is stale.
+  Status commit(const FileClient::Written& written) {
+    return client.commit(token(LeaseMode::kWrite), [&](ServerId) -> Result<std::vector<FileClient::Dirty>> {
+      return std::vector{FileClient::Dirty{where(), written.starts}};
+    });
+  }
   Result<FileClient::Written> write(std::uint64_t offset, const std::string& body) {
     for (;;) {
       auto done = client.write(where(), token(LeaseMode::kWrite), offset, body);

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "fileserver/block_table.h"
-#include "fileserver/floor_table.h"
+#include "base/floor_table.h"
 #include "fileserver/op_record.h"
 #include "tests/support/sim_random.h"
 

@@ -61,7 +61,7 @@ TEST(Replication, ADeadMemberIsTakenOutBeforeTheAnswer) {
   // What the lost member has is old: nobody may go on with the layout that names it.
   EXPECT_EQ(world.client.write(old, world.token(LeaseMode::kWrite), 0, "x").error().code, Errc::kStale);
   EXPECT_TRUE(world.write(0, "third"));
-  EXPECT_TRUE(world.client.commit(world.token(LeaseMode::kWrite), std::array{FileClient::Dirty{world.where(), written->boot}}));
+  EXPECT_TRUE(world.commit(*written));
   EXPECT_EQ(world.dir.shrinks, 1);
 }
 
@@ -91,8 +91,7 @@ TEST(Replication, CommitBringsAMemberThatLostPowerUpToDate) {
       }
       world.at(2).restart(true);
       lost += *world.at(2).content() != body ? 1 : 0;
-      const std::array dirty = {FileClient::Dirty{world.where(), written->boot}};
-      const auto done = world.client.commit(world.token(LeaseMode::kWrite), dirty);
+      const auto done = world.commit(*written);
       EXPECT_TRUE(done) << done.error().message;
       world.at(2).restart(true);
       EXPECT_TRUE(*world.at(2).content() == body) << "seed " << seed;
@@ -107,8 +106,7 @@ TEST(Replication, CommitAfterAMemberWasKilledSendsNothingAgain) {
   FileWorld world(1);
   const auto written = world.write(0, pattern(200000, 1));
   world.at(2).restart();
-  const std::array dirty = {FileClient::Dirty{world.where(), written->boot}};
-  EXPECT_TRUE(world.client.commit(world.token(LeaseMode::kWrite), dirty));
+  EXPECT_TRUE(world.commit(*written));
   EXPECT_EQ(world.at(2).store().counts.writes, 0u);
   expect_equal_members(world);
 }
@@ -117,9 +115,9 @@ TEST(Replication, CommitIsRefusedAfterTheMasterRestarted) {
   FileWorld world(1);
   const auto written = world.write(0, "hello");
   world.at(1).restart();
-  EXPECT_EQ(world.client.commit(world.token(LeaseMode::kWrite), std::array{FileClient::Dirty{world.where(), written->boot}})
+  EXPECT_EQ(world.commit(*written)
                 .error().code,
-            Errc::kStale);
+            Errc::kRestarted);
 }
 
 TEST(Replication, CommittedBytesSurviveAPowerFailureOfAll) {
@@ -128,7 +126,7 @@ TEST(Replication, CommittedBytesSurviveAPowerFailureOfAll) {
     const std::string body = pattern(300000, seed);
     const auto written = world.write(0, body);
     ASSERT_TRUE(written);
-    ASSERT_TRUE(world.client.commit(world.token(LeaseMode::kWrite), std::array{FileClient::Dirty{world.where(), written->boot}}));
+    ASSERT_TRUE(world.commit(*written));
     world.at(1).restart(true);
     world.at(2).restart(true);
     for (std::size_t id = 1; id <= 2; ++id) EXPECT_TRUE(*world.at(id).content() == body);

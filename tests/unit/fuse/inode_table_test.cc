@@ -24,8 +24,8 @@ const std::vector<InodeId> kNobody;
 
 TEST(InodeTable, AnInodeLivesWhileTheKernelRefersToIt) {
   InodeTable table;
-  InodeTable::remember(*table.intern(kFile));
-  InodeTable::remember(*table.intern(kFile));
+  InodeTable::remember(*table.intern(kFile), 0);
+  InodeTable::remember(*table.intern(kFile), 0);
   table.forget(kFile, 1);
   EXPECT_EQ(table.sweep(), kNobody);
   EXPECT_NE(table.find(kFile), nullptr);
@@ -42,7 +42,7 @@ TEST(InodeTable, AnInodeThatTheKernelNeverHeardOfGoes) {
 
 TEST(InodeTable, NothingIsSparedWhileThereIsRoom) {
   InodeTable table;
-  InodeTable::remember(*table.intern(kFile));
+  InodeTable::remember(*table.intern(kFile), 0);
   EXPECT_EQ(table.spare(), kNobody);
 }
 
@@ -52,7 +52,7 @@ TEST(InodeTable, MoreThanTheLimitAreSparedUntilThereIsRoomAgain) {
   const std::uint64_t many = kMaxInodesKept + 2 * InodeTable::kSpareAtOnce;
   const InodePtr open = table.intern(InodeId{100});
   ++open->opens;
-  for (std::uint64_t i = 100; i < 100 + many; ++i) InodeTable::remember(*table.intern(InodeId{i}));
+  for (std::uint64_t i = 100; i < 100 + many; ++i) InodeTable::remember(*table.intern(InodeId{i}), 0);
   (void)table.sweep();
   for (int round = 0; round < 10 && table.size() > kMaxInodesKept; ++round) {
     const auto spared = table.spare();
@@ -112,7 +112,7 @@ TEST(InodeTable, TheRootIsNeverForgotten) {
 
 TEST(InodeTable, ForgettingMoreThanWasRememberedIsHarmless) {
   InodeTable table;
-  InodeTable::remember(*table.intern(kFile));
+  InodeTable::remember(*table.intern(kFile), 0);
   table.forget(kFile, 100);
   table.forget(kFile, 100);
   EXPECT_EQ(table.sweep(), std::vector<InodeId>{kFile});
@@ -140,7 +140,7 @@ TEST(InodeTable, SetIdBitsThatAWriteEndedStayEndedUntilTheDirectoryServerKnows) 
 
 TEST(InodeTable, NamesGoWithTheirInode) {
   InodeTable table;
-  InodeTable::remember(*table.intern(kFile));
+  InodeTable::remember(*table.intern(kFile), 0);
   table.learn_name(kDir, "a", kFile, 5);
   ASSERT_TRUE(table.name(kDir, "a"));
   EXPECT_EQ(table.name(kDir, "a")->child, kFile);
@@ -154,8 +154,8 @@ TEST(InodeTable, NamesGoWithTheirInode) {
 
 TEST(InodeTable, ANameThatPassesToAnotherInodeStays) {
   InodeTable table;
-  InodeTable::remember(*table.intern(kFile));
-  InodeTable::remember(*table.intern(kOther));
+  InodeTable::remember(*table.intern(kFile), 0);
+  InodeTable::remember(*table.intern(kOther), 0);
   table.learn_name(kDir, "a", kFile, 5);
   table.learn_name(kDir, "a", kOther, 5);
   table.forget(kFile, 1);
@@ -201,6 +201,29 @@ TEST(Inode, OwnSizeAndTimesWinWhileDirty) {
   EXPECT_EQ(inode.attr.mtime_ns(), 77);
   EXPECT_EQ(inode.attr.mode(), static_cast<std::uint32_t>(S_IFREG | 0600));
   EXPECT_EQ(inode.size_at_dir, 100u);
+}
+
+TEST(Inode, OwnSizeAndTimesOfAnotherLeaseAreVoidAndThatIsSaid) {
+  Inode inode(kFile);
+  inode.learn_under(attr(11, 5, 100), 9);
+  inode.attr.set_size_bytes(300);
+  inode.own_attributes(9);
+  inode.learn_under(attr(11, 6, 50), 12);
+  EXPECT_EQ(inode.attr.size_bytes(), 50u) << "somebody has written since";
+  EXPECT_FALSE(inode.attr_dirty);
+  EXPECT_EQ(inode.failures, 1u);
+}
+
+// The kernel may have dropped what it was told of a larger size, never what it does itself.
+TEST(Inode, TheKernelHasTheSizeItWasFirstToldOrLess) {
+  Inode inode(kFile);
+  inode.learn(attr(11, 5, 100));
+  InodeTable::remember(inode, 100);
+  inode.learn(attr(11, 6, 200));
+  InodeTable::remember(inode, 200);
+  EXPECT_EQ(inode.kernel_size, 100u);
+  inode.learn(attr(11, 7, 30));
+  EXPECT_EQ(inode.kernel_size, 30u);
 }
 
 TEST(Inode, AttributesUnderALeaseAreSetOnce) {

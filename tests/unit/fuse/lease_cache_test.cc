@@ -82,6 +82,7 @@ struct LeaseCacheTest : testing::Test {
     server.listen(1, router);
     leases.on_session(SessionId{1}, sim.clock.now() + 60s);
     for (int i = 0; i < 2; ++i) mount.spawn("recalls", [this] { leases.run_recalls(); });
+    mount.spawn("endings", [this] { leases.run_endings(); });
   }
   ~LeaseCacheTest() override {
     mount.kill();

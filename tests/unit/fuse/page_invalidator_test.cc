@@ -98,6 +98,23 @@ TEST_F(PageInvalidatorTest, DoesNotWaitForAPageThatAWaitingWriteHolds) {
   EXPECT_TRUE(kernel.cached.empty());
 }
 
+TEST_F(PageInvalidatorTest, WhatRunsApartMayWaitForAHeldPage) {
+  const auto waiting = pages.waits(kInode, 3 * kPage + 100, 50, false);
+  kernel.hold(3);
+  bool stored = false;
+  pages.apart([&] {
+    kernel.invalidate(3 * kPage, kPage);
+    stored = true;
+  });
+  const auto done = invalidate();
+  sim.scheduler.sleep_for(10ms);
+  EXPECT_TRUE(*done);
+  EXPECT_FALSE(stored);
+  kernel.release(3);
+  sim.scheduler.sleep_for(1ms);
+  EXPECT_TRUE(stored);
+}
+
 TEST_F(PageInvalidatorTest, InvalidatesAPageThatAWaitingWriteCoversButDoesNotHold) {
   const auto waiting = pages.waits(kInode, 3 * kPage + 100, 3 * kPage, false);
   pages.invalidate(kInode);
@@ -124,6 +141,36 @@ TEST_F(PageInvalidatorTest, AWaitingReadHoldsAllItsPages) {
   EXPECT_TRUE(*done);
   EXPECT_EQ(kernel.cached, (std::set<std::uint64_t>{2, 3, 4, 5}));
   EXPECT_EQ(kernel.calls, 3);
+}
+
+TEST_F(PageInvalidatorTest, DoesNotWaitForAReadThatIsAtAServer) {
+  const auto read = pages.under_way(kInode, 2 * kPage, 4 * kPage);
+  for (std::uint64_t page = 2; page < 6; ++page) kernel.hold(page);
+  const auto done = invalidate();
+  sim.scheduler.sleep_for(10ms);
+  EXPECT_TRUE(*done);
+  EXPECT_EQ(kernel.cached, (std::set<std::uint64_t>{2, 3, 4, 5}));
+}
+
+TEST_F(PageInvalidatorTest, GoesOnAlthoughAReadBeganMeanwhile) {
+  kernel.hold(3);
+  const auto done = invalidate();
+  sim.scheduler.sleep_for(1ms);
+  const auto read = pages.under_way(kInode, 3 * kPage, kPage);   // it held the page first, and is counted later
+  sim.scheduler.sleep_for(1s);
+  EXPECT_TRUE(*done);
+  EXPECT_EQ(kernel.cached, std::set<std::uint64_t>{3});
+}
+
+TEST_F(PageInvalidatorTest, HoweverManyPagesAreHeldTheOthersGoAtOnce) {
+  std::vector<PageInvalidator::Waiting> waiting;
+  for (std::uint64_t page = 0; page < kPages; page += 2) {
+    waiting.push_back(pages.waits(kInode, page * kPage, kPage, true));
+    kernel.hold(page);
+  }
+  invalidate();
+  sim.scheduler.sleep_for(100ms);
+  for (std::uint64_t page = 1; page < kPages; page += 2) EXPECT_FALSE(kernel.cached.contains(page)) << page;
 }
 
 TEST_F(PageInvalidatorTest, AWholePageIsNotHeldByItsWrite) {

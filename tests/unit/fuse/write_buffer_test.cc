@@ -20,7 +20,8 @@ std::string overlaid(const WriteBuffer& buffer, std::uint64_t offset, std::strin
   return below;
 }
 
-Landing at_boot(std::uint64_t boot) { return {ChunkId{5}, boot}; }
+constexpr ServerId kMaster{1};
+Landing at_boot(std::uint64_t boot) { return {ChunkId{5}, file::MemberStarts({{kMaster, boot}})}; }
 
 TEST(WriteBuffer, NeighbouringWritesBecomeOnePiece) {
   WriteBuffer buffer;
@@ -167,12 +168,28 @@ TEST(WriteBuffer, AnotherChunkInTheSamePlaceIsNoRestart) {
   EXPECT_TRUE(buffer.answered(buffer.take()->id, at_boot(7)));
   buffer.let_go();  // and another mount cuts the file and writes it anew
   buffer.write(0, view_of("bb"));
-  const Landing other{ChunkId{6}, 9};
+  const Landing other{ChunkId{6}, file::MemberStarts({{kMaster, 9}})};
   EXPECT_TRUE(buffer.answered(buffer.take()->id, other)) << "what the old chunk held was cut off, not lost";
   EXPECT_FALSE(buffer.dirty());
   EXPECT_EQ(buffer.covered().landings, (WriteBuffer::Landings{{0, other}}));
   EXPECT_TRUE(buffer.restarted(buffer.covered())) << "the new chunk's bytes are all here";
   EXPECT_EQ(buffer.dirty_bytes(), 2u);
+}
+
+// The replica that took the bytes answers as the new master, the same start as then: nothing is sent again, nothing lost.
+TEST(WriteBuffer, AnotherMasterThatTookTheBytesIsNoRestart) {
+  const Landing before{ChunkId{5}, file::MemberStarts({{ServerId{1}, 10}, {ServerId{2}, 20}})};
+  const Landing promoted{ChunkId{5}, file::MemberStarts({{ServerId{2}, 20}})};
+  const Landing restarted{ChunkId{5}, file::MemberStarts({{ServerId{2}, 21}})};
+  for (const bool lost : {false, true}) {
+    WriteBuffer buffer;
+    buffer.write(0, view_of("first"));
+    EXPECT_TRUE(buffer.answered(buffer.take()->id, before));
+    buffer.let_go();
+    buffer.write(5, view_of("second"));
+    EXPECT_EQ(buffer.answered(buffer.take()->id, lost ? restarted : promoted), !lost);
+    EXPECT_EQ(buffer.covered().landings, (WriteBuffer::Landings{{0, lost ? restarted : promoted}}));
+  }
 }
 
 TEST(WriteBuffer, ACutIsCommittedAndARestartAfterItIsReported) {
@@ -204,10 +221,12 @@ TEST(WriteBuffer, StableSizeStopsBeforeTheFirstUnsentByte) {
 // what the program wrote, and at every moment a read through the buffer gives the program's bytes.
 class Model {
  public:
-  explicit Model(std::uint64_t seed) : random_(seed), truth_(kSize, '\0'), kernel_(kSize, '\0'), disk_(kSize, '\0') {}
+  explicit Model(std::uint64_t seed) : random_(seed), truth_(kSize, '\0'), kernel_(kSize, '\0'), disk_(kSize, '\0') {
+    other_.write(0, view_of("another file's"));
+  }
 
   void step() {
-    switch (random_() % 12) {
+    switch (random_() % 13) {
       case 0: case 1: case 2: case 3: write(); break;
       case 4: case 5: take(); break;
       case 6: case 7: land(true); break;
@@ -215,8 +234,10 @@ class Model {
       case 9: cut(); break;
       case 10: commit(); break;
       case 11: if (random_() % 4 == 0) restart(); break;
+      case 12: put_aside_and_back(); break;
     }
     check();
+    check_account();
   }
   void finish() {
     for (int i = 0; i < 1000 && (buffer_.dirty() || buffer_.flying() || buffer_.uncommitted()); ++i) {
@@ -226,6 +247,14 @@ class Model {
     }
     EXPECT_EQ(disk_, truth_) << "what was committed is on the disk";
     EXPECT_EQ(buffer_.held_bytes(), 0u);
+    check_account();
+    buffer_.write(kBase, view_of("given up"));
+    buffer_.take();
+    buffer_.write(kBase, view_of("given up"));
+    check_account();
+    buffer_.clear();
+    EXPECT_EQ(buffer_.held_bytes(), 0u);
+    check_account();
   }
 
  private:
@@ -273,12 +302,26 @@ class Model {
   void commit() {
     const auto covered = buffer_.covered();
     if (covered.landings.empty()) return;
-    if (covered.landings.begin()->second.boot != boot_) {
+    if (covered.landings.begin()->second.starts.boot_of(kMaster) != boot_) {
       EXPECT_TRUE(buffer_.restarted(covered));
       return;
     }
     disk_ = kernel_;
     buffer_.committed(covered);
+  }
+  void put_aside_and_back() {
+    const ByteRange range = any_range();
+    const ByteRange in_file{kBase + range.begin, kBase + range.end};
+    if (buffer_.flying_in(in_file)) return;
+    buffer_.set_aside(in_file);
+    check();
+    check_account();
+    buffer_.settle_aside(false);
+  }
+  // The account has what its buffers hold, always.
+  void check_account() {
+    EXPECT_EQ(all_->now(), buffer_.held_bytes() + other_.held_bytes());
+    EXPECT_GE(buffer_.held_bytes(), buffer_.dirty_bytes());
   }
   void restart() {  // the server loses what its disk does not have
     ++boot_;
@@ -294,11 +337,33 @@ class Model {
   }
 
   std::mt19937_64 random_;
-  WriteBuffer buffer_;
+  const std::shared_ptr<HeldBytes> all_ = std::make_shared<HeldBytes>();
+  WriteBuffer other_{all_};
+  WriteBuffer buffer_{all_};
   std::vector<WriteBuffer::Flying> flights_;
   std::string truth_, kernel_, disk_;
   std::uint64_t boot_ = 1;
 };
+
+// A piece that is cut while it flies, or that newer bytes take the place of, makes the buffer smaller.
+TEST(WriteBuffer, TheAccountOfAMountHasWhatItsBuffersHold) {
+  const auto all = std::make_shared<HeldBytes>();
+  {
+    WriteBuffer one(all), two(all);
+    two.write(0, view_of("two"));
+    for (int i = 0; i < 3; ++i) {
+      one.write(0, view_of("0123456789"));
+      EXPECT_TRUE(one.answered(one.take()->id, at_boot(1)));
+      EXPECT_EQ(all->now(), 13u) << "what was sent before is held no more";
+    }
+    one.discard({4, 8});
+    EXPECT_EQ(all->now(), 9u);
+    one.let_go();
+    EXPECT_EQ(all->now(), 3u);
+    one.write(0, view_of("gone"));
+  }
+  EXPECT_EQ(all->now(), 0u);
+}
 
 TEST(WriteBuffer, RandomOperationsMatchAByteArray) {
   for (std::uint64_t seed = 0; seed < 100; ++seed) {

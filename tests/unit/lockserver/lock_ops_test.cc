@@ -23,15 +23,20 @@ Peer peer_of(Role role, std::uint8_t id) {
 struct LockOpsTest : testing::Test {
   sim::Simulation sim{1};
   Log log{"lockserver 1", LogLevel::kError};
-  LockOps ops{kCluster, options(), sim.clock, sim.random, log};
+  sim::SimFiles disk{1};
+  LockMemory memory = begun(3);
+  LockOps ops{kCluster, SessionTerm(), memory, sim.clock, sim.waiter, sim.random, log};
   Router router{sim.clock};
   sim::SimNode node{sim.network, "lock", "lock.sim"};
   sim::SimNode others{sim.network, "others"};
 
-  static LockOps::Options options() {
-    LockOps::Options out;
-    out.epoch = 3;
-    return out;
+  // Up to this epoch.
+  LockMemory begun(std::uint32_t epoch) {
+    EXPECT_TRUE(disk.make_folders("data"));
+    for (;;) {
+      auto next = LockMemory::begin(disk, sim.random, "data");
+      if (!next || next->epoch() >= epoch) return std::move(next).value();
+    }
   }
   LockOpsTest() {
     ops.add_routes(router);
@@ -57,7 +62,7 @@ struct LockOpsTest : testing::Test {
       EXPECT_TRUE(opened);
       session = opened->session();
       pass = opened->pass();
-      slots = std::make_unique<SlotPool>(SessionId{session}, opened->generation(), test.sim.waiter);
+      slots = std::make_unique<SlotPool>(SessionId{session}, opened->epoch(), test.sim.waiter);
       test.others.spawn("events", [this] {
         (void)lock.events(SessionId{session}, 0, [this](std::uint64_t number, std::string_view bytes) {
           if (number == 0) return true;
@@ -282,7 +287,6 @@ TEST_F(LockOpsTest, AClosedSessionFreesAllAtOnce) {
   EXPECT_EQ(b.events[0].granted().mode(), v1::WRITE);
   EXPECT_EQ(b.events[1].lock().wait(), 7);
   EXPECT_EQ(b.events[1].lock().errc(), "");
-  EXPECT_FALSE(ops.nobody_here());
 }
 
 TEST_F(LockOpsTest, ALateRepetitionOfALockDoesNotTakeItAgain) {
@@ -371,25 +375,195 @@ TEST_F(LockOpsTest, OpensTellsWhatIsLeasedOrOpenSomewhere) {
   EXPECT_EQ(in_use(), 0);
 }
 
-TEST_F(LockOpsTest, AfterARestartNobodyIsToldThatNothingIsOpenUntilMountsHaveSaidWhatIs) {
-  LockOps::Options restarted = options();
-  restarted.quiet_until = sim.clock.now() + 31s;
-  LockOps next{kCluster, restarted, sim.clock, sim.random, log};
-  Router its_router{sim.clock};
-  next.add_routes(its_router);
-  node.listen(1, its_router);
-  v1::OpensRequest request;
-  request.add_inodes(kInode);
-  EXPECT_EQ(dir.lock.opens(request).error().code, Errc::kUnavailable);
+struct LockReclaimTest : LockOpsTest {
+  std::optional<LockMemory> next_memory;
+  std::unique_ptr<LockOps> next;
+  std::unique_ptr<Router> next_router;
+
+  ~LockReclaimTest() override { node.kill(); }
+  void restart() {
+    node.kill();
+    next.reset();
+    next_memory.emplace(begun(0));
+    node.start();
+    next = std::make_unique<LockOps>(kCluster, SessionTerm(), *next_memory, sim.clock, sim.waiter, sim.random, log);
+    next_router = std::make_unique<Router>(sim.clock);
+    next->add_routes(*next_router);
+    node.listen(1, *next_router);
+    node.run_duty("expiry", *next);
+  }
+  static v1::ReclaimRequest request(const Client& client, std::uint32_t attempt, bool done = false) {
+    v1::ReclaimRequest out;
+    out.set_session(client.session);
+    out.set_attempt(attempt);
+    out.set_done(done);
+    return out;
+  }
+  static v1::Grant claim(Client& client, const std::string& token, v1::Mode keep, std::uint32_t attempt = 1) {
+    auto wanted = request(client, attempt);
+    auto& lease = *wanted.add_leases();
+    lease.set_token(token);
+    lease.set_keep(keep);
+    const auto answer = client.lock.reclaim(wanted);
+    EXPECT_TRUE(answer);
+    return answer ? answer->leases(0) : v1::Grant();
+  }
+  static void done(Client& client, std::uint32_t attempt = 1) {
+    const auto answer = client.lock.reclaim(request(client, attempt, true));
+    EXPECT_TRUE(answer) << answer.error().message;
+    if (!answer) return;
+    client.slots = std::make_unique<SlotPool>(SessionId{client.session}, answer->epoch(), client.test.sim.waiter);
+  }
+};
+
+TEST_F(LockReclaimTest, NothingIsGrantedUntilAllHaveSaidWhatTheyHold) {
   a.open();
-  EXPECT_EQ(a.set_lock(v1::SHARED_LOCK).error().code, Errc::kUnavailable);
-  EXPECT_TRUE(a.set_lock(v1::UNLOCK));   // there is nothing to unlock
-  settle(restarted.quiet_until - sim.clock.now());
-  EXPECT_TRUE(a.set_lock(v1::SHARED_LOCK));
-  EXPECT_EQ(dir.lock.opens(request).error().code, Errc::kUnavailable) << "mounts have had no time yet";
-  settle(10s);
-  EXPECT_TRUE(dir.lock.opens(request));
-  node.listen(1, router);
+  b.open(2);
+  const auto held = a.acquire(v1::WRITE);
+  const auto proof = a.set_lock(v1::EXCLUSIVE_LOCK)->proof();
+  restart();
+  EXPECT_EQ(b.lock.acquire({}).error().code, Errc::kStale);
+  EXPECT_TRUE(a.renew()->reclaim());
+  done(b);
+  EXPECT_TRUE(b.renew()->grace());
+  EXPECT_EQ(b.set_lock(v1::EXCLUSIVE_LOCK).error().code, Errc::kUnavailable);
+  v1::OpensRequest opens;
+  opens.add_inodes(kInode);
+  EXPECT_EQ(dir.lock.opens(opens).error().code, Errc::kUnavailable);
+
+  const auto reclaimed = claim(a, held.token(), v1::WRITE);
+  EXPECT_EQ(reclaimed.errc(), "");
+  EXPECT_GT(reclaimed.seq(), held.seq());
+  auto locks = request(a, 1);
+  auto& lock = *locks.add_locks();
+  lock.set_inode(kInode);
+  lock.set_kind(v1::POSIX);
+  lock.set_owner(1);
+  lock.set_type(v1::EXCLUSIVE_LOCK);
+  lock.mutable_range()->set_end(UINT64_MAX);
+  lock.set_proof(proof);
+  EXPECT_EQ(a.lock.reclaim(locks)->locks(0).errc(), "");
+  done(a);
+  EXPECT_FALSE(b.renew()->grace());
+  EXPECT_EQ(b.set_lock(v1::EXCLUSIVE_LOCK).error().code, Errc::kWouldBlock);
+  EXPECT_TRUE(b.acquire(v1::READ).pending());
+  EXPECT_EQ(dir.lock.opens(opens)->in_use_size(), 1);
+}
+
+TEST_F(LockReclaimTest, WithoutASessionThereIsNothingToWaitFor) {
+  restart();
+  a.open();
+  EXPECT_TRUE(a.set_lock(v1::EXCLUSIVE_LOCK));
+  EXPECT_EQ(sync().previous_epoch(), 0);
+}
+
+TEST_F(LockReclaimTest, WhoDoesNotComeIsFencedAndDMustKnow) {
+  a.open();
+  b.open(2);
+  restart();
+  done(b);
+  settle(SessionTerm().at_server() + 1s);
+  EXPECT_EQ(a.renew().error().code, Errc::kFenced);
+  EXPECT_EQ(b.set_lock(v1::EXCLUSIVE_LOCK).error().code, Errc::kFenced) << "it was not renewed either";
+  const auto owned = std::make_unique<Client>(*this, Role::kHost, 9);
+  Client& third = *owned;
+  third.open(3);
+  EXPECT_EQ(third.set_lock(v1::EXCLUSIVE_LOCK).error().code, Errc::kUnavailable);
+  const auto told = sync();
+  EXPECT_EQ(told.previous_epoch(), 3);
+  sync(told.newest_fence());
+  EXPECT_TRUE(third.set_lock(v1::EXCLUSIVE_LOCK));
+  others.kill();   // it reads its events
+}
+
+TEST_F(LockReclaimTest, ABriefSessionIsFencedAtOnce) {
+  v1::OpenSessionRequest open;
+  open.set_nonce(4);
+  open.set_brief(true);
+  ASSERT_TRUE(a.lock.open_session(open));
+  b.open(2);
+  restart();
+  done(b);
+  const auto told = sync();
+  EXPECT_EQ(told.fenced_size(), 1);
+  EXPECT_TRUE(b.renew()->grace());
+  sync(told.newest_fence());
+  EXPECT_FALSE(b.renew()->grace());
+}
+
+TEST_F(LockReclaimTest, ALeaseThatWasGivenBackCannotBeClaimedAgainstItsHolder) {
+  a.open();
+  b.open(2);
+  const auto old = a.acquire(v1::WRITE);
+  a.give_back(old.seq());
+  const auto held = b.acquire(v1::WRITE);
+  restart();
+  EXPECT_EQ(claim(b, held.token(), v1::WRITE).errc(), "");
+  EXPECT_EQ(claim(a, old.token(), v1::WRITE).errc(), "Fenced");
+}
+
+TEST_F(LockReclaimTest, WhoClaimsWhatHeGaveBackBeforeItsHolderCameIsFenced) {
+  a.open();
+  b.open(2);
+  const auto old = a.acquire(v1::WRITE);
+  a.give_back(old.seq());
+  const auto held = b.acquire(v1::WRITE);
+  restart();
+  EXPECT_EQ(claim(a, old.token(), v1::WRITE).errc(), "");
+  EXPECT_EQ(claim(b, held.token(), v1::WRITE).errc(), "Overloaded");
+  EXPECT_EQ(a.renew().error().code, Errc::kFenced);
+  sync(sync().newest_fence());
+  EXPECT_EQ(claim(b, held.token(), v1::WRITE, 2).errc(), "");
+}
+
+TEST_F(LockReclaimTest, ANewAttemptForgetsWhatTheOneBeforeHadSaidAndALateCallOfThatCountsForNothing) {
+  a.open();
+  const auto held = a.acquire(v1::WRITE);
+  restart();
+  EXPECT_EQ(claim(a, held.token(), v1::WRITE, 1).errc(), "");
+  auto late = request(a, 1);
+  late.add_open(kInode);
+  done(a, 2);
+  EXPECT_EQ(a.lock.reclaim(late).error().code, Errc::kStale);
+  v1::OpensRequest opens;
+  opens.add_inodes(kInode);
+  EXPECT_EQ(dir.lock.opens(opens)->in_use_size(), 0);
+  done(a, 2);   // a retry of the last word
+}
+
+TEST_F(LockReclaimTest, ATokenOfTwoEpochsAgoIsGoodWhileItsSessionHasNotComeBack) {
+  a.open();
+  const auto held = a.acquire(v1::WRITE);
+  restart();
+  restart();
+  EXPECT_EQ(claim(a, held.token(), v1::WRITE).errc(), "");
+  done(a);
+  EXPECT_FALSE(a.renew()->grace());
+}
+
+TEST_F(LockReclaimTest, AClaimNeedsItsOwnTokenAndItsOwnProof) {
+  a.open();
+  b.open(2);
+  const auto held = a.acquire(v1::READ);
+  const auto proof = a.set_lock(v1::SHARED_LOCK)->proof();
+  restart();
+  EXPECT_EQ(claim(b, held.token(), v1::READ).errc(), "Access");
+  EXPECT_EQ(claim(a, held.token(), v1::WRITE).errc(), "Access");
+  auto locks = request(b, 1);
+  auto& lock = *locks.add_locks();
+  lock.set_inode(kInode);
+  lock.set_type(v1::SHARED_LOCK);
+  lock.set_proof(proof);
+  EXPECT_NE(b.lock.reclaim(locks)->locks(0).errc(), "");
+}
+
+TEST_F(LockReclaimTest, ACallThatWasNumberedBeforeTheRestartHasNoEffect) {
+  a.open();
+  const auto slots = std::move(a.slots);
+  const auto slot = slots->acquire();
+  restart();
+  done(a);
+  EXPECT_EQ(a.lock.set_lock(a.lock_request(v1::EXCLUSIVE_LOCK), slot.id()).error().code, Errc::kStale);
 }
 
 TEST_F(LockOpsTest, ASessionThatAcknowledgesNothingIsFencedWhenItsGrantsAreTooMany) {

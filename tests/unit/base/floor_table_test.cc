@@ -1,8 +1,8 @@
-#include "fileserver/floor_table.h"
+#include "base/floor_table.h"
 
 #include <gtest/gtest.h>
 
-namespace conclave::file {
+namespace conclave {
 namespace {
 
 constexpr InodeId kLog{42};
@@ -36,4 +36,4 @@ TEST(FloorTable, EachFileHasFloorsOfItsOwn) {
 }
 
 }  // namespace
-}  // namespace conclave::file
+}  // namespace conclave
