@@ -85,7 +85,7 @@ TEST(Append, EveryRecordIsThereOnceInSpiteOfLostAnswersAndRestarts) {
           const FileClient::Cursor cursor{"feeder " + std::to_string(feeder), i, i + 1};
           const auto done = world.client.append(world.where(), world.token(LeaseMode::kShared), record,
                                                 with_cursors ? &cursor : nullptr,
-                                                [&world]() -> Result<ChunkPlace> { return world.where(); });
+                                                [&world](ServerId) -> Result<ChunkPlace> { return world.where(); });
           ASSERT_TRUE(done) << done.error().message;
           world.simulation.scheduler.sleep_for(50ms);
         }

@@ -14,16 +14,18 @@ std::string pattern(std::size_t size, std::uint64_t seed) {
 
 const std::string kPath = chunk_path("/data", kChunk);
 
-Status commit(FileWorld& world, std::uint64_t boot, bool births_told = false) {
-  const std::array dirty = {FileClient::Dirty{world.where(), boot}};
-  return world.client.commit(world.token(LeaseMode::kWrite), dirty, births_told);
+Status commit(FileWorld& world, const ChunkPlace& where, const MemberStarts& starts, bool births_told = false) {
+  const auto places = [&](ServerId) -> Result<std::vector<FileClient::Dirty>> {
+    return std::vector{FileClient::Dirty{where, starts}};
+  };
+  return world.client.commit(world.token(LeaseMode::kWrite), places, births_told);
 }
 
 // Written, committed, and in the chunk's file at both servers.
 void write_durably(FileWorld& world, const std::string& body) {
   const auto written = world.write(0, body);
   ASSERT_TRUE(written) << written.error().message;
-  const Status committed = commit(world, written->boot);
+  const Status committed = commit(world, world.where(), written->starts);
   ASSERT_TRUE(committed) << committed.error().message;
   for (auto& server : world.files) ASSERT_TRUE(server->store().checkpoint());
 }
@@ -55,17 +57,17 @@ TEST(LostCopy, AChunkIsBornWithItsFirstCommitAndToldOnce) {
   const auto written = world.write(0, "hello");
   EXPECT_EQ(world.dir.births, 0);
   const ChunkPlace before = world.where();
-  ASSERT_TRUE(commit(world, written->boot));
+  ASSERT_TRUE(commit(world, world.where(), written->starts));
   EXPECT_TRUE(world.dir.permits[kChunk].born);
-  ASSERT_TRUE(world.client.commit(world.token(LeaseMode::kWrite), std::array{FileClient::Dirty{before, written->boot}}));
-  ASSERT_TRUE(commit(world, written->boot));
+  ASSERT_TRUE(commit(world, before, written->starts));
+  ASSERT_TRUE(commit(world, world.where(), written->starts));
   EXPECT_EQ(world.dir.births, 1);
 }
 
 TEST(LostCopy, BirthsThatTheClientTellsAreNotToldByTheServer) {
   FileWorld world(1);
   const auto written = world.write(0, "hello");
-  ASSERT_TRUE(commit(world, written->boot, true));
+  ASSERT_TRUE(commit(world, world.where(), written->starts, true));
   EXPECT_EQ(world.dir.births, 0);
 }
 
@@ -74,7 +76,7 @@ TEST(LostCopy, ACommitWaitsUntilTheDirectoryServerKnowsOfTheBirth) {
   const auto written = world.write(0, "hello");
   world.client.set_patience(1s);
   world.dir.node().kill();
-  const Status committed = commit(world, written->boot);
+  const Status committed = commit(world, world.where(), written->starts);
   ASSERT_FALSE(committed);
   EXPECT_TRUE(may_pass(committed.error().code)) << name_of(committed.error().code);
 }
@@ -172,7 +174,7 @@ TEST(LostCopy, ACommitFindsAMemberThatHoldsNothing) {
   write_durably(world, body);
   damage(world, 2, [](sim::SimFiles& disk) { disk.lose_file(kPath); });
   world.at(1).restart();   // it knows nothing of its members any more
-  ASSERT_TRUE(commit(world, world.at(1).process->membership.boot()));
+  ASSERT_TRUE(commit(world, world.where(), MemberStarts({{ServerId{1}, world.at(1).process->membership.boot()}})));
   const auto content = world.at(2).content();
   ASSERT_TRUE(content) << content.error().message;
   EXPECT_TRUE(*content == body);
