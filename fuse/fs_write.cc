@@ -25,6 +25,11 @@ void count_allocated(dir::v1::Attr& attr, ByteRange written) {
   attr.set_allocated_bytes(attr.allocated_bytes() + behind + std::min(inside, holes));
 }
 
+bool has_locks(Inode& inode) {
+  const std::lock_guard lock(inode.mutex);
+  return !inode.posix_owners.empty() || !inode.flock_owners.empty();
+}
+
 }  // namespace
 
 // A page of a shared mapping comes with any handle, or with one that was closed: the inode counts.
@@ -148,6 +153,7 @@ Status Fs::report_failures(OpenFile& file) {
 Status Fs::sync(std::uint64_t handle) {
   const OpenFilePtr file = TRY(intact_file(handle));
   if (StatusFiles::owns(file->inode->id)) return {};
+  if (!parts_.leases.usable() && has_locks(*file->inode)) return parts_.leases.wait_for_session();   // they may be lost
   const FileClass& kind = class_of(*file->inode);
   if (kind.sync) TRY(kind.sync(*file));
   return check_locks(*file);

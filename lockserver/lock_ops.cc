@@ -169,7 +169,7 @@ Status LockOps::take_grants() const {
 }
 
 Result<std::uint8_t> LockOps::rights_of(const std::string& sealed, SessionId session, InodeId inode) const {
-  const Ticket ticket = TRY(keys_.open_ticket(view_of(sealed)));
+  const Ticket ticket = TRY(open_ticket(sealed));
   if (ticket.session != session || ticket.inode != inode) {
     return Error(Errc::kStale, "the ticket is for another session or inode");
   }

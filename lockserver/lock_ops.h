@@ -90,6 +90,7 @@ class LockOps final : public Duty {
   auto of_earlier_epoch(Open open) const -> decltype(open(std::declval<const EpochKeys&>()));
   v1::Grant reclaim_lease(const SessionTable::Session& session, const v1::LeaseClaim& claim) REQUIRES(mutex_);
   v1::ReclaimResponse::Lock reclaim_lock(const SessionTable::Session& session, const v1::LockClaim& claim) REQUIRES(mutex_);
+  Result<Ticket> open_ticket(const std::string& sealed) const;
   Status check_lock_claim(SessionId session, const v1::LockClaim& claim) const;
   void end_grace_if_over(MonoTime now) REQUIRES(mutex_);
   [[nodiscard]] bool shows_previous_key(MonoTime now) const REQUIRES(mutex_);

@@ -62,11 +62,16 @@ v1::Grant LockOps::reclaim_lease(const SessionTable::Session& session, const v1:
   return refused;
 }
 
+// D may not have heard yet of this epoch, nor, after two restarts, of the last.
+Result<Ticket> LockOps::open_ticket(const std::string& sealed) const {
+  auto ticket = keys_.open_ticket(view_of(sealed));
+  if (ticket || ticket.error().code != Errc::kStale) return ticket;
+  return of_earlier_epoch([&](const EpochKeys& keys) { return keys.open_ticket(view_of(sealed)); });
+}
+
 Status LockOps::check_lock_claim(SessionId session, const v1::LockClaim& claim) const {
-  auto proof = keys_.open_ticket(view_of(claim.proof()));   // of this epoch, if an attempt before has got so far
-  if (!proof) proof = of_earlier_epoch([&](const EpochKeys& keys) { return keys.open_ticket(view_of(claim.proof())); });
-  TRY(proof);
-  if (proof->session == session && raw(proof->inode) == claim.inode() && claim.type() != v1::UNLOCK) return {};
+  const Ticket proof = TRY(open_ticket(claim.proof()));   // of this epoch, if an attempt before has got so far
+  if (proof.session == session && raw(proof.inode) == claim.inode() && claim.type() != v1::UNLOCK) return {};
   return Error(Errc::kAccess, "the proof is for another lock");
 }
 
