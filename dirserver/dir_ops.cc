@@ -272,6 +272,7 @@ Result<v1::HeartbeatResponse> DirOps::heartbeat(const CallContext& context, cons
     // says again that it is gone.
     const Status forgotten =
         store_.commit_status(false, [&](Change& change) { return forget_deleted(change, id, request); });
+    if (!forgotten && forgotten.error().code == Errc::kInvalid) return forgotten.error();
     if (!forgotten) log_.warning("deleted copies stay listed", {{"name", server.name}, {"why", forgotten.error()}});
   }
   auto out = TRY(answer(server, id, request.fence_acknowledged()));

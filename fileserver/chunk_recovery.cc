@@ -64,8 +64,10 @@ Status ChunkStore::note_reached(Lsn end) {
 Status ChunkStore::heard() {
   const std::string path = folder_ + "/unheard";
   const Status gone = files_.remove(path);
-  if (!gone) return gone.error().code == Errc::kNotFound ? Status() : gone;
-  return out(files_.sync_folder(folder_));   // before D hears of more than it says
+  if (!gone && gone.error().code != Errc::kNotFound) return gone;
+  if (gone) TRY(out(files_.sync_folder(folder_)));   // before D hears of more than it says
+  heard_ = true;
+  return {};
 }
 
 // What recovery would not take is looked at again by whoever asks: gone, or damaged, which must not read as empty.

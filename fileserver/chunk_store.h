@@ -100,8 +100,8 @@ class ChunkStore {
 
   // The journal up to here was found at the start, and is durable now: D remembers the greatest synced_to() that it was
   // told, and a store that begins with less has lost something that was promised. Starts that D never heard of do not
-  // raise it: "FOLDER/unheard" keeps it over them until heard().
-  [[nodiscard]] Lsn recovered_to() const { return recovered_to_; }
+  // raise it: "FOLDER/unheard" keeps it over them until heard(). From then on this start has lost nothing, whichever D asks.
+  [[nodiscard]] Lsn recovered_to() const { return heard_ ? synced_to() : recovered_to_; }
   [[nodiscard]] Lsn synced_to() const { return journal_->synced(); }
   Status heard();
   // Of all that lie here or were asked for.
@@ -168,6 +168,7 @@ class ChunkStore {
   std::unique_ptr<ChunkJournal> journal_;
   Turns turns_;                                      // by chunk; 0: the checkpoint
   Lsn recovered_to_ = 0;
+  std::atomic<bool> heard_ = false;   // D knows of this start
   Lsn complete_ = 0;                                 // the last complete checkpoint; with the checkpoint's turn
   std::atomic<bool> failed_ = false;
   std::atomic<std::size_t> pending_bytes_ = 0;

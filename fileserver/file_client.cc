@@ -311,6 +311,7 @@ Status FileClient::commit_once(std::string_view token, const std::vector<Dirty>&
       for (std::size_t i = first; i < end; ++i) {
         request.add_permits(dirties[i]->place.permit);
         request.add_boots(dirties[i]->starts.boot_of(master));
+        request.add_starts(dirties[i]->starts.text());
       }
       TRY(to->call<v1::CommitResponse>(kCommitPath, request, {at_most, {}, {}}));
     }

@@ -277,16 +277,23 @@ Result<v1::CommitResponse> FileOps::commit(const CallContext& context, const v1:
   for (const std::string& permit : request.permits()) {
     chunks.push_back(TRY(parts_.admission.chunk_of(admitted, permit, true)));
   }
-  for (const std::uint64_t boot : request.boots()) {
-    if (boot != parts_.membership.boot()) {
-      return Error(Errc::kRestarted, "this file server was restarted since these bytes were written");
-    }
+  if (request.boots_size() > request.permits_size()) return Error(Errc::kInvalid, "more boots than permits");
+  for (int i = 0; i < request.boots_size(); ++i) {
+    const std::string starts = i < request.starts_size() ? request.starts(i) : std::string();
+    TRY(check_kept(chunks[static_cast<std::size_t>(i)], request.boots(i), starts));
   }
   TRY(parts_.replicator.commit(chunks));
   if (!request.births_told()) TRY(tell_births(chunks));
   v1::CommitResponse out;
   out.set_boot(parts_.membership.boot());
   return out;
+}
+
+// This server was started again since it took the bytes: a member that was not tells whether they are here.
+Status FileOps::check_kept(const SealedPermit& chunk, std::uint64_t boot, const std::string& starts) {
+  if (boot == parts_.membership.boot()) return {};
+  if (TRY(parts_.replicator.has_what_others_have(chunk, TRY(MemberStarts::parse(starts))))) return {};
+  return Error(Errc::kRestarted, "this file server was restarted since these bytes were written");
 }
 
 // Before the commit is answered: who held it for durable must find it, or hear that it is lost.

@@ -48,6 +48,7 @@ class FileOps {
   Result<Replicator::Done> change(const Admission::Admitted& admitted, const ChunkOp& op);
   Result<std::string> once(const CallContext& context, const std::function<Result<std::string>()>& run);
   Result<HttpReply> reply_once(const CallContext& context, const std::function<Result<std::string>()>& run);
+  Status check_kept(const SealedPermit& chunk, std::uint64_t boot, const std::string& starts);
   template <class Response, class Run>
   Result<Response> answer_once(const CallContext& context, Run run);
   Result<std::string> append_now(const Admission::Admitted& admitted, ChunkOp op, std::string& body,

@@ -27,9 +27,10 @@ class MemberStarts {
     const auto found = std::ranges::find(all_, server, &One::first);
     return found == all_.end() ? 0 : found->second;
   }
-  // Whoever answered `later` has been the same start since it took this.
+  // One of them took what `later` stands for as well, by the same start: members take changes in one order, so the master
+  // that answered then had this too, whether it was started again or is another one.
   [[nodiscard]] bool lasts_in(const MemberStarts& later) const {
-    return !later.empty() && boot_of(later.all_.front().first) == later.all_.front().second;
+    return std::ranges::any_of(later.all_, [&](const One& one) { return boot_of(one.first) == one.second; });
   }
 
   // "ID:BOOT ID:BOOT …", as header conclave-starts. kInvalid.

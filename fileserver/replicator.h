@@ -58,6 +58,9 @@ class Replicator {
   // What was answered survives power loss at every member. One that was restarted since it took something is brought up
   // first. One that cannot be is taken out. kStale: the members have changed.
   Status commit(std::span<const SealedPermit> chunks);
+  // A member that is the same start as in `took` has the same changes as this master. Where it has more, this master gives
+  // way: kStale, or kCorrupt if it cannot. Blocks.
+  Result<bool> has_what_others_have(const SealedPermit& chunk, const MemberStarts& took);
 
   // Makes `newcomer`, which is none yet, a member: a copy is made there under `with_newcomer` while changes go on, unless it
   // has the same already; then D is asked to admit it (replicator_members.cc). kStale: the permit is not current. Blocks.

@@ -110,6 +110,22 @@ Status Replicator::bring_in(const SealedPermit& chunk, const SealedPermit& with_
   return make_member(chunk, newcomer, head, there);
 }
 
+Result<bool> Replicator::has_what_others_have(const SealedPermit& chunk, const MemberStarts& took) {
+  const auto standing = TRY(parts_.membership.serving());
+  const std::uint64_t key = raw(chunk.permit.chunk);
+  std::optional<Turns::Turn> applying(applying_.take(key));
+  const auto sending = sending_.take(key);   // what was applied here has been sent
+  const ChunkHead head = TRY(parts_.store.head(chunk.permit.chunk));
+  applying.reset();
+  for (const ServerId member : others(chunk.permit, standing->id)) {
+    const auto there = position_at(member, chunk.permit.chunk);
+    if (!there || there->boot == 0 || there->boot != took.boot_of(member)) continue;
+    if (there->sequence > head.sequence) return give_way(chunk, Error(Errc::kNotEmpty, "it has more changes"));
+    return there->sequence == head.sequence && there->link == head.link;
+  }
+  return false;
+}
+
 // What it has now survives power loss there.
 Status Replicator::make_durable_at(ServerId newcomer, const SealedPermit& with_newcomer, const ChunkHead& head) {
   const auto standing = TRY(parts_.membership.serving());

@@ -179,7 +179,9 @@ Status ChunkIo::commit_once(Inode& inode, const Held& held, const WriteBuffer::L
       for (const dir::v1::Layout& one : unborn) forget_layout(inode, one.index());
     }
     if (done && births != nullptr) *births = std::move(unborn);
-    if (done || done.error().code != Errc::kStale) return done;
+    // Who was restarted may be the master no more: another member has what it lost.
+    const bool moved = !done && (done.error().code == Errc::kStale || (done.error().code == Errc::kRestarted && attempt == 1));
+    if (!moved) return done;
     if (attempt == kPlaceAttempts) return still_moving(done.error());
     for (const auto& [index, landing] : landings) forget_layout(inode, index);
   }

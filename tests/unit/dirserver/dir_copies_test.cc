@@ -54,6 +54,7 @@ class DirCopies : public testing::Test {
   Result<v1::HeartbeatResponse> beat(const Peer& from, std::uint64_t inode, std::uint64_t chunk) {
     v1::HeartbeatRequest request;
     request.set_boot(1);
+    request.set_free_bytes(50ull << 30);
     if (chunk != 0) {
       v1::ChunkRef& lacking = *request.add_lacking();
       lacking.set_inode(inode);

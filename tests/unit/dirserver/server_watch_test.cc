@@ -117,6 +117,7 @@ TEST_F(Watch, OneThatListensIsNotReplacedWhateverClientsSay) {
   const auto file = host.make(kRoot, "f", S_IFREG | 0644);
   const v1::Layout before = host.place(file, {0})->layouts(0);
   world.servers().suspect(ServerId{before.members(0)}, {InodeId{file}, 0});
+  pass(100ms, {});
   pass(2s, {"f1", "f2"});
   EXPECT_GT(machines.asked, 0);
   EXPECT_EQ(layout_of_file(file).permit(), before.permit());

@@ -43,7 +43,8 @@ TEST(MemberStarts, AnotherMasterThatTookItHasLostNothing) {
   const MemberStarts before({{ServerId{1}, 10}, {ServerId{2}, 20}});
   EXPECT_TRUE(before.lasts_in(MemberStarts({{ServerId{1}, 10}})));
   EXPECT_TRUE(before.lasts_in(MemberStarts({{ServerId{2}, 20}, {ServerId{1}, 11}})));
-  EXPECT_FALSE(before.lasts_in(MemberStarts({{ServerId{1}, 11}, {ServerId{2}, 20}}))) << "it was started again";
+  EXPECT_TRUE(before.lasts_in(MemberStarts({{ServerId{1}, 11}, {ServerId{2}, 20}}))) << "the other member has both";
+  EXPECT_FALSE(before.lasts_in(MemberStarts({{ServerId{1}, 11}, {ServerId{2}, 21}}))) << "both were started again";
   EXPECT_FALSE(before.lasts_in(MemberStarts({{ServerId{2}, 21}})));
   EXPECT_FALSE(before.lasts_in(MemberStarts({{ServerId{3}, 30}}))) << "nobody can tell";
   EXPECT_FALSE(before.lasts_in(MemberStarts()));

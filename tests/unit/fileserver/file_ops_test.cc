@@ -48,7 +48,7 @@ TEST(FileOps, RefusesWhatIsNotAllowedAndStoresNothing) {
       {"cut token", Errc::kAccess, with([&](Attempt& a) { a.token.pop_back(); })},
       {"a token as a permit", Errc::kAccess, with([&](Attempt& a) { a.permit = token; })},
       {"another key", Errc::kAccess, with([&](Attempt& a) { a.token = string_of(foreign.seal(LeaseToken{})); })},
-      {"another epoch", Errc::kOvertaken, with([&](Attempt& a) { a.token = string_of(test_keys(2).seal(LeaseToken{})); })},
+      {"another epoch", Errc::kFenced, with([&](Attempt& a) { a.token = string_of(test_keys(2).seal(LeaseToken{})); })},
       {"another inode's token", Errc::kAccess,
        with([&](Attempt& a) { a.token = world.token(LeaseMode::kWrite, 100, kSession, InodeId{6}); })},
       {"another's token", Errc::kAccess, with([&](Attempt& a) { a.peer = peer_of(Role::kUser, "mallory"); })},
