@@ -184,7 +184,7 @@ class LeaseCache {
   void deliver_session();
 
   // lease_reclaim.cc
-  bool take_reclaimed(const Claim& claim, HeldLease lease);
+  bool take_reclaimed(const Claim& claim, HeldLease& lease);
 
   // lease_jobs.cc
   void add_job(const Job& job);

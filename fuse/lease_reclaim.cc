@@ -29,7 +29,7 @@ std::vector<LeaseCache::Claim> LeaseCache::begin_reclaim(std::uint32_t epoch) {
 }
 
 void LeaseCache::end_reclaim(const std::vector<std::pair<Claim, HeldLease>>& reclaimed) {
-  for (const auto& [claim, lease] : reclaimed) {
+  for (auto [claim, lease] : reclaimed) {
     if (!take_reclaimed(claim, lease)) {
       add_job({JobKind::kNotHeld, claim.inode, lease.seq});   // it went back meanwhile
       continue;
@@ -38,7 +38,8 @@ void LeaseCache::end_reclaim(const std::vector<std::pair<Claim, HeldLease>>& rec
   }
 }
 
-bool LeaseCache::take_reclaimed(const Claim& claim, HeldLease lease) {
+// `lease` is held since as long as the one that was claimed.
+bool LeaseCache::take_reclaimed(const Claim& claim, HeldLease& lease) {
   Shard& shard = shard_of(claim.inode);
   const std::lock_guard lock(shard.mutex);
   LeaseEntry& entry = shard.make(claim.inode);
@@ -46,7 +47,7 @@ bool LeaseCache::take_reclaimed(const Claim& claim, HeldLease lease) {
   const bool held = entry.lease && entry.lease->seq == claim.seq;
   if (held) {
     lease.since = entry.lease->since;
-    entry.lease = std::make_shared<const HeldLease>(std::move(lease));
+    entry.lease = std::make_shared<const HeldLease>(lease);
   }
   erase_if_idle(shard, claim.inode);
   return held;

@@ -267,6 +267,8 @@ TEST_F(FsReclaimOnce, ADescriptorWhoseLockIsLostFailsUntilItIsClosed) {
   std::uint64_t unlocked = 0, reopened = 0;
   world.on_mount(0, [&](SimMount& mount) {
     unlocked = *mount.open("f", O_RDWR);
+    ASSERT_TRUE(mount.write(handle, 0, view_of("v")));   // of an empty file the kernel reads nothing here
+    ASSERT_TRUE(mount.fsync(handle));
     ASSERT_TRUE(mount.lock(request(handle, Type::kExclusive, false)));
   });
   world.sim.network.partition({world.mount(0).name()}, {world.lock.name()});

@@ -162,6 +162,7 @@ TEST(FsStorage, ADirectoryServerOfAnHourAgoServesNothingUntilItIsAccepted) {
   world.sim.scheduler.sleep_for(5s);
   world.mount(1).kill();
   world.mount(1).restart();
+  world.settle();
   world.on_mount(1, [&](SimMount& mount) {
     EXPECT_FALSE(mount.stat("first"));
     EXPECT_FALSE(mount.create("new", O_RDWR));

@@ -90,7 +90,7 @@ for mount in "$M" "$M2"; do readable "$mount" one; readable "$mount" two; done
 
 step "a cold up starts what is left, and tells of those that were removed"
 conclave down
-conclave up 2> "$ROOT/up.err"
+conclave up --mount "$M" 2> "$ROOT/up.err"
 grep -q "fileserver-$drained has ended" "$ROOT/up.err" || fail "up does not tell: $(cat "$ROOT/up.err")"
 readable "$M" one
 finish_own_cluster warnings
