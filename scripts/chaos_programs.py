@@ -561,12 +561,15 @@ class Git(Program):
         self.call("git-init", self.git, "init", "-q")
 
     def step(self):
-        with open(f"{self.path}/file{self.next % 7}", "w") as file:
-            file.write(pattern(f"{self.name} {self.next}", 2000).hex())
+        self.call("write", self.change_file)
         self.call("git-add", self.git, "add", "-A")
         self.call("git-commit", self.git, "commit", "-q", "--allow-empty", "-m", str(self.next))
         self.acknowledged(self.call("git-log", self.git, "rev-parse", "HEAD"))
         self.next += 1
+
+    def change_file(self):
+        with open(f"{self.path}/file{self.next % 7}", "w") as file:
+            file.write(pattern(f"{self.name} {self.next}", 2000).hex())
 
     def failed(self):
         for lock in glob.glob(self.path + "/.git/**/*.lock", recursive=True):

@@ -86,7 +86,8 @@ refused 'No such file' conclave audit verify --files "$ROOT/nowhere"
 
 step "a log that lost its newest entries: this device remembers"
 conclave policy set /secrets/other --approvers bob --quorum 1
-conclave audit verify | grep -q "^The log verifies: $((entries + 1)) entries"
-refused "the log has $entries entries; this device has seen $((entries + 1)): the newest were deleted" \
+newest=$(conclave audit verify | sed -n 's/^The log verifies: \([0-9]*\) entries.*/\1/p')   # a mount may have told of a close
+[ "$newest" -gt "$entries" ] || fail "the log has $newest entries, not more than $entries"
+refused "the log has $entries entries; this device has seen $newest: the newest were deleted" \
   conclave audit verify --files "$ROOT/audit"
 finish_own_cluster warnings
