@@ -111,13 +111,22 @@ TEST(Replication, CommitAfterAMemberWasKilledSendsNothingAgain) {
   expect_equal_members(world);
 }
 
-TEST(Replication, CommitIsRefusedAfterTheMasterRestarted) {
+TEST(Replication, AMemberTellsAMasterThatWasRestartedWhetherItHasAll) {
   FileWorld world(1);
   const auto written = world.write(0, "hello");
   world.at(1).restart();
-  EXPECT_EQ(world.commit(*written)
-                .error().code,
-            Errc::kRestarted);
+  const Status committed = world.commit(*written);
+  EXPECT_TRUE(committed) << (committed ? "" : committed.error().message);
+}
+
+TEST(Replication, CommitIsRefusedAfterAllMembersRestarted) {
+  FileWorld world(1);
+  const auto written = world.write(0, "hello");
+  world.at(1).restart();
+  world.at(2).restart();
+  const Status committed = world.commit(*written);
+  ASSERT_FALSE(committed);
+  EXPECT_EQ(committed.error().code, Errc::kRestarted);
 }
 
 TEST(Replication, CommittedBytesSurviveAPowerFailureOfAll) {
