@@ -151,7 +151,11 @@ Status ConnectClient::retrying(const CallOptions& options, const std::function<S
   while (true) {
     attempt.timeout = std::clamp<Duration>(deadline - clock_.now(), 1ms, std::max<Duration>(kCallDeadline, 1ms));
     Status status = once(attempt);
-    if (status || retry_of(status.error().code) == Retry::kNo || status.error().code == Errc::kWouldBlock) return status;
+    if (status) return status;
+    // Said before the server looks whether it knows the operation: one that was carried out is refused like any other.
+    const bool unread = status.error().code == Errc::kFenced || status.error().code == Errc::kOvertaken;
+    if (unread && perhaps_done && options.op.sequence != 0) return Error(Errc::kUnknown, status.error().message);
+    if (retry_of(status.error().code) == Retry::kNo || status.error().code == Errc::kWouldBlock) return status;
     perhaps_done |= status.error().code == Errc::kUnknown;
     if (clock_.now() + pause >= deadline) {
       Error last = std::move(status).error();

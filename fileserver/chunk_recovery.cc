@@ -12,6 +12,7 @@ namespace conclave::file {
 namespace {
 
 constexpr std::size_t kMostDigits = 24;
+constexpr std::size_t kMostRunDigits = 64;
 
 bool begins_a_chunk(const ChunkOp& op) { return op.sequence == 1 || op.kind == OpKind::kEmpty; }
 
@@ -68,6 +69,26 @@ Status ChunkStore::heard() {
   if (gone) TRY(out(files_.sync_folder(folder_)));   // before D hears of more than it says
   heard_ = true;
   return {};
+}
+
+// "RUN BOOT": the machine's run in which BOOT was drawn.
+Status ChunkStore::find_boot() {
+  const std::string path = folder_ + "/boot";
+  const std::string run = options_.machine_run + ' ';
+  if (!options_.machine_run.empty() && TRY(files_.exists(path))) {
+    const std::string text = TRY(files_.read_all(path, kMostRunDigits + kMostDigits));
+    if (text.starts_with(run)) boot_ = std::strtoull(text.c_str() + run.size(), nullptr, 10);
+    if (boot_ != 0) return {};
+  }
+  boot_ = random_.u64() | 1;
+  const Status kept = files_.write_all(path, run + std::to_string(boot_));
+  if (!kept && kept.error().code == Errc::kNoSpace) return {};   // the next start draws another
+  return kept;
+}
+
+void ChunkStore::lose_boot() {
+  boot_ = random_.u64() | 1;
+  static_cast<void>(files_.remove(folder_ + "/boot"));
 }
 
 // What recovery would not take is looked at again by whoever asks: gone, or damaged, which must not read as empty.

@@ -53,6 +53,7 @@ Result<std::unique_ptr<ChunkStore>> ChunkStore::open(Seams seams, std::string fo
   store->lock_ = TRY(seams.files.lock_exclusively(store->folder_ + "/lock"));
   store->journal_ = TRY(ChunkJournal::open(seams.files, seams.waiter, seams.random, store->folder_, options.journal));
   TRY(store->recover());
+  TRY(store->find_boot());
   return store;
 }
 
@@ -60,6 +61,7 @@ Status ChunkStore::out(Status status) {
   if (!status && !failed_.exchange(true)) {
     log_.error("this disk is out: what it promised may be lost, and nothing more is served from it",
                {{"error", status.error()}});
+    static_cast<void>(files_.remove(folder_ + "/boot"));   // if it can: the kernel may have given up what it had not written
   }
   return status;
 }

@@ -38,6 +38,9 @@ class ChunkStore {
     std::size_t most_cached_bytes = 24u << 20;     // of their tables
     std::uint64_t reserve_bytes = 32u << 20;       // of the disk: what is pending must find room. kNoSpace below
     Duration checkpoint_after = std::chrono::seconds(10);
+    // Which run of the machine this is (the kernel's boot id, at most 64 characters): while it is the same, what was
+    // written is read again, synced or not, whichever processes died. Empty: nobody knows.
+    std::string machine_run;
   };
   struct Seams {
     Files& files;
@@ -113,6 +116,12 @@ class ChunkStore {
   };
   Counts counts;
   [[nodiscard]] bool failed() const { return failed_; }
+  // As long as it is the same, everything that was answered here is here, committed or not: a process that is killed
+  // loses nothing, for what it answered is with the kernel. Drawn anew in each run of the machine, after the disk failed,
+  // and by lose_boot(). "FOLDER/boot" keeps it.
+  [[nodiscard]] std::uint64_t boot() const { return boot_; }
+  // What is here is not what was here last: a folder that was restored, say.
+  void lose_boot();
   Result<DiskSpace> space() { return files_.space(folder_); }
   [[nodiscard]] std::uint64_t journal_bytes() const { return journal_->used_bytes(); }
   [[nodiscard]] std::size_t pending_bytes() const { return pending_bytes_; }
@@ -125,6 +134,7 @@ class ChunkStore {
   };
   ChunkStore(Seams seams, std::string folder, Options options);
 
+  Status find_boot();
   Result<ChunkPtr> find(ChunkId id);
   Status discard_damaged(ChunkId id);
   ChunkPtr cached(ChunkId id);
@@ -171,6 +181,7 @@ class ChunkStore {
   std::atomic<bool> heard_ = false;   // D knows of this start
   Lsn complete_ = 0;                                 // the last complete checkpoint; with the checkpoint's turn
   std::atomic<bool> failed_ = false;
+  std::atomic<std::uint64_t> boot_ = 0;
   std::atomic<std::size_t> pending_bytes_ = 0;
   std::set<ChunkId> dirty_;                          // during recovery: all of them is summed again
   std::set<ChunkId> named_;                          // during recovery: their files must be there

@@ -39,6 +39,11 @@ void give_body(HttpRequest& request, std::string body) {
 
 constexpr int kMostMoves = 10;   // of a tail, under one append
 
+// What a server says before it looks whether it knows the operation: a repetition of one that was carried out gets it too.
+bool refuses_unread(Errc code) {
+  return code == Errc::kStale || code == Errc::kFenced || code == Errc::kOvertaken || code == Errc::kAccess;
+}
+
 Result<FileClient::Appended> appended_of(const HttpReply& reply) {
   FileClient::Appended out;
   out.offset = TRY(number_of(reply.headers, kOffsetHeader));
@@ -277,8 +282,9 @@ Result<FileClient::Appended> FileClient::append(const ChunkPlace& tail, std::str
     } else if (code == Errc::kStale && relocate && moves < kMostMoves) {
       place = TRY(find_tail(ServerId{0}));
     } else {
-      if (code == Errc::kStale && may_have_happened) return Error(Errc::kUnknown, reply.error().message);
-      return std::move(reply).error();
+      Error error = std::move(reply).error();
+      if (may_have_happened && refuses_unread(code)) error.code = Errc::kUnknown;
+      return error;
     }
   }
 }

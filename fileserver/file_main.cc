@@ -50,6 +50,13 @@ Result<std::string> instance_of(const std::string& folder, Files& files, Random&
   return string_of(bytes);
 }
 
+// The kernel's boot id.
+Result<std::string> machine_run(Files& files) {
+  std::string id = TRY(files.read_all("/proc/sys/kernel/random/boot_id", 64));
+  while (!id.empty() && id.back() == '\n') id.pop_back();
+  return id;
+}
+
 // Chunks' files and connections together are more than the 1024 that a shell allows.
 void allow_many_files() {
   rlimit limit{};
@@ -67,7 +74,9 @@ Status serve(Config& file, const std::string& path, Files& files) {
   Log log("fileserver " + server.name, TRY(parse_log_level(server.log_level)));
   allow_many_files();
 
-  const auto store = TRY(ChunkStore::open({files, clock, waiter, random, log}, server.data, {}));
+  ChunkStore::Options options;
+  options.machine_run = TRY(machine_run(files));
+  const auto store = TRY(ChunkStore::open({files, clock, waiter, random, log}, server.data, options));
   const std::string instance = TRY(instance_of(server.data, files, random));
   Router front(clock);
   Router back(clock);

@@ -146,7 +146,7 @@ Status Membership::register_once(MonoTime sent) {
   request.set_port(own_.port);
   request.set_back_port(own_.back_port);
   request.set_instance(own_.instance);
-  request.set_boot(own_.boot);
+  request.set_boot(own_.start);
   request.set_total_bytes(space.total_bytes);
   request.set_free_bytes(space.free_bytes);
   request.set_recovered_to(store_.recovered_to());
@@ -164,6 +164,7 @@ Status Membership::register_once(MonoTime sent) {
   }
   careful_ = answer.careful();
   if (answer.behind()) {
+    store_.lose_boot();
     log_.error("this folder holds less than it did (an old backup, or a damaged journal): its chunks are served again "
                "when they were compared with another copy", {{"journal", store_.recovered_to()}});
   }
@@ -200,7 +201,7 @@ void Membership::learn_floors(const dir::v1::RegisterResponse& answer) {
 Status Membership::beat(MonoTime sent) {
   const DiskSpace space = TRY(store_.space());
   dir::v1::HeartbeatRequest request;
-  request.set_boot(own_.boot);
+  request.set_boot(own_.start);
   request.set_total_bytes(space.total_bytes);
   request.set_free_bytes(space.free_bytes);
   request.set_chunks(store_.counts.chunks);

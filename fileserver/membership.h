@@ -46,7 +46,7 @@ class Membership final : public Duty {
     std::string host;
     std::uint16_t port = 0, back_port = 0;
     std::string instance;                  // 16 bytes
-    std::uint64_t boot = 0;
+    std::uint64_t start = 0;               // random, of this process: for D
   };
   Membership(Own own, dir::DirClient& dir, ChunkStore& store, SeenPast& past, Clock& clock, Log& log);
 
@@ -55,7 +55,7 @@ class Membership final : public Duty {
   // A lease token that was opened: kOvertaken if a newer one that excludes it was seen, here or where D was asked.
   Status admit(const LeaseToken& token);
   [[nodiscard]] const Own& own() const { return own_; }
-  [[nodiscard]] std::uint64_t boot() const { return own_.boot; }
+  [[nodiscard]] std::uint64_t boot() const { return store_.boot(); }
   // For D to know: no member has a good copy of this block; until it was mended, or read and found whole.
   void report_bad(ChunkId chunk, std::uint32_t block);
   void mended(ChunkId chunk, std::uint32_t block);

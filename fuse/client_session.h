@@ -57,6 +57,21 @@ class OpenedSession {
   std::map<std::uint32_t, std::unique_ptr<SlotPool>> pools_ GUARDED_BY(mutex_);   // by epoch
 };
 
+// One numbered call to L whose answer did not come. It is sent again under the same number, or nothing is: what comes
+// late has no effect then, and what was done is not done twice.
+struct UnansweredCall {
+  std::shared_ptr<OpenedSession> session;
+  std::uint32_t epoch = 0;
+  SlotPool::Lease slot;
+
+  UnansweredCall(std::shared_ptr<OpenedSession> opened, std::uint32_t at)
+      : session(std::move(opened)), epoch(at), slot(session->lock_slots().acquire()) {}
+  // L was restarted, or the session lost: the call will never be carried out, and its number means nothing.
+  [[nodiscard]] bool over(const OpenedSession& opened) const {
+    return session.get() != &opened || epoch != opened.epoch();
+  }
+};
+
 class ClientSession final : public Duty {
  public:
   struct Hooks {

@@ -108,12 +108,17 @@ class Fs {
   Result<std::uint64_t> seek(std::uint64_t handle, std::uint64_t offset, bool hole);
   Result<std::uint64_t> copy(const Caller& caller, const CopyRequest& request);
 
-  // Locks (fs_lock). `wait_number` keeps the place in the queue over reruns: 0 before the first, taken by the
-  // operation itself.
+  // Locks (fs_lock). An operation keeps its LockCall over reruns: the place in the queue, and what L did not answer.
+  struct LockCall {
+    LockWaits::Wait wait;                         // number 0: L has not been asked yet, or it is not to wait
+    bool queued = false;                          // L said so
+    std::shared_ptr<UnansweredCall> unanswered;
+    std::uint64_t number = 0;                     // HeldLocks', of the unanswered call
+  };
   Result<LockRequest> conflicting_lock(const LockRequest& request);   // type kUnlock: there is none
-  Status set_lock(const LockRequest& request, LockWaits::Wait& waiting);
-  // The waiting program was interrupted. True: the wait is over, answer EINTR; false: it was granted just now.
-  bool cancel_lock(LockWaits::Wait waiting);
+  Status set_lock(const LockRequest& request, LockCall& call);
+  // The waiting program was interrupted. True: it is over, answer EINTR; false: it was granted just now.
+  bool cancel_lock(const LockRequest& request, const LockCall& call);
 
   // For the lease cache's hooks: what a recall needs.
   Status drain(InodeId inode, LeaseMode keep);
@@ -140,6 +145,7 @@ class Fs {
   // Bytes that were acknowledged are lost: each descriptor that was open says so once, at its next fsync or close.
   static void lose(Inode& inode, const Error& why);
   static Status report_failures(OpenFile& file);
+  static Status check_own_bytes(OpenFile& file);           // as report_failures, for a descriptor that wrote; it stays unsaid
   [[nodiscard]] const FsParts& parts() const { return parts_; }
 
  private:
@@ -205,13 +211,16 @@ class Fs {
 
   // Locks.
   Result<std::shared_ptr<OpenedSession>> opened_session() const;
-  Result<bool> ask_lock(const LockRequest& request, std::uint64_t wait);
+  Result<bool> ask_lock(const LockRequest& request, LockCall& call);
+  Status check_lock(const LockRequest& request);
   Result<bool> take_lock_answer(const HeldLocks::Request& asked, std::uint64_t number,
                                 const Result<lock::v1::SetLockResponse>& answer);
-  Result<bool> send_lock(const LockRequest& request, std::uint64_t wait, const std::string& ticket);
+  Result<bool> send_lock(const LockRequest& request, LockCall& call, const std::string& ticket);
   Error not_now(const Error& from_lock_server);
   Status own_lock(const LockRequest& request);
-  Status unlock(const LockDebts::Unlock& which);
+  Status unlock(const LockDebts::Unlock& which, std::shared_ptr<UnansweredCall>& unanswered);
+  Status end_unanswered(OpenedSession& session, const LockRequest& unlock, std::shared_ptr<UnansweredCall>& unanswered);
+  Result<bool> cancel_wait(OpenedSession& session, std::uint64_t wait);
   void unlock_all(Inode& inode, std::uint64_t owner, bool flock);
 
   // What L is owed (fs_debts).

@@ -41,8 +41,9 @@ void Fs::pay_debts() {
 }
 
 void Fs::pay_unlocks() {
-  for (const LockDebts::Unlock& owed : debts_.unlocks()) {
-    if (!unlock(owed)) return;
+  for (auto& [owed, unanswered] : debts_.unlocks()) {
+    const Status done = unlock(owed, unanswered);
+    if (!done) return debts_.note_unlock(owed, unanswered);
     debts_.unlocked(owed);
   }
 }

@@ -8,7 +8,7 @@
 namespace conclave::fuse_fs {
 namespace {
 
-constexpr std::uint64_t kToTheEnd = 0x7fffffffffffffff;
+constexpr std::uint64_t kToTheEnd = LockDebts::kToTheEnd;
 
 lock::v1::LockType type_of(LockRequest::Type type) {
   switch (type) {
@@ -76,7 +76,8 @@ Result<LockRequest> Fs::conflicting_lock(const LockRequest& request) {
 }
 
 // One call; false: it is queued under `wait`.
-Result<bool> Fs::send_lock(const LockRequest& request, std::uint64_t wait, const std::string& ticket) {
+Result<bool> Fs::send_lock(const LockRequest& request, LockCall& call, const std::string& ticket) {
+  const std::uint64_t wait = call.wait.number;
   const auto opened = TRY(opened_session());
   lock::v1::SetLockRequest wire;
   wire.set_session(raw(opened->id()));
@@ -85,15 +86,24 @@ Result<bool> Fs::send_lock(const LockRequest& request, std::uint64_t wait, const
   wire.set_wait(wait);
   wire.set_ticket(ticket);
   const HeldLocks::Request asked = asked_of(request, wait);
-  const std::uint64_t number = parts_.held_locks.sending(asked);
-  const auto slot = opened->lock_slots().acquire();
-  return take_lock_answer(asked, number, parts_.locks.set_lock(wire, slot.id()));
+  if (call.unanswered && call.unanswered->over(*opened)) {
+    call.unanswered = nullptr;
+    parts_.held_locks.refused(call.number, true);
+  }
+  if (!call.unanswered) {
+    call.unanswered = std::make_shared<UnansweredCall>(opened, opened->epoch());
+    call.number = parts_.held_locks.sending(asked);
+  }
+  const auto answer = parts_.locks.set_lock(wire, call.unanswered->slot.id());
+  if (!answer && answer.error().code == Errc::kUnknown) return answer.error();
+  call.unanswered = nullptr;
+  return take_lock_answer(asked, call.number, answer);
 }
 
 Result<bool> Fs::take_lock_answer(const HeldLocks::Request& asked, std::uint64_t number,
                                   const Result<lock::v1::SetLockResponse>& answer) {
   if (!answer) {
-    parts_.held_locks.refused(number, answer.error().code == Errc::kUnknown);
+    parts_.held_locks.refused(number, false);
     return answer.error();
   }
   const bool counts = answer->pending() ? parts_.held_locks.queued(number, asked, answer->place(), answer->proof())
@@ -102,54 +112,64 @@ Result<bool> Fs::take_lock_answer(const HeldLocks::Request& asked, std::uint64_t
   return !answer->pending();
 }
 
-// L knows the session no more, or is not there or not ready yet: no program should see that.
+// L knows the session no more, is not there or not ready yet, or answers nothing: no program should see that. What the
+// operation does when it is run again is what the unanswered call did.
 Error Fs::not_now(const Error& from_lock_server) {
-  if (from_lock_server.code == Errc::kStale) return {Errc::kFenced, from_lock_server.message};
-  return from_lock_server.code == Errc::kUnavailable ? parts_.leases.wait_for_session() : from_lock_server;
+  switch (from_lock_server.code) {
+    case Errc::kStale: return {Errc::kFenced, from_lock_server.message};
+    case Errc::kUnavailable: return parts_.leases.wait_for_session();
+    case Errc::kUnknown: return parts_.leases.doubt();   // the next renewal tells whether L is there
+    default: return from_lock_server;
+  }
 }
 
 // Asks with a ticket that is good now: the rights may have changed since, or the epoch.
-Result<bool> Fs::ask_lock(const LockRequest& request, std::uint64_t wait) {
+Result<bool> Fs::ask_lock(const LockRequest& request, LockCall& call) {
   InodePtr inode;
   std::string ticket;   // to unlock needs none
   if (request.type != LockRequest::Type::kUnlock) {
     inode = TRY(known(request.inode));
     ticket = TRY(ticket_of(*inode));
   }
-  auto granted = send_lock(request, wait, ticket);
+  auto granted = send_lock(request, call, ticket);
   const bool renumbered = !granted && granted.error().code == Errc::kStale && !inode;   // L was restarted meanwhile
-  if (renumbered) granted = send_lock(request, wait, ticket);
+  if (renumbered) granted = send_lock(request, call, ticket);
   const bool old_ticket = !granted && (granted.error().code == Errc::kAccess || granted.error().code == Errc::kStale);
   if (old_ticket && inode) {
     TRY(refresh(*inode, 0));
     ticket = TRY(ticket_of(*inode));
-    granted = send_lock(request, wait, ticket);
+    granted = send_lock(request, call, ticket);
   }
   if (!granted) return not_now(granted.error());
   return granted;
 }
 
-Status Fs::set_lock(const LockRequest& request, LockWaits::Wait& waiting) {
+Status Fs::check_lock(const LockRequest& request) {
   if (StatusFiles::owns(request.inode)) return Errc::kNoLocks;
-  if (waiting.number == 0) {
-    if (request.type != LockRequest::Type::kUnlock) {
-      const OpenFilePtr file = parts_.opens.find(request.handle);
-      if (file) TRY(check_locks(*file));
-      TRY(own_lock(request));
-    }
+  if (request.type == LockRequest::Type::kUnlock) return {};
+  const OpenFilePtr file = parts_.opens.find(request.handle);
+  if (file) TRY(check_locks(*file));
+  return own_lock(request);
+}
+
+Status Fs::set_lock(const LockRequest& request, LockCall& call) {
+  auto answer = parts_.lock_waits.take(call.wait.number);
+  if (!answer && !call.queued) {
+    TRY(check_lock(request));
     // An unlock that is still to be sent would take this lock too.
-    if (debts_.owes({request.inode, request.owner, request.flock})) return parts_.leases.wait_for_session();
-    if (request.wait) waiting = parts_.lock_waits.begin();
-    const auto granted = ask_lock(request, waiting.number);
-    if (!granted || *granted) parts_.lock_waits.forget(std::exchange(waiting, {}).number);
+    if (debts_.owes(request.inode, request.owner, request.flock)) return parts_.leases.wait_for_session();
+    if (request.wait && call.wait.number == 0) call.wait = parts_.lock_waits.begin();
+    const auto granted = ask_lock(request, call);
+    const bool again = !granted && call.unanswered;   // the same, under the same numbers
+    if (!again && (!granted || *granted)) parts_.lock_waits.forget(std::exchange(call.wait, {}).number);
     if (!granted) return granted.error();
     if (*granted) return {};
+    call.queued = true;
+    answer = parts_.lock_waits.take(call.wait.number);
   }
-  if (auto answer = parts_.lock_waits.take(waiting.number)) {
-    waiting = {};  // of a session that is over: queued anew
-    return std::move(*answer);
-  }
-  return Error(Errc::kPending, "waits for a lock", waiting.key);
+  if (!answer) return Error(Errc::kPending, "waits for a lock", call.wait.key);
+  call = {};  // of a session that is over: queued anew
+  return *std::move(answer);
 }
 
 // Remembered before it is asked for: who closes without unlocking must find it.
@@ -165,34 +185,70 @@ Status Fs::own_lock(const LockRequest& request) {
   return {};
 }
 
-bool Fs::cancel_lock(LockWaits::Wait waiting) {
-  if (waiting.number == 0) return true;
+// What L does not say now it is told later: the request must not wait on there, and what it granted must be freed.
+bool Fs::cancel_lock(const LockRequest& request, const LockCall& call) {
+  const std::uint64_t wait = call.wait.number;
+  if (wait == 0 && !call.unanswered) return true;
   const auto opened = parts_.session();
   if (!opened) return true;  // the session's end answers every wait
-  lock::v1::CancelLockRequest request;
-  request.set_session(raw(opened->id()));
-  request.set_wait(waiting.number);
-  const auto answer = parts_.locks.cancel_lock(request);
-  if (answer && !answer->cancelled()) return false;
-  parts_.held_locks.cancelled(waiting.number);
-  parts_.lock_waits.forget(waiting.number);
+  bool ended = false;
+  if (!call.unanswered) {
+    const auto cancelled = cancel_wait(*opened, wait);
+    if (cancelled && !*cancelled) return false;
+    ended = cancelled.has_value();
+  }
+  if (!ended) {
+    const auto range = asked_of(request, 0).range;
+    debts_.note_unlock({request.inode, request.owner, request.flock, range.start, range.end, wait}, call.unanswered);
+  }
+  if (call.unanswered) parts_.held_locks.refused(call.number, true);
+  parts_.held_locks.cancelled(wait);
+  parts_.lock_waits.forget(wait);
   return true;
 }
 
-Status Fs::unlock(const LockDebts::Unlock& which) {
+Result<bool> Fs::cancel_wait(OpenedSession& session, std::uint64_t wait) {
+  lock::v1::CancelLockRequest request;
+  request.set_session(raw(session.id()));
+  request.set_wait(wait);
+  return TRY(parts_.locks.cancel_lock(request)).cancelled();
+}
+
+Status Fs::unlock(const LockDebts::Unlock& which, std::shared_ptr<UnansweredCall>& unanswered) {
   LockRequest request;
   request.inode = which.inode;
   request.owner = which.owner;
   request.flock = which.flock;
-  request.end = kToTheEnd;
-  TRY(ask_lock(request, 0));
+  request.start = which.start;
+  request.end = which.end;
+  const auto opened = TRY(opened_session());
+  if (unanswered) TRY(end_unanswered(*opened, request, unanswered));
+  if (which.wait != 0) TRY(cancel_wait(*opened, which.wait));
+  LockCall call;
+  const auto done = ask_lock(request, call);
+  unanswered = std::move(call.unanswered);
+  if (!done) return done.error();
+  return {};
+}
+
+// An unlock under the call's own number: either the call was carried out by then, or it never will be.
+Status Fs::end_unanswered(OpenedSession& session, const LockRequest& unlock, std::shared_ptr<UnansweredCall>& unanswered) {
+  if (!unanswered->over(session)) {
+    lock::v1::SetLockRequest wire;
+    wire.set_session(raw(session.id()));
+    describe(unlock, wire);
+    const auto answer = parts_.locks.set_lock(wire, unanswered->slot.id());
+    if (!answer && (answer.error().code == Errc::kUnknown || answer.error().code == Errc::kUnavailable)) return answer.error();
+  }
+  unanswered = nullptr;
   return {};
 }
 
 // All that `owner` has on the inode; what L does not hear now it hears later.
 void Fs::unlock_all(Inode& inode, std::uint64_t owner, bool flock) {
-  const LockDebts::Unlock all{inode.id, owner, flock};
-  if (!unlock(all)) debts_.note_unlock(all);
+  const LockDebts::Unlock all{.inode = inode.id, .owner = owner, .flock = flock};
+  std::shared_ptr<UnansweredCall> unanswered;
+  if (!unlock(all, unanswered)) debts_.note_unlock(all, std::move(unanswered));
   const std::lock_guard lock(inode.mutex);
   (flock ? inode.flock_owners : inode.posix_owners).erase(owner);
 }

@@ -40,6 +40,7 @@ Result<ReadAnswer> Fs::plain_read(OpenFile& file, const ReadRequest& request) {
   Inode& inode = *file.inode;
   ReadAnswer out;
   out.use = TRY(lease_with_attributes(file.inode, LeaseMode::kRead));
+  TRY(check_own_bytes(file));
   const Held held = held_of(out.use);
   ByteRange range{request.offset, request.offset + std::min<std::uint64_t>(request.length, kMaxIoBytes)};
   std::vector<ByteRange> gaps;

@@ -44,7 +44,9 @@ Result<std::size_t> Fs::write(const Caller& caller, std::uint64_t handle, InodeI
   if (!request.from_page_cache) TRY(check_locks(*file));
   const FileClass& kind = class_of(*file->inode);
   if (!kind.write) return Errc::kNotSupported;
-  return kind.write(caller, *file, request);
+  auto written = kind.write(caller, *file, request);
+  if (written) file->wrote.store(true);
+  return written;
 }
 
 bool Fs::is_confidential(InodeId number) const {
@@ -148,6 +150,15 @@ Status Fs::report_failures(OpenFile& file) {
   if (file.failures_seen == file.inode->failures) return {};
   file.failures_seen = file.inode->failures;
   return Error(file.inode->failure, "bytes written before were lost");
+}
+
+// What it wrote is lost, and neither fsync nor close has said so yet: it must not take the bytes from before for its own.
+Status Fs::check_own_bytes(OpenFile& file) {
+  if (!file.wrote.load()) return {};
+  const std::lock_guard lock(file.mutex);
+  const std::lock_guard inner(file.inode->mutex);
+  if (file.failures_seen == file.inode->failures) return {};
+  return Error(file.inode->failure, "bytes written through this descriptor were lost");
 }
 
 Status Fs::sync(std::uint64_t handle) {

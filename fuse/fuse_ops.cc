@@ -413,13 +413,13 @@ void do_getlk(fuse_req_t req, fuse_ino_t ino, fuse_file_info* info, struct flock
 // Its place in the queue is kept over reruns, and given up when the program is interrupted.
 struct SetLock {
   LockRequest request;
-  LockWaits::Wait waiting;
+  Fs::LockCall call;
 
   Status operator()(FuseServing& serving, fuse_req_t req) {
-    TRY(serving.fs().set_lock(request, waiting));
+    TRY(serving.fs().set_lock(request, call));
     return FuseServing::reply_empty(req);
   }
-  int cancelled(FuseServing& serving) { return serving.fs().cancel_lock(waiting) ? EINTR : 0; }
+  int cancelled(FuseServing& serving) { return serving.fs().cancel_lock(request, call) ? EINTR : 0; }
 };
 
 void do_setlk(fuse_req_t req, fuse_ino_t ino, fuse_file_info* info, struct flock* lock, int sleep) {

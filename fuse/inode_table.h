@@ -196,6 +196,7 @@ struct OpenFile {
   bool append = false;
   std::shared_ptr<void> own;             // a class's own, set when it is opened
   std::atomic<bool> lock_lost{false};    // one that was taken through it: it fails until it is closed
+  std::atomic<bool> wrote{false};        // through it: when that is lost, it reads nothing until fsync has said so
   std::mutex mutex;                                        // before the Inode's
   std::uint32_t failures_seen GUARDED_BY(mutex) = 0;
   std::set<std::uint64_t> posix_owners GUARDED_BY(mutex);  // that locked through it

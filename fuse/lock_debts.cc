@@ -17,9 +17,9 @@ std::vector<InodeId> LockDebts::take_closed(std::size_t most) {
   return out;
 }
 
-void LockDebts::note_unlock(const Unlock& unlock) {
+void LockDebts::note_unlock(const Unlock& unlock, std::shared_ptr<UnansweredCall> unanswered) {
   const std::lock_guard lock(mutex_);
-  unlocks_.insert(unlock);
+  unlocks_.insert_or_assign(unlock, std::move(unanswered));
 }
 
 void LockDebts::unlocked(const Unlock& unlock) {
@@ -27,14 +27,15 @@ void LockDebts::unlocked(const Unlock& unlock) {
   unlocks_.erase(unlock);
 }
 
-bool LockDebts::owes(const Unlock& unlock) const {
+bool LockDebts::owes(InodeId inode, std::uint64_t owner, bool flock) const {
   const std::lock_guard lock(mutex_);
-  return unlocks_.contains(unlock);
+  const auto first = unlocks_.lower_bound({.inode = inode, .owner = owner, .flock = flock, .start = 0, .end = 0});
+  return first != unlocks_.end() && first->first.inode == inode && first->first.owner == owner && first->first.flock == flock;
 }
 
-std::vector<LockDebts::Unlock> LockDebts::unlocks() const {
+std::map<LockDebts::Unlock, std::shared_ptr<UnansweredCall>> LockDebts::unlocks() const {
   const std::lock_guard lock(mutex_);
-  return {unlocks_.begin(), unlocks_.end()};
+  return unlocks_;
 }
 
 void LockDebts::note_unheld(InodeId inode) {

@@ -5,6 +5,8 @@
 
 #include <compare>
 #include <functional>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <vector>
@@ -12,27 +14,34 @@
 #include "base/daemon.h"
 #include "base/guarded.h"
 #include "base/ids.h"
+#include "fuse/client_session.h"
 
 namespace conclave::fuse_fs {
 
 class LockDebts {
  public:
-  // All that the owner has on the inode.
+  // What the owner has, or asked for, in a range of the inode.
   struct Unlock {
     InodeId inode{};
     std::uint64_t owner = 0;
     bool flock = false;
+    std::uint64_t start = 0;
+    std::uint64_t end = kToTheEnd;   // inclusive
+    std::uint64_t wait = 0;          // not 0: of a request that waits at L, perhaps, and must not any more
     friend auto operator<=>(const Unlock&, const Unlock&) = default;
   };
+  static constexpr std::uint64_t kToTheEnd = 0x7fffffffffffffff;
 
   void note_closed(InodeId inode);
   // At most `most`, which are no debts any more: whoever fails to pay notes them again.
   std::vector<InodeId> take_closed(std::size_t most);
 
-  void note_unlock(const Unlock& unlock);
+  // `unanswered`: the call that comes before it, may be carried out yet, and must not be after it. May be null.
+  void note_unlock(const Unlock& unlock, std::shared_ptr<UnansweredCall> unanswered);
   void unlocked(const Unlock& unlock);
-  [[nodiscard]] bool owes(const Unlock& unlock) const;
-  [[nodiscard]] std::vector<Unlock> unlocks() const;
+  // Anything of this owner's: what it locks now would be unlocked too.
+  [[nodiscard]] bool owes(InodeId inode, std::uint64_t owner, bool flock) const;
+  [[nodiscard]] std::map<Unlock, std::shared_ptr<UnansweredCall>> unlocks() const;
 
   void note_unheld(InodeId inode);
   void held(InodeId inode);
@@ -44,7 +53,7 @@ class LockDebts {
  private:
   mutable std::mutex mutex_;
   std::set<InodeId> closed_ GUARDED_BY(mutex_);
-  std::set<Unlock> unlocks_ GUARDED_BY(mutex_);
+  std::map<Unlock, std::shared_ptr<UnansweredCall>> unlocks_ GUARDED_BY(mutex_);
   std::set<InodeId> unheld_ GUARDED_BY(mutex_);
 };
 

@@ -10,6 +10,7 @@ namespace conclave::lock {
 namespace {
 
 constexpr Duration kTick = 250ms;                  // a session's end and a recall's repetition are noticed this late
+constexpr Duration kPause = 1s;                    // so much later than it was due, a tick tells that nothing was done here
 constexpr std::uint64_t kLockEnd = kWholeFile.end;
 
 EpochKeys keys_of(const ClusterId& cluster, const LockMemory& memory) {
@@ -118,6 +119,8 @@ MonoTime LockOps::next_tick() {
 
 void LockOps::tick(MonoTime now) {
   const std::lock_guard lock(mutex_);
+  // This process was stopped, or got no processor: nobody could renew meanwhile, and nobody is silent for that.
+  if (next_tick_ != MonoTime{} && now - next_tick_ >= kPause) sessions_.excuse(now - next_tick_);
   next_tick_ = now + kTick;
   for (const SessionId session : std::exchange(overflowed_, {})) fence(session);
   for (const SessionId session : sessions_.fence_expired(now)) silence(session);

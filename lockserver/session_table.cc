@@ -90,6 +90,10 @@ bool SessionTable::fence(SessionId id) {
   return true;
 }
 
+void SessionTable::excuse(Duration pause) {
+  for (auto& [id, session] : sessions_) session.ends += pause;
+}
+
 std::vector<SessionId> SessionTable::fence_expired(MonoTime now) {
   std::vector<SessionId> out;
   for (auto& [id, session] : sessions_) {

@@ -72,6 +72,8 @@ class SessionTable {
   void confirm(SessionId id, std::uint32_t epoch);
   void close(SessionId id);
 
+  // L did nothing for so long: all end that much later. Clients count by their own clocks, and stop as if nothing were.
+  void excuse(Duration pause);
   // Fences those whose time is over, or one for another reason. Returns those that are fenced by this call.
   std::vector<SessionId> fence_expired(MonoTime now);
   bool fence(SessionId id);

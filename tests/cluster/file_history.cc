@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/check.h"
+
 namespace conclave::sim {
 namespace {
 
@@ -22,6 +24,7 @@ FileHistory::Number FileHistory::begin(int mount, Kind kind, fuse_fs::ByteRange 
 }
 
 Bytes FileHistory::content(Number write, std::uint64_t length) {
+  CHECK(length % kWord == 0);
   Bytes out(length);
   for (std::uint64_t at = 0; at < length; at += kWord) std::memcpy(out.data() + at, &write, kWord);
   return out;

@@ -151,7 +151,10 @@ TEST(FsCluster, ALeaseIsNotGivenBackBeforeWhatARestartMadeDirtyIsSent) {
     };
     world.on_mount(0, [&](SimMount& mount) { write(mount, 0, 0); });
     world.sim.scheduler.sleep_for(Duration(5s) + Duration(world.sim.random.below(1'000'000'000)));  // sent, not committed
-    for (auto& server : world.files) server->kill();
+    for (auto& server : world.files) {
+      server->kill();
+      server->forget_run();
+    }
     const auto other = world.mount(1).spawn("program", [&] {
       world.sim.scheduler.sleep_for(Duration(1s) + Duration(world.sim.random.below(1'000'000'000)));
       write(world.mount(1), 1, 2000);

@@ -225,8 +225,8 @@ TEST(FsDeadServer, AReplacedServerTellsNobodyWhereALogEnds) {
     const auto append = [&](SimMount& mount) {
       const auto handle = mount.open(path, O_WRONLY | O_APPEND);
       ASSERT_TRUE(handle) << handle.error().message;
-      ASSERT_TRUE(mount.append(*handle, FileHistory::content(acknowledged, 100)));
-      acknowledged += 100;
+      ASSERT_TRUE(mount.append(*handle, FileHistory::content(acknowledged, 104)));
+      acknowledged += 104;
       mount.close(*handle);
     };
     world.on_mount(0, [&](SimMount& mount) {

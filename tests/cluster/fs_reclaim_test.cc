@@ -184,6 +184,23 @@ TEST(FsReclaim, NoLockIsHeldTwiceAndWhoLostOneIsToldBeforeAnythingElseSucceeds) 
   });
 }
 
+TEST(FsReclaim, AnswersOfTheLockServerThatAreLostForLongAreNoErrorOfALock) {
+  for_seeds(4, [](std::uint64_t seed) {
+    FsWorld world(seed, {.mounts = 2, .term = 60s});
+    LockPrograms programs(world, {});
+    for (const int mount : {0, 1, 0, 1, 0, 1}) programs.start(mount);
+    while (programs.running() && !testing::Test::HasFailure()) {
+      sleep_up_to(world, 4s);
+      const std::string mount = world.mount(static_cast<int>(world.sim.random.below(2))).name();
+      world.sim.network.cut_one_way(world.lock.name(), mount);
+      world.sim.scheduler.sleep_for(9s);   // the calls that are cut off now end 10 s after they began
+      sleep_up_to(world, 6s);
+      world.sim.network.heal();
+    }
+    programs.finish();
+  });
+}
+
 struct FsReclaimOnce : testing::Test {
   FsWorld world{1, {.mounts = 2, .term = 30s}};
   std::uint64_t handle = 0;
@@ -245,6 +262,94 @@ TEST_F(FsReclaimOnce, WhoWaitsForALockKeepsItsPlace) {
   world.on_mount(0, [&](SimMount& mount) { ASSERT_TRUE(mount.lock(request(handle, Type::kUnlock, false))); });
   for (const auto waiter : waiters) world.sim.scheduler.join(waiter);
   EXPECT_EQ(order, (std::vector{0, 1, 2, 3, 4, 5}));
+}
+
+TEST_F(FsReclaimOnce, ALockServerThatIsFrozenForLongerThanATermCostsNobodyASession) {
+  std::uint64_t written = 0;
+  world.on_mount(0, [&](SimMount& mount) {
+    ASSERT_TRUE(mount.lock(request(handle, Type::kExclusive, false)));
+    ASSERT_TRUE(mount.write(handle, 0, view_of("kept")));
+    written = *mount.create("written", O_RDWR);
+    ASSERT_TRUE(mount.write(written, 0, view_of("unsent")));
+  });
+  world.lock.pause();
+  world.sim.scheduler.sleep_for(50s);
+  world.lock.resume();
+  world.sim.scheduler.sleep_for(2s);
+  world.on_mount(0, [&](SimMount& mount) {
+    EXPECT_TRUE(mount.write(handle, 4, view_of("!")));
+    EXPECT_TRUE(mount.fsync(handle));
+    EXPECT_TRUE(mount.fsync(written));
+  });
+  world.on_mount(1, [&](SimMount& mount) {
+    const auto other = mount.open("f", O_RDWR);
+    EXPECT_EQ(mount.lock(request(*other, Type::kExclusive, false)).error().code, Errc::kWouldBlock);
+  });
+}
+
+TEST_F(FsReclaimOnce, WhoLosesItsSessionReadsNothingOldThroughTheDescriptorThatWrote) {
+  std::uint64_t reader = 0;
+  world.on_mount(0, [&](SimMount& mount) {
+    ASSERT_TRUE(mount.write(handle, 0, view_of("old")));
+    ASSERT_TRUE(mount.fsync(handle));
+    ASSERT_TRUE(mount.write(handle, 0, view_of("new")));
+    reader = *mount.open("f", O_RDONLY);
+  });
+  world.sim.network.partition({world.mount(0).name()}, {world.lock.name(), world.files[0]->name(), world.files[1]->name()});
+  world.sim.scheduler.sleep_for(45s);
+  world.sim.network.heal();
+  world.sim.scheduler.sleep_for(5s);
+  world.on_mount(0, [&](SimMount& mount) {
+    EXPECT_EQ(*mount.read(reader, 0, 3), "old") << "another descriptor: nobody told it of anything newer";
+    EXPECT_EQ(mount.read(handle, 0, 3).error().code, Errc::kIo);
+    EXPECT_EQ(mount.read(handle, 0, 3).error().code, Errc::kIo);
+    EXPECT_EQ(mount.fsync(handle).error().code, Errc::kIo);
+    EXPECT_EQ(*mount.read(handle, 0, 3), "old");
+  });
+}
+
+// What L did, and could not tell: a program that was interrupted meanwhile has no lock, and keeps none from others.
+TEST_F(FsReclaimOnce, WhoIsInterruptedWhileTheLockServersAnswersAreLostHasNoLock) {
+  for (const bool wait : {false, true}) {
+    world.sim.network.cut_one_way(world.lock.name(), world.mount(0).name());
+    world.on_mount(0, [&](SimMount& mount) {
+      const Status locked = mount.lock(request(handle, Type::kExclusive, wait), world.sim.clock.now() + 12s);
+      EXPECT_EQ(locked.error().code, Errc::kInterrupted);
+    });
+    world.sim.network.heal();
+    world.sim.scheduler.sleep_for(5s);
+    world.on_mount(1, [&](SimMount& mount) {
+      const auto other = mount.open("f", O_RDWR);
+      EXPECT_TRUE(mount.lock(request(*other, Type::kExclusive, false)));
+      EXPECT_TRUE(mount.lock(request(*other, Type::kUnlock, false)));
+      mount.close(*other);
+    });
+    world.on_mount(0, [&](SimMount& mount) {
+      EXPECT_TRUE(mount.lock(request(handle, Type::kExclusive, true)));
+      EXPECT_TRUE(mount.lock(request(handle, Type::kUnlock, false)));
+    });
+  }
+}
+
+TEST_F(FsReclaimOnce, AWaitWhoseEndIsNotAnsweredIsEndedLater) {
+  std::uint64_t other = 0;
+  world.on_mount(1, [&](SimMount& mount) {
+    other = *mount.open("f", O_RDWR);
+    EXPECT_TRUE(mount.lock(request(other, Type::kExclusive, false)));
+  });
+  const auto waiter = world.mount(0).spawn("waiter", [&] {
+    const Status locked = world.mount(0).lock(request(handle, Type::kExclusive, true), world.sim.clock.now() + 5s);
+    EXPECT_EQ(locked.error().code, Errc::kInterrupted);
+  });
+  world.sim.scheduler.sleep_for(4s);
+  world.sim.network.partition({world.mount(0).name()}, {world.lock.name()});
+  world.sim.scheduler.join(waiter);
+  world.sim.network.heal();
+  world.sim.scheduler.sleep_for(5s);
+  world.on_mount(1, [&](SimMount& mount) {
+    EXPECT_TRUE(mount.lock(request(other, Type::kUnlock, false)));
+    EXPECT_TRUE(mount.lock(request(other, Type::kExclusive, false))) << "nobody waits for it any more";
+  });
 }
 
 TEST_F(FsReclaimOnce, AMountThatDoesNotComeBackIsWaitedForAndNoLonger) {

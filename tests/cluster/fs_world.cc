@@ -82,6 +82,7 @@ void FsWorld::lose_power(SimServer& server, Duration away) {
 
 void FsWorld::crash(SimServer& server, Duration away) {
   server.kill();
+  if (server.sim().random.below(2) == 0) server.forget_run();
   server.sim().scheduler.sleep_for(away);
   server.restart();
 }

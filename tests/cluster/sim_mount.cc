@@ -162,16 +162,17 @@ std::size_t SimMount::held_bytes() {
   return counters.held_bytes;
 }
 
-void SimMount::wait_for(fuse_fs::ParkKey key) {
+bool SimMount::wait_for(fuse_fs::ParkKey key, MonoTime until) {
   auto delivered = std::make_shared<bool>(false);
-  parts_->parking.park(key, [this, delivered] {
+  const auto handle = parts_->parking.park(key, [this, delivered] {
     *delivered = true;
     sim_.waiter.wake(delivered.get());
   });
-  while (!*delivered) {
+  while (!*delivered && sim_.clock.now() < until) {
     const auto seen = sim_.waiter.observe(delivered.get());
-    if (!*delivered) sim_.waiter.wait(delivered.get(), seen, kNever);
+    if (!*delivered) sim_.waiter.wait(delivered.get(), seen, until);
   }
+  return *delivered || !parts_->parking.take_back(handle);
 }
 
 // --- Names. The kernel's count of look-ups only rises: a program's paths are few.
@@ -353,9 +354,16 @@ Status SimMount::fsync(std::uint64_t handle) {
   return run([&] { return fs().sync(handle); });
 }
 
-Status SimMount::lock(const fuse_fs::LockRequest& request) {
-  fuse_fs::LockWaits::Wait waiting;
-  return run([&] { return fs().set_lock(request, waiting); });
+Status SimMount::lock(const fuse_fs::LockRequest& request, MonoTime interrupt) {
+  fuse_fs::Fs::LockCall call;
+  for (;;) {
+    Status done = fs().set_lock(request, call);
+    if (done) return done;
+    const Error error = fs().await_session(done.error());
+    if (error.code != Errc::kPending) return done;
+    if (wait_for(error.key, interrupt)) continue;
+    return fs().cancel_lock(request, call) ? Status(Errc::kInterrupted) : Status();
+  }
 }
 
 Status SimMount::allocate(std::uint64_t handle, const fuse_fs::AllocateRequest& request) {

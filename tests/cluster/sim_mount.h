@@ -65,8 +65,8 @@ class SimMount {
   Result<std::size_t> append(std::uint64_t handle, ByteView bytes);   // the descriptor has O_APPEND
   Result<std::string> read(std::uint64_t handle, std::uint64_t offset, std::uint64_t length);
   Status fsync(std::uint64_t handle);
-  // flock(2) and fcntl(2); nothing but a server's answer ends a wait.
-  Status lock(const fuse_fs::LockRequest& request);
+  // flock(2) and fcntl(2). A program that waits is interrupted at `interrupt`: kInterrupted.
+  Status lock(const fuse_fs::LockRequest& request, MonoTime interrupt = kNever);
   Status allocate(std::uint64_t handle, const fuse_fs::AllocateRequest& request);
   Status truncate(const std::string& path, std::uint64_t size);
   Result<dir::v1::Attr> stat(const std::string& path);
@@ -83,7 +83,7 @@ class SimMount {
     std::string name;
   };
   void build();
-  void wait_for(fuse_fs::ParkKey key);
+  bool wait_for(fuse_fs::ParkKey key, MonoTime until = kNever);   // false: the time was over first
   Result<Place> place_of(const std::string& path);
   Result<InodeId> walk(const std::string& path);
   Turns::Turn turn_at(std::uint64_t handle);

@@ -125,7 +125,7 @@ struct FileParts {
   FileParts(SimServer& process, const Endpoint& dir_server, const std::string& instance, double clock_rate)
       : own_clock(process.sim().clock, clock_rate), store(must(file::ChunkStore::open(
             {process.disk(), process.sim().clock, process.sim().waiter, process.sim().random, process.log()}, kFolder,
-            small_journal()))),
+            small_journal(process.machine_run())))),
         dir(process.transport(), process.sim().clock, dir_server), calls(process.sim().waiter),
         past(process.disk(), kFolder, process.log()),
         membership({kSimCluster, "sim", kFrontPort, kBackPort, instance, process.sim().random.u64()}, dir, *store, past,
@@ -153,8 +153,9 @@ struct FileParts {
     node.run_duty("scrub", scrubber);
   }
   // Many checkpoints and segments in a short run.
-  static file::ChunkStore::Options small_journal() {
+  static file::ChunkStore::Options small_journal(std::string machine_run) {
     file::ChunkStore::Options options;
+    options.machine_run = std::move(machine_run);
     options.journal.segment_bytes = 4u << 20;
     options.checkpoint_bytes = 1u << 20;
     return options;
@@ -244,6 +245,7 @@ void SimServer::kill() {
 }
 
 void SimServer::power_loss() {
+  ++machine_runs_;
   node_.power_loss();
   parts_.reset();
 }

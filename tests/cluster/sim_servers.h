@@ -34,6 +34,8 @@ class SimServer {
   void kill();
   void power_loss();
   void restart();                 // after kill() or power_loss()
+  // After kill(): a power loss that, as it happens, lost nothing.
+  void forget_run() { ++machine_runs_; }
   void pause() { node_.pause(); }
   void resume() { node_.resume(); }
 
@@ -46,6 +48,7 @@ class SimServer {
   [[nodiscard]] SimNode& node() { return node_; }
   [[nodiscard]] SimTransport& transport() { return transport_; }
   [[nodiscard]] Log& log() { return log_; }
+  [[nodiscard]] std::string machine_run() const { return "run" + std::to_string(machine_runs_); }
 
  private:
   Simulation& sim_;
@@ -55,6 +58,7 @@ class SimServer {
   std::shared_ptr<void> parts_;
   SimNode node_;
   SimTransport transport_;
+  int machine_runs_ = 1;
 };
 
 // For SimServer::start_with.

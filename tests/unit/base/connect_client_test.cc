@@ -101,6 +101,13 @@ TEST_F(Client, AnAnswerThatIsAnErrorEndsTheRepeating) {
   EXPECT_EQ(result.error().code, Errc::kExists);
 }
 
+TEST_F(Client, ARefusalOfTheSessionSaysNothingOfACallThatMayHaveBeenCarriedOut) {
+  transport_.replies = {Errc::kUnknown, reply_of(Error(Errc::kFenced, "x"))};
+  EXPECT_EQ(until_known(10s).error().code, Errc::kUnknown);
+  transport_.replies = {Errc::kUnavailable, reply_of(Error(Errc::kFenced, "x"))};
+  EXPECT_EQ(until_known(10s).error().code, Errc::kFenced);
+}
+
 TEST_F(Client, RepeatingEndsWithTheTimeGiven) {
   const MonoTime begin = clock_.now();
   transport_.replies = {Errc::kUnavailable};

@@ -110,6 +110,34 @@ TEST(Append, EveryRecordIsThereOnceInSpiteOfLostAnswersAndRestarts) {
   }
 }
 
+// Whoever took "fenced" for "it did not happen" would append the record a second time.
+TEST(Append, ARecordWhoseAnswerIsLostAndWhoseSessionIsFencedThenMayBeThere) {
+  int unknown = 0, both = 0;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    FileWorld world(seed);
+    ASSERT_TRUE(append(world, "first\n"));
+    bool there = true;
+    const auto appended = world.simulation.scheduler.spawn("append", [&] {
+      const auto done = append(world, "second\n");
+      if (done) return;
+      there = done.error().code == Errc::kUnknown;
+      EXPECT_TRUE(there || done.error().code == Errc::kFenced) << done.error().message;
+      unknown += there;
+    });
+    world.simulation.scheduler.sleep_for(Duration(200us) * static_cast<int>(seed));
+    world.simulation.network.cut_one_way("f1", "c");
+    world.dir.fenced.push_back(raw(kSession));
+    world.simulation.scheduler.sleep_for(2s);
+    world.simulation.network.heal();
+    world.simulation.scheduler.join(appended);
+    const std::string content = *world.at(1).content();
+    EXPECT_TRUE(there || content == "first\n") << "seed " << seed << ": fenced, and there";
+    both += there && content == "first\nsecond\n";
+  }
+  EXPECT_GT(unknown, 0);
+  EXPECT_GT(both, unknown / 2);
+}
+
 TEST(Append, AFullChunkIsSealedAndTheNextGoesOnWithItsCursors) {
   FileWorld world(1);
   const std::string megabyte(kMaxIoBytes, 'm');

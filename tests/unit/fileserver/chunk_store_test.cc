@@ -423,6 +423,37 @@ TEST(ChunkStore, AFailedSyncEndsTheDisk) {
   EXPECT_EQ(at.store->read(kChunk, 0, 5).error().code, Errc::kIo);
 }
 
+TEST(ChunkStore, TheBootLastsAsLongAsTheMachineRunsAndNothingWasLost) {
+  Fixture at;
+  at.options.machine_run = "first";
+  ASSERT_TRUE(at.open());
+  const std::uint64_t boot = at.store->boot();
+  EXPECT_NE(boot, 0u);
+  const auto after = [&at](const std::string& run) {
+    at.store = nullptr;
+    at.files.kill_process();
+    at.options.machine_run = run;
+    EXPECT_TRUE(at.open());
+    return at.store->boot();
+  };
+  EXPECT_EQ(after("first"), boot);
+  EXPECT_NE(after(""), boot) << "nobody knows which run it is";
+  const std::uint64_t second = after("second");
+  EXPECT_NE(second, boot);
+  EXPECT_NE(after("first"), boot);
+  const std::uint64_t third = after("third");
+  at.store->lose_boot();
+  const std::uint64_t lost = at.store->boot();
+  EXPECT_NE(lost, third);
+  const std::uint64_t next = after("third");
+  EXPECT_NE(next, third);
+  EXPECT_NE(next, lost);
+  ASSERT_TRUE(at.write(0, "hello"));
+  at.files.fail(sim::SimFiles::Call::kSync, 1, Errc::kIo);
+  EXPECT_FALSE(at.store->sync(std::array{kChunk}));
+  EXPECT_NE(after("third"), next) << "the kernel may have given up what it had not written";
+}
+
 TEST(ChunkStore, AFailedDirectWriteLeavesEveryBlockReadable) {
   Fixture at;
   ASSERT_TRUE(at.open());

@@ -129,7 +129,7 @@ TEST(Membership, AFolderThatIsRefusedEndsAndAsksNoMore) {
   world.dir.members.erase(2);
   world.at(2).kill();
   world.at(2).node.start();
-  world.at(2).process.emplace(world.simulation, world.at(2).node, world.at(2).disk, 2, world.dir.endpoint());
+  world.at(2).process.emplace(world.simulation, world.at(2).node, world.at(2).disk, 2, world.dir.endpoint(), 0);
   Membership& membership = world.at(2).process->membership;
   int told = 0;
   membership.on_refusal([&] { ++told; });

@@ -169,11 +169,11 @@ class FileServerNode {
   ~FileServerNode() { node.kill(); }
 
   struct Process {
-    Process(sim::Simulation& s, sim::SimNode& n, sim::SimFiles& disk, std::uint32_t id, const Endpoint& d)
+    Process(sim::Simulation& s, sim::SimNode& n, sim::SimFiles& disk, std::uint32_t id, const Endpoint& d, int machine_run)
         : transport(s.network, n, peer_of(Role::kFile, std::to_string(id))),
           dir(transport, s.clock, d),
           calls(s.waiter),
-          store(opened(s, disk, log)),
+          store(opened(s, disk, log, machine_run)),
           past(disk, "/data", log),
           membership({kCluster, "sim", 1, 2, std::string(16, 'i'), s.random.u64() | 1}, dir, *store, past, s.clock, log),
           admission(membership, *store),
@@ -187,8 +187,9 @@ class FileServerNode {
       ops.add_to(front);
       back_ops.add_to(back);
     }
-    static std::unique_ptr<ChunkStore> opened(sim::Simulation& s, sim::SimFiles& disk, Log& log) {
+    static std::unique_ptr<ChunkStore> opened(sim::Simulation& s, sim::SimFiles& disk, Log& log, int machine_run) {
       ChunkStore::Options options;
+      options.machine_run = std::to_string(machine_run);
       options.journal.segment_bytes = 2u << 20;
       options.checkpoint_bytes = 512u << 10;
       auto store = ChunkStore::open({disk, s.clock, s.waiter, s.random, log}, "/data", options);
@@ -212,7 +213,7 @@ class FileServerNode {
   };
 
   void start() {
-    process.emplace(simulation_, node, disk, id_, dir_);
+    process.emplace(simulation_, node, disk, id_, dir_, power_losses_);
     node.listen(1, process->front);
     node.listen(2, process->back);
     node.run_duty("heartbeat", process->membership);
@@ -226,6 +227,7 @@ class FileServerNode {
   }
   void kill(bool power_loss = false) {
     power_loss ? node.power_loss() : node.kill();
+    power_losses_ += power_loss;
     process.reset();
   }
   ChunkStore& store() { return *process->store; }
@@ -242,6 +244,7 @@ class FileServerNode {
   sim::Simulation& simulation_;
   const std::uint32_t id_;
   const Endpoint dir_;
+  int power_losses_ = 0;
 
  public:
   sim::SimFiles disk;

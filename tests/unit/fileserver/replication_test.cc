@@ -115,15 +115,27 @@ TEST(Replication, AMemberTellsAMasterThatWasRestartedWhetherItHasAll) {
   FileWorld world(1);
   const auto written = world.write(0, "hello");
   world.at(1).restart();
+  world.at(1).store().lose_boot();
   const Status committed = world.commit(*written);
   EXPECT_TRUE(committed) << (committed ? "" : committed.error().message);
 }
 
-TEST(Replication, CommitIsRefusedAfterAllMembersRestarted) {
+TEST(Replication, CommitAfterAllMembersWereKilledFindsAllThere) {
   FileWorld world(1);
   const auto written = world.write(0, "hello");
   world.at(1).restart();
   world.at(2).restart();
+  const Status committed = world.commit(*written);
+  EXPECT_TRUE(committed) << (committed ? "" : committed.error().message);
+  world.at(1).restart(true);
+  EXPECT_EQ(*world.at(1).content(), "hello") << "what a process wrote that was killed is durable too";
+}
+
+TEST(Replication, CommitIsRefusedAfterAllMembersLostTheirPower) {
+  FileWorld world(1);
+  const auto written = world.write(0, "hello");
+  world.at(1).restart(true);
+  world.at(2).restart(true);
   const Status committed = world.commit(*written);
   ASSERT_FALSE(committed);
   EXPECT_EQ(committed.error().code, Errc::kRestarted);
