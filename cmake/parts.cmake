@@ -5,6 +5,13 @@ function(conclave_library name)
   add_library(${name} STATIC ${ARG_SOURCES})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PUBLIC ${ARG_DEPS})
+  conclave_precompiled(${name})
+endfunction()
+
+function(conclave_precompiled target)
+  if(CONCLAVE_PRECOMPILED)
+    target_precompile_headers(${target} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/precompiled.h ${ARGN})
+  endif()
 endfunction()
 
 # conclave_test(NAME FOLDER folder DEPS target …): one GoogleTest program of the folder's *_test.cc, known to
@@ -17,6 +24,7 @@ function(conclave_test name)
   endif()
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} test_support GTest::gtest_main)
+  conclave_precompiled(${name} <gtest/gtest.h>)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
 endfunction()
 
@@ -25,6 +33,7 @@ function(conclave_heavy)
   if(CONCLAVE_SANITIZE STREQUAL "address")
     set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS
       "-fno-sanitize=null,vptr,alignment,object-size")
+    set_source_files_properties(${ARGN} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)   # which are made with other options
   endif()
 endfunction()
 

@@ -24,7 +24,7 @@ FileClass AppendFiles::row() {
   row.open = [this](const Caller&, OpenFile& file) { return open(file); };
   row.read = [this](const Caller&, OpenFile& file, const ReadRequest& request) { return read(file, request); };
   row.write = [this](const Caller&, OpenFile& file, const WriteRequest& request) { return write(file, request); };
-  row.resize = [this](const Caller&, const InodePtr& inode, std::uint64_t size) -> Status {
+  row.resize = [this](const Caller&, const InodePtr& inode, const OpenFile*, std::uint64_t size) -> Status {
     const AttrAnswer now = TRY(attributes(inode));
     if (now.attr.size_bytes() != size) return only_appends();
     return {};

@@ -12,8 +12,8 @@ Fs::Fs(FsParts parts) : parts_(std::move(parts)) {
   plain.write = [this](const Caller& caller, OpenFile& file, const WriteRequest& request) {
     return plain_write(caller, file, request);
   };
-  plain.resize = [this](const Caller& caller, const InodePtr& inode, std::uint64_t size) {
-    return plain_resize(caller, inode, size);
+  plain.resize = [this](const Caller& caller, const InodePtr& inode, const OpenFile* through, std::uint64_t size) {
+    return plain_resize(caller, inode, through, size);
   };
   plain.flush = [](OpenFile& file) { return report_failures(file); };
   plain.sync = [this](OpenFile& file) { return plain_sync(file); };

@@ -75,7 +75,9 @@ class Fs {
 
   // Attributes (fs_attr). `handle` 0: by name.
   Result<AttrAnswer> attributes(const Caller& caller, InodeId inode);
-  Result<AttrAnswer> change_attributes(const Caller& caller, InodeId inode, const AttrChange& change, bool by_descriptor);
+  // `handle`: through a descriptor, which may do what it was opened for.
+  Result<AttrAnswer> change_attributes(const Caller& caller, InodeId inode, const AttrChange& change,
+                                       std::optional<std::uint64_t> handle = {});
   Status access(const Caller& caller, InodeId inode, unsigned mask);
   Result<std::string> xattr(const Caller& caller, InodeId inode, const std::string& name);
   Result<std::string> xattr_names(const Caller& caller, InodeId inode);   // each ends with a NUL
@@ -101,6 +103,7 @@ class Fs {
   Result<ReadAnswer> read(const Caller& caller, std::uint64_t handle, const ReadRequest& request);
   void read_answered(InodeId inode) { parts_.leases.note_read_answered(inode); }
   Result<std::size_t> write(const Caller& caller, std::uint64_t handle, InodeId inode, const WriteRequest& request);
+  [[nodiscard]] std::uint64_t page_era(InodeId inode) { return parts_.leases.page_era(inode); }
   // A secret, or a message to this mount: what was written there must not stay in buffers.
   [[nodiscard]] bool is_confidential(InodeId inode) const;
   Status sync(std::uint64_t handle);
@@ -145,6 +148,8 @@ class Fs {
   // Bytes that were acknowledged are lost: each descriptor that was open says so once, at its next fsync or close.
   static void lose(Inode& inode, const Error& why);
   static Status report_failures(OpenFile& file);
+  Status same_session(std::uint64_t losses) const;
+  Status check_page(InodeId number, const WriteRequest& request);
   static Status check_own_bytes(OpenFile& file);           // as report_failures, for a descriptor that wrote; it stays unsaid
   [[nodiscard]] const FsParts& parts() const { return parts_; }
 
@@ -202,7 +207,7 @@ class Fs {
   Result<OpenAnswer> plain_open(const Caller& caller, OpenFile& file);
   Result<ReadAnswer> plain_read(OpenFile& file, const ReadRequest& request);
   Result<std::size_t> plain_write(const Caller& caller, OpenFile& file, const WriteRequest& request);
-  Status plain_resize(const Caller& caller, const InodePtr& inode, std::uint64_t size);
+  Status plain_resize(const Caller& caller, const InodePtr& inode, const OpenFile* through, std::uint64_t size);
   Status plain_sync(OpenFile& file);
   Status plain_allocate(const Caller& caller, OpenFile& file, const AllocateRequest& request);
   Result<std::uint64_t> plain_seek(OpenFile& file, std::uint64_t offset, bool hole);

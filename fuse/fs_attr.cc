@@ -58,16 +58,18 @@ Status Fs::raise_size(const InodePtr& inode, std::uint64_t since) {
 
 // Time stamps and mode bits; the size goes first, it may have to wait.
 Result<AttrAnswer> Fs::change_attributes(const Caller& caller, InodeId number, const AttrChange& change,
-                                         bool by_descriptor) {
+                                         std::optional<std::uint64_t> handle) {
   if (StatusFiles::owns(number)) {
     if (change.size && *change.size != 0) return Error(Errc::kNotPermitted, "status files are made by the mount");
     return AttrAnswer{TRY(parts_.status.attributes(number)), {}, {}};
   }
   const InodePtr inode = TRY(known(number));
+  OpenFilePtr through;
+  if (handle) through = TRY(intact_file(*handle));
   const FileClass& kind = class_of(*inode);
   if (change.size) {
     if (*change.size > kMaxFileBytes) return Error(Errc::kFileTooBig, "beyond the largest file size");
-    TRY(kind.resize ? kind.resize(caller, inode, *change.size) : Status(Errc::kInvalid));
+    TRY(kind.resize ? kind.resize(caller, inode, through.get(), *change.size) : Status(Errc::kInvalid));
   }
   const bool more = change.mode || change.uid || change.gid || change.atime_ns || change.mtime_ns || change.atime_now ||
                     change.mtime_now || (change.kill_privileges && !change.size);
@@ -84,7 +86,7 @@ Result<AttrAnswer> Fs::change_attributes(const Caller& caller, InodeId number, c
   if (change.mtime_ns) request.set_mtime_ns(*change.mtime_ns);
   request.set_atime_now(change.atime_now);
   request.set_mtime_now(change.mtime_now);
-  request.set_by_descriptor(by_descriptor);
+  request.set_by_descriptor(handle.has_value());
   if (use) request.set_token(use->token());
   const auto turn = parts_.flusher.turn_of(*inode);  // no commit on its way ends bits that are set here
   {

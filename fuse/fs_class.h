@@ -22,7 +22,7 @@ struct FileClass {
   std::function<void(OpenFile&)> unopened;
   std::function<Result<ReadAnswer>(const Caller&, OpenFile&, const ReadRequest&)> read;
   std::function<Result<std::size_t>(const Caller&, OpenFile&, const WriteRequest&)> write;
-  std::function<Status(const Caller&, const InodePtr&, std::uint64_t size)> resize;
+  std::function<Status(const Caller&, const InodePtr&, const OpenFile* through, std::uint64_t size)> resize;   // null: by its name
   std::function<Status(OpenFile&)> flush;      // each close(2)
   std::function<void(OpenFile&)> release;      // the last one
   std::function<Status(OpenFile&)> sync;

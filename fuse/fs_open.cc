@@ -161,7 +161,7 @@ Result<unsigned> Fs::poll(const Caller& caller, std::uint64_t handle, const Poll
 Result<OpenAnswer> Fs::plain_open(const Caller& caller, OpenFile& file) {
   const bool writes_only = (file.flags & O_ACCMODE) == O_WRONLY || (file.flags & O_TRUNC) != 0;
   const auto use = TRY(lease_with_attributes(file.inode, writes_only ? LeaseMode::kWrite : LeaseMode::kRead));
-  if ((file.flags & O_TRUNC) != 0) TRY(plain_resize(caller, file.inode, 0));
+  if ((file.flags & O_TRUNC) != 0) TRY(plain_resize(caller, file.inode, &file, 0));
   OpenAnswer out;
   out.direct_io = file.append;
   out.keep_cache = true;

@@ -79,6 +79,7 @@ struct WriteRequest {
   std::uint64_t offset = 0;
   ByteView bytes;
   bool from_page_cache = false;   // a shared mapping's page: the caller is unknown
+  std::uint64_t page_era = 0;     // then: LeaseCache's, when the request came
   bool append = false;            // O_APPEND, as it is now: fcntl(2) may have changed it since open(2)
 };
 

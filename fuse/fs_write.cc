@@ -33,6 +33,21 @@ bool has_locks(Inode& inode) {
 }  // namespace
 
 // A page of a shared mapping comes with any handle, or with one that was closed: the inode counts.
+// What was lost with a session is gone from the buffers: an operation that began before must not put more there.
+Status Fs::same_session(std::uint64_t losses) const {
+  if (parts_.leases.losses() == losses) return {};
+  return Error(Errc::kFenced, "the session was lost meanwhile");
+}
+
+// A page that a program changed in a mapping while an earlier session lasted, or before the kernel gave up what it had
+// cached then: another mount may have written there since. It is lost as other unsent bytes are.
+Status Fs::check_page(InodeId number, const WriteRequest& request) {
+  if (request.page_era != 0 && request.page_era == parts_.leases.page_era(number)) return {};
+  const InodePtr inode = TRY(known(number));
+  lose(*inode, Errc::kFenced);
+  return Error(Errc::kIo, "the session was lost meanwhile, and with it what a mapping had not written");
+}
+
 Result<std::size_t> Fs::write(const Caller& caller, std::uint64_t handle, InodeId number, const WriteRequest& request) {
   if (StatusFiles::owns(number)) return parts_.status.write(caller, number, request);
   OpenFilePtr file = parts_.opens.find(handle);
@@ -41,7 +56,7 @@ Result<std::size_t> Fs::write(const Caller& caller, std::uint64_t handle, InodeI
     file = std::make_shared<OpenFile>();
     file->inode = TRY(known(number));
   }
-  if (!request.from_page_cache) TRY(check_locks(*file));
+  TRY(request.from_page_cache ? check_page(number, request) : check_locks(*file));
   const FileClass& kind = class_of(*file->inode);
   if (!kind.write) return Errc::kNotSupported;
   auto written = kind.write(caller, *file, request);
@@ -58,10 +73,12 @@ bool Fs::is_confidential(InodeId number) const {
 Result<std::size_t> Fs::plain_write(const Caller& caller, OpenFile& file, const WriteRequest& request) {
   TRY(parts_.flusher.admit());
   Inode& inode = *file.inode;
+  const std::uint64_t losses = parts_.leases.losses();
   const auto use = TRY(lease_with_attributes(file.inode, LeaseMode::kWrite));
   if (!request.from_page_cache) TRY(check_locks(file));   // the lease may be of a session after the one that was lost
   {
     const std::lock_guard lock(inode.mutex);
+    TRY(same_session(losses));
     const bool at_end = file.append && request.append && !request.from_page_cache;
     const std::uint64_t offset = at_end ? inode.attr.size_bytes() : request.offset;
     const ByteRange range{offset, offset + request.bytes.size()};
@@ -78,11 +95,14 @@ Result<std::size_t> Fs::plain_write(const Caller& caller, OpenFile& file, const 
 }
 
 // Growing is a matter of the size alone, and told with the next commit; so is emptying what is empty.
-Status Fs::plain_resize(const Caller& caller, const InodePtr& inode, std::uint64_t size) {
+Status Fs::plain_resize(const Caller& caller, const InodePtr& inode, const OpenFile* through, std::uint64_t size) {
+  const std::uint64_t losses = parts_.leases.losses();
   const auto use = TRY(lease_with_attributes(inode, LeaseMode::kWrite));
+  if (through != nullptr) TRY(check_locks(*through));
   bool local = false;
   {
     const std::lock_guard lock(inode->mutex);
+    TRY(same_session(losses));
     if (!inode->is_regular()) return inode->is_dir() ? Errc::kIsDirectory : Errc::kInvalid;
     local = size >= inode->attr.size_bytes();
     if (local) {
@@ -196,7 +216,9 @@ Status Fs::allocate(const Caller& caller, std::uint64_t handle, const AllocateRe
 // grows.
 Status Fs::plain_allocate(const Caller& caller, OpenFile& file, const AllocateRequest& request) {
   Inode& inode = *file.inode;
+  const std::uint64_t losses = parts_.leases.losses();
   const auto use = TRY(lease_with_attributes(file.inode, LeaseMode::kWrite));
+  TRY(check_locks(file));
   if (request.mode == AllocateMode::kReserve) {
     const auto space = TRY(statfs());
     if (request.range.length() > space.free_bytes()) return Error(Errc::kNoSpace, "the file servers are too full");
@@ -218,6 +240,7 @@ Status Fs::plain_allocate(const Caller& caller, OpenFile& file, const AllocateRe
   }
   {
     const std::lock_guard lock(inode.mutex);
+    TRY(same_session(losses));
     if (!request.keep_size) inode.attr.set_size_bytes(std::max(inode.attr.size_bytes(), request.range.end));
     if (request.mode == AllocateMode::kPunch) {
       const std::uint64_t punched = std::min(request.range.length(), inode.attr.allocated_bytes());

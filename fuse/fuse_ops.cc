@@ -125,8 +125,10 @@ void do_getattr(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) {
 }
 
 void do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat* attr, int to_set, fuse_file_info* info) {
-  serve(req, [ino = InodeId{ino}, change = change_of(*attr, to_set), by_descriptor = info != nullptr](Now& now) -> Status {
-    return now.serving.reply_attr(now.req, TRY(now.fs.change_attributes(now.caller, ino, change, by_descriptor)));
+  std::optional<std::uint64_t> handle;
+  if (info != nullptr) handle = info->fh;
+  serve(req, [ino = InodeId{ino}, change = change_of(*attr, to_set), handle](Now& now) -> Status {
+    return now.serving.reply_attr(now.req, TRY(now.fs.change_attributes(now.caller, ino, change, handle)));
   });
 }
 
@@ -345,7 +347,10 @@ struct Write {
 
 void do_write(fuse_req_t req, fuse_ino_t ino, const char* bytes, std::size_t size, off_t offset, fuse_file_info* info) {
   const ByteSpan buffer{reinterpret_cast<std::uint8_t*>(const_cast<char*>(bytes)), size};  // it is no constant there
-  const WriteRequest request{static_cast<std::uint64_t>(offset), buffer, info->writepage != 0, (info->flags & O_APPEND) != 0};
+  const bool from_page_cache = info->writepage != 0;
+  const std::uint64_t page_era = from_page_cache ? serving_of(req).fs().page_era(InodeId{ino}) : 0;
+  const WriteRequest request{static_cast<std::uint64_t>(offset), buffer, from_page_cache, page_era,
+                             (info->flags & O_APPEND) != 0};
   serving_of(req).serve(req, Write{InodeId{ino}, info->fh, request, buffer});
 }
 

@@ -152,6 +152,11 @@ class LeaseCache {
   // The session ended: no lease is held any more. Wakes everybody; run_endings empties the kernel's caches, and no lease
   // on an inode is used before it has done so there.
   void drop_all();
+  // How many sessions were lost.
+  [[nodiscard]] std::uint64_t losses() const { return losses_.load(); }
+  // What the kernel's page cache has of an inode is of the session that lasts as long as this is the same; 0 while it is
+  // still being emptied of what an earlier session left.
+  [[nodiscard]] std::uint64_t page_era(InodeId inode);
   // Drains and returns everything (unmount); before stop(). Nothing is granted afterwards. Each drain is tried once;
   // the first error.
   Status return_all();
@@ -227,6 +232,7 @@ class LeaseCache {
   std::atomic<std::uint64_t> session_{0};
   std::atomic<std::int64_t> ends_ns_{0};     // of the session lease; 0: none
   std::atomic<std::uint64_t> era_{0};        // rises when a session is lost or reclaims: older answers are void
+  std::atomic<std::uint64_t> losses_{0};     // of sessions
   std::atomic<std::uint64_t> least_seq_{0};  // grants below it are of before L's restart
   std::atomic<bool> granting_{true};         // L grants; else it is not asked
   std::atomic<bool> ending_{false};          // nothing is asked for any more

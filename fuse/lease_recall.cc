@@ -298,7 +298,15 @@ void LeaseCache::carry_out(const Ending& ending) {
   }
 }
 
+std::uint64_t LeaseCache::page_era(InodeId inode) {
+  Shard& shard = shard_of(inode);
+  const std::lock_guard lock(shard.mutex);
+  const LeaseEntry* const entry = shard.find(inode);
+  return entry != nullptr && entry->ended ? 0 : losses_.load() + 1;
+}
+
 void LeaseCache::drop_all() {
+  ++losses_;
   ++era_;
   ends_ns_.store(0);
   session_.store(0);

@@ -73,7 +73,7 @@ FileClass SecretFiles::row() {
     if (!own || !own->draft) return Errc::kBadDescriptor;
     return parts_.author.write(*own->draft, request, file.append);
   };
-  row.resize = [this](const Caller& caller, const InodePtr& inode, std::uint64_t size) {
+  row.resize = [this](const Caller& caller, const InodePtr& inode, const OpenFile*, std::uint64_t size) {
     return parts_.author.resize(caller, inode, size);
   };
   row.flush = [this](OpenFile& file) { return flush(file); };

@@ -287,6 +287,39 @@ TEST_F(FsReclaimOnce, ALockServerThatIsFrozenForLongerThanATermCostsNobodyASessi
   });
 }
 
+TEST_F(FsReclaimOnce, APageOfAMappingIsNotWrittenInAnotherSessionThanItIsOf) {
+  const std::string page(4096, 'm'), newer(4096, 'n');
+  std::uint64_t era = 0;
+  world.on_mount(0, [&](SimMount& mount) {
+    ASSERT_TRUE(mount.write(handle, 0, view_of(std::string(4096, 'o'))));
+    ASSERT_TRUE(mount.fsync(handle));
+    era = mount.fs().page_era(inode);
+    EXPECT_TRUE(mount.write_page(handle, era, 0, view_of(page)));
+    EXPECT_TRUE(mount.fsync(handle));
+  });
+  world.sim.network.partition({world.mount(0).name()}, {world.lock.name()});
+  std::optional<Status> written;
+  const auto waits = world.mount(0).spawn("kernel", [&] {   // once the session's end is near, the kernel's pages go
+    world.sim.scheduler.sleep_for(35s);
+    written = world.mount(0).write_page(handle, era, 0, view_of(page));
+  });
+  world.sim.scheduler.sleep_for(45s);
+  world.on_mount(1, [&](SimMount& mount) {
+    const auto other = mount.open("f", O_RDWR);
+    EXPECT_TRUE(mount.write(*other, 0, view_of(newer)));
+    EXPECT_TRUE(mount.fsync(*other));
+  });
+  world.sim.network.heal();
+  world.sim.scheduler.join(waits);
+  EXPECT_EQ(written->error().code, Errc::kIo);
+  world.on_mount(1, [&](SimMount& mount) { EXPECT_TRUE(*mount.read(*mount.open("f", O_RDONLY), 0, 4096) == newer); });
+  world.on_mount(0, [&](SimMount& mount) {
+    EXPECT_EQ(mount.fsync(handle).error().code, Errc::kIo) << "the program hears of it";
+    EXPECT_TRUE(mount.write_page(handle, mount.fs().page_era(inode), 0, view_of(page)));
+    EXPECT_TRUE(mount.fsync(handle));
+  });
+}
+
 TEST_F(FsReclaimOnce, WhoLosesItsSessionReadsNothingOldThroughTheDescriptorThatWrote) {
   std::uint64_t reader = 0;
   world.on_mount(0, [&](SimMount& mount) {
@@ -384,6 +417,8 @@ TEST_F(FsReclaimOnce, ADescriptorWhoseLockIsLostFailsUntilItIsClosed) {
     EXPECT_EQ(mount.write(handle, 0, view_of("x")).error().code, Errc::kIo);
     EXPECT_EQ(mount.read(handle, 0, 1).error().code, Errc::kIo);
     EXPECT_EQ(mount.fsync(handle).error().code, Errc::kIo);
+    EXPECT_EQ(mount.truncate(handle, 0).error().code, Errc::kIo) << "SQLite that rolls back would cut what others wrote";
+    EXPECT_EQ(mount.allocate(handle, {.range = {0, 8192}}).error().code, Errc::kIo);
     EXPECT_EQ(mount.lock(request(handle, Type::kExclusive, false)).error().code, Errc::kIo);
     EXPECT_TRUE(mount.lock(request(handle, Type::kUnlock, false)));
     EXPECT_EQ(mount.write(handle, 0, view_of("x")).error().code, Errc::kIo) << "it stays so";

@@ -287,8 +287,27 @@ Status SimMount::truncate(const std::string& path, std::uint64_t size) {
   change.size = size;
   const auto turn = bytes_.take(raw(inode));
   return run([&]() -> Status {
-    const auto changed = TRY(fs().change_attributes(kProgram, inode, change, false));
+    const auto changed = TRY(fs().change_attributes(kProgram, inode, change));
     kernel_.set(inode, changed.attr.size_bytes());
+    return {};
+  });
+}
+
+Status SimMount::truncate(std::uint64_t handle, std::uint64_t size) {
+  fuse_fs::AttrChange change;
+  change.size = size;
+  const InodeId inode = inode_at(handle);
+  const auto turn = bytes_.take(raw(inode));
+  return run([&]() -> Status {
+    const auto changed = TRY(fs().change_attributes(kProgram, inode, change, handle));
+    kernel_.set(inode, changed.attr.size_bytes());
+    return {};
+  });
+}
+
+Status SimMount::write_page(std::uint64_t handle, std::uint64_t page_era, std::uint64_t offset, ByteView bytes) {
+  return run([&]() -> Status {
+    TRY(fs().write(kProgram, handle, inode_at(handle), {offset, bytes, true, page_era}));
     return {};
   });
 }

@@ -69,6 +69,9 @@ class SimMount {
   Status lock(const fuse_fs::LockRequest& request, MonoTime interrupt = kNever);
   Status allocate(std::uint64_t handle, const fuse_fs::AllocateRequest& request);
   Status truncate(const std::string& path, std::uint64_t size);
+  Status truncate(std::uint64_t handle, std::uint64_t size);   // ftruncate(2)
+  // What the kernel sends of a page of a shared mapping, which it read in `page_era`.
+  Status write_page(std::uint64_t handle, std::uint64_t page_era, std::uint64_t offset, ByteView bytes);
   Result<dir::v1::Attr> stat(const std::string& path);
   Status make_directory(const std::string& path);
   Status unlink(const std::string& path);
