@@ -26,7 +26,7 @@ HeldLease lease_of(const lock::v1::Grant& grant) {
 
 LeaseCache::Use::Use(Use&& other) noexcept
     : cache_(std::exchange(other.cache_, nullptr)), entry_(other.entry_), lease_(std::move(other.lease_)),
-      phase_(other.phase_), fresh_(other.fresh_) {}
+      phase_(other.phase_) {}
 
 LeaseCache::Use& LeaseCache::Use::operator=(Use&& other) noexcept {
   if (this == &other) return *this;
@@ -35,7 +35,6 @@ LeaseCache::Use& LeaseCache::Use::operator=(Use&& other) noexcept {
   entry_ = other.entry_;
   lease_ = std::move(other.lease_);
   phase_ = other.phase_;
-  fresh_ = other.fresh_;
   return *this;
 }
 
@@ -64,7 +63,6 @@ LeaseCache::Use LeaseCache::use_of(LeaseEntry& entry) {
   use.entry_ = &entry;
   use.lease_ = entry.lease;
   use.phase_ = entry.phase;
-  use.fresh_ = std::exchange(entry.unused, false);
   entry.owed_until = MonoTime{};
   entry.wanted_here = true;
   entry.touched = true;
@@ -258,7 +256,6 @@ bool LeaseCache::take_grant(LeaseEntry& entry, HeldLease lease) {
   const bool without_gap = entry.lease && !entry.closed && lease_covers(lease.mode, entry.lease->mode);
   if (!entry.lease) held_.fetch_add(1);
   if (without_gap) lease.since = entry.lease->since;
-  if (!without_gap) entry.unused = true;
   entry.last_seq = lease.seq;
   entry.no_longer_asked(lease.mode);
   entry.lease = std::make_shared<const HeldLease>(std::move(lease));

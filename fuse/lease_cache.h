@@ -51,7 +51,7 @@ class LeaseCache {
     // when a lease comes down to R or DR: what is cached then stays true.
     std::function<void(InodeId)> invalidate;
     // Dirty bytes to F, size and times to D; after it nothing of the inode is in this process that the mode
-    // `keep` does not allow. May block on servers. The lease for it is in_drain(). An error: ask again soon (a server
+    // `keep` does not allow. May block on servers. An error: ask again soon (a server
     // is not there); what can never succeed is remembered for the open descriptors and is no error here.
     std::function<Status(InodeId, LeaseMode keep)> drain;
     // Does a program here have it open?
@@ -75,9 +75,6 @@ class LeaseCache {
     // The number of the grant since which this mount held at least R (DR) without a gap. What was cached under
     // another number is void; under the same it is true still.
     [[nodiscard]] std::uint64_t since() const;
-    // This is the first use since the lease was granted anew: attributes and names cached before it are void.
-    // (With several threads compare since() instead: the second use may be quicker.)
-    [[nodiscard]] bool fresh() const { return fresh_; }
     // Operations of this inode are parked now, by a recall or because the session's end is near: a READ is run again
     // rather than answered.
     [[nodiscard]] bool revoked() const;
@@ -88,7 +85,6 @@ class LeaseCache {
     LeaseEntry* entry_ = nullptr;
     std::shared_ptr<const HeldLease> lease_;
     bool phase_ = false;
-    bool fresh_ = false;
   };
 
   LeaseCache(lock::LockClient& client, Clock& clock, Waiter& waiter, Parking& parking, Hooks hooks);
@@ -101,8 +97,6 @@ class LeaseCache {
   Result<Use> need(InodeId inode, LeaseMode mode, const std::string& ticket);
   // The same if it is held already, without asking anybody.
   std::optional<Use> held(InodeId inode, LeaseMode mode);
-  // Inside Hooks::drain: the lease that is going back. Not counted; of no use after drain returned.
-  std::optional<Use> in_drain(InodeId inode);
   // For a READ that found its use revoked: kPending under which to park it. The Use must be gone by then.
   Error again(InodeId inode);
   // Asks for many R or DR leases in one call, after a listing. What is not free at once is not waited for.

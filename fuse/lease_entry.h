@@ -30,7 +30,6 @@ struct LeaseEntry {
 
   std::shared_ptr<const HeldLease> lease;   // null: none
   std::uint64_t last_seq;                   // the highest number seen, held or not: older grants are void
-  bool unused = false;                      // granted anew and not used since
   MonoTime owed_until{};                    // a waiting operation is let in first, until then
 
   // Asking.

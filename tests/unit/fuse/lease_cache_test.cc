@@ -136,7 +136,6 @@ TEST_F(LeaseCacheTest, AGrantThatComesAtOnceIsUsedAtOnce) {
   const auto use = hold(kRead);
   EXPECT_EQ(use.seq(), 10);
   EXPECT_EQ(use.token(), "token 10");
-  EXPECT_TRUE(use.fresh());
 }
 
 TEST_F(LeaseCacheTest, WhatIsHeldIsUsedWithoutAsking) {
