@@ -97,6 +97,8 @@ class LeaseCache {
   Result<Use> need(InodeId inode, LeaseMode mode, const std::string& ticket);
   // The same if it is held already, without asking anybody.
   std::optional<Use> held(InodeId inode, LeaseMode mode);
+  // Inside Hooks::drain: the lease that is going back. Not counted; of no use after drain returned.
+  std::optional<Use> in_drain(InodeId inode);
   // For a READ that found its use revoked: kPending under which to park it. The Use must be gone by then.
   Error again(InodeId inode);
   // Asks for many R or DR leases in one call, after a listing. What is not free at once is not waited for.
@@ -146,8 +148,7 @@ class LeaseCache {
   // The session ended: no lease is held any more. Wakes everybody; run_endings empties the kernel's caches, and no lease
   // on an inode is used before it has done so there.
   void drop_all();
-  // How many sessions were lost.
-  [[nodiscard]] std::uint64_t losses() const { return losses_.load(); }
+  [[nodiscard]] std::uint64_t losses() const { return losses_.load(); }   // of sessions
   // What the kernel's page cache has of an inode is of the session that lasts as long as this is the same; 0 while it is
   // still being emptied of what an earlier session left.
   [[nodiscard]] std::uint64_t page_era(InodeId inode);

@@ -336,6 +336,16 @@ void LeaseCache::drop_all() {
   add_endings(endings);
 }
 
+std::optional<LeaseCache::Use> LeaseCache::in_drain(InodeId inode) {
+  Shard& shard = shard_of(inode);
+  const std::lock_guard lock(shard.mutex);
+  const LeaseEntry* const entry = shard.find(inode);
+  if (entry == nullptr || !entry->lease) return std::nullopt;
+  Use use;
+  use.lease_ = entry->lease;
+  return use;
+}
+
 // What L does not hear now it learns from the session's end.
 Status LeaseCache::give_back_for_good(const std::vector<GiveBack>& returns) {
   const bool answered = returns.empty() || give_back(returns);

@@ -356,16 +356,18 @@ TEST_F(LeaseCacheTest, WhileFileServersAreAwayForLongARecallThatDoesNotNeedThemI
   EXPECT_EQ(returned.size(), 5);
 }
 
-TEST_F(LeaseCacheTest, WhileItDrainsTheLeaseIsOfNoUse) {
+TEST_F(LeaseCacheTest, DrainingSeesTheLeaseThatIsGoingBack) {
   hold(kWrite);
-  bool held = true;
+  std::string token;
   on_drain = [&] {
-    held = leases.held(kInode, kWrite).has_value();
+    EXPECT_FALSE(leases.held(kInode, kWrite));
+    const auto use = leases.in_drain(kInode);
+    token = use ? use->token() : "";
     return Status();
   };
   leases.on_recall(kInode, 10, kNone);
   settle();
-  EXPECT_FALSE(held);
+  EXPECT_EQ(token, "token 10");
 }
 
 TEST_F(LeaseCacheTest, TheOperationThatWaitedForAGrantComesBeforeItsRecall) {
