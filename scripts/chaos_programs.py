@@ -289,6 +289,7 @@ class BlockReader(Program):
         if version is None:
             self.note("wrong", text=f"a torn or foreign block {block}: {held[:60]!r}")
         elif version < before[self.least]:
+            self.call("statfs", os.fstatvfs, descriptor)   # fails if the mount's daemon is dead: the kernel shows what it has
             self.note("wrong", text=f"stale block {block}: version {version}, before {before}, length {len(held)}")
         elif version > after[0]:
             self.note("wrong", text=f"block {block} from nowhere: version {version}, attempted {after[0]}")
