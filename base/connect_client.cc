@@ -153,7 +153,7 @@ Status ConnectClient::retrying(const CallOptions& options, const std::function<S
     Status status = once(attempt);
     if (status) return status;
     // Said before the server looks whether it knows the operation: one that was carried out is refused like any other.
-    const bool unread = status.error().code == Errc::kFenced || status.error().code == Errc::kOvertaken;
+    const bool unread = status.error().code == Errc::kFenced;
     if (unread && perhaps_done && options.op.sequence != 0) return Error(Errc::kUnknown, status.error().message);
     if (retry_of(status.error().code) == Retry::kNo || status.error().code == Errc::kWouldBlock) return status;
     perhaps_done |= status.error().code == Errc::kUnknown;

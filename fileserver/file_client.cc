@@ -276,16 +276,21 @@ Result<FileClient::Appended> FileClient::append(const ChunkPlace& tail, std::str
     give_body(request, body);
     auto reply = until_known(place, std::move(request), lease, may_have_happened);
     if (reply) return appended_of(*reply);
-    const Errc code = reply.error().code;
-    if (code == Errc::kNoDevice && moves < kMostMoves) {   // nobody has appended to this chunk yet
-      TRY(start(place, token));
-    } else if (code == Errc::kStale && relocate && moves < kMostMoves) {
-      place = TRY(find_tail(ServerId{0}));
-    } else {
-      Error error = std::move(reply).error();
-      if (may_have_happened && refuses_unread(code)) error.code = Errc::kUnknown;
-      return error;
+    Error error = std::move(reply).error();
+    if (error.code == Errc::kNoDevice && moves < kMostMoves) {   // nobody has appended to this chunk yet
+      const Status started = start(place, token);
+      if (started) continue;
+      error = started.error();
+    } else if (error.code == Errc::kStale && relocate && moves < kMostMoves) {
+      auto found = find_tail(ServerId{0});
+      if (found) {
+        place = *std::move(found);
+        continue;
+      }
+      error = std::move(found).error();
     }
+    if (may_have_happened && refuses_unread(error.code)) error.code = Errc::kUnknown;
+    return error;
   }
 }
 

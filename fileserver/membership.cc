@@ -163,8 +163,8 @@ Status Membership::register_once(MonoTime sent) {
     standing_ = nullptr;   // fences come anew
   }
   careful_ = answer.careful();
+  if (answer.behind() || answer.careful()) store_.lose_boot();
   if (answer.behind()) {
-    store_.lose_boot();
     log_.error("this folder holds less than it did (an old backup, or a damaged journal): its chunks are served again "
                "when they were compared with another copy", {{"journal", store_.recovered_to()}});
   }

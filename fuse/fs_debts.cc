@@ -41,8 +41,11 @@ void Fs::pay_debts() {
 }
 
 void Fs::pay_unlocks() {
+  const auto opened = parts_.session();
   for (auto& [owed, unanswered] : debts_.unlocks()) {
+    if (parts_.session() != opened) return;   // that session's debts are none of the next one's
     const Status done = unlock(owed, unanswered);
+    if (!done && !debts_.owes(owed.inode, owed.owner, owed.flock)) return;   // the session ended meanwhile
     if (!done) return debts_.note_unlock(owed, unanswered);
     debts_.unlocked(owed);
   }

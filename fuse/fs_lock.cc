@@ -153,20 +153,31 @@ Status Fs::check_lock(const LockRequest& request) {
 }
 
 Status Fs::set_lock(const LockRequest& request, LockCall& call) {
-  auto answer = parts_.lock_waits.take(call.wait.number);
-  if (!answer && !call.queued) {
-    TRY(check_lock(request));
+  const auto forget = [&] {
+    if (call.unanswered) parts_.held_locks.refused(call.number, true);
+    parts_.lock_waits.forget(call.wait.number);
+    call = {};
+  };
+  if (call.unanswered && call.unanswered->session != parts_.session()) forget();
+  // The event may have been quicker than the answer, which is asked for all the same: it has the proof of the lock.
+  if (!call.queued) {
+    const Status may = check_lock(request);
+    if (!may) forget();
+    TRY(may);
     // An unlock that is still to be sent would take this lock too.
     if (debts_.owes(request.inode, request.owner, request.flock)) return parts_.leases.wait_for_session();
     if (request.wait && call.wait.number == 0) call.wait = parts_.lock_waits.begin();
     const auto granted = ask_lock(request, call);
-    const bool again = !granted && call.unanswered;   // the same, under the same numbers
-    if (!again && (!granted || *granted)) parts_.lock_waits.forget(std::exchange(call.wait, {}).number);
+    const bool again = !granted && call.unanswered && granted.error().code == Errc::kPending;   // under the same numbers
+    if (!again && (!granted || *granted)) forget();
     if (!granted) return granted.error();
-    if (*granted) return {};
+    const bool doubtful = request.type != LockRequest::Type::kUnlock && !parts_.leases.usable();
+    if (*granted) return doubtful ? Status(parts_.leases.wait_for_session()) : Status();
     call.queued = true;
-    answer = parts_.lock_waits.take(call.wait.number);
   }
+  // What was granted may be lost again: the session's end has come near, or passed, while the answer was on its way.
+  if (!parts_.leases.usable()) return parts_.leases.wait_for_session();
+  auto answer = parts_.lock_waits.take(call.wait.number);
   if (!answer) return Error(Errc::kPending, "waits for a lock", call.wait.key);
   call = {};  // of a session that is over: queued anew
   return *std::move(answer);
@@ -222,8 +233,10 @@ Status Fs::unlock(const LockDebts::Unlock& which, std::shared_ptr<UnansweredCall
   request.start = which.start;
   request.end = which.end;
   const auto opened = TRY(opened_session());
+  const bool may_have_it = unanswered != nullptr || which.wait == 0;
   if (unanswered) TRY(end_unanswered(*opened, request, unanswered));
-  if (which.wait != 0) TRY(cancel_wait(*opened, which.wait));
+  if (which.wait != 0 && TRY(cancel_wait(*opened, which.wait)) && !may_have_it) return {};   // it never got it
+  if (parts_.session() != opened) return Error(Errc::kFenced, "the session was lost meanwhile");
   LockCall call;
   const auto done = ask_lock(request, call);
   unanswered = std::move(call.unanswered);
@@ -238,7 +251,8 @@ Status Fs::end_unanswered(OpenedSession& session, const LockRequest& unlock, std
     wire.set_session(raw(session.id()));
     describe(unlock, wire);
     const auto answer = parts_.locks.set_lock(wire, unanswered->slot.id());
-    if (!answer && (answer.error().code == Errc::kUnknown || answer.error().code == Errc::kUnavailable)) return answer.error();
+    const Errc code = answer ? Errc::kWouldBlock : answer.error().code;
+    if (code == Errc::kUnknown || code == Errc::kUnavailable || code == Errc::kOverloaded) return answer.error();
   }
   unanswered = nullptr;
   return {};

@@ -178,7 +178,7 @@ Status Fs::check_own_bytes(OpenFile& file) {
   const std::lock_guard lock(file.mutex);
   const std::lock_guard inner(file.inode->mutex);
   if (file.failures_seen == file.inode->failures) return {};
-  return Error(file.inode->failure, "bytes written through this descriptor were lost");
+  return Error(Errc::kIo, "bytes written through this descriptor were lost");
 }
 
 Status Fs::sync(std::uint64_t handle) {

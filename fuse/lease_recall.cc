@@ -306,7 +306,6 @@ std::uint64_t LeaseCache::page_era(InodeId inode) {
 }
 
 void LeaseCache::drop_all() {
-  ++losses_;
   ++era_;
   ends_ns_.store(0);
   session_.store(0);
@@ -333,6 +332,7 @@ void LeaseCache::drop_all() {
     }
     for (const LeaseEntry* entry : awaited) waiter_.wake(entry);
   }
+  ++losses_;   // now that each inode's pages are known to be of the session before
   add_endings(endings);
 }
 

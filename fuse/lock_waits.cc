@@ -50,9 +50,8 @@ void LockWaits::fail_all(const Error& why) {
   {
     const std::lock_guard lock(mutex_);
     for (auto& [number, waiting] : waiting_) {
-      if (waiting.answer) continue;
-      waiting.answer = why;
-      keys.push_back(waiting.key);
+      if (!waiting.answer) keys.push_back(waiting.key);
+      waiting.answer = why;   // also of what was granted and not taken yet: it is lost like all that was held
     }
   }
   for (const ParkKey key : keys) parking_.deliver(key);

@@ -117,10 +117,18 @@ MonoTime LockOps::next_tick() {
   return next_tick_;
 }
 
+// This process was stopped, or got no processor: nobody could renew or say anything meanwhile, and nobody is silent for
+// that. Whoever comes first after it, the tick or a renewal, says so.
+void LockOps::excuse_pause(MonoTime now) {
+  if (next_tick_ == MonoTime{} || now - next_tick_ < kPause) return;
+  sessions_.excuse(now - next_tick_);
+  opens_known_ += now - next_tick_;
+  next_tick_ = now;
+}
+
 void LockOps::tick(MonoTime now) {
   const std::lock_guard lock(mutex_);
-  // This process was stopped, or got no processor: nobody could renew meanwhile, and nobody is silent for that.
-  if (next_tick_ != MonoTime{} && now - next_tick_ >= kPause) sessions_.excuse(now - next_tick_);
+  excuse_pause(now);
   next_tick_ = now + kTick;
   for (const SessionId session : std::exchange(overflowed_, {})) fence(session);
   for (const SessionId session : sessions_.fence_expired(now)) silence(session);

@@ -80,6 +80,7 @@ class LockOps final : public Duty {
   void push(SessionId session, const v1::Event& event) REQUIRES(mutex_);
   void send(const LeaseEffects& effects) REQUIRES(mutex_);
   void send(const std::vector<LockAnswered>& answers) REQUIRES(mutex_);
+  void excuse_pause(MonoTime now) REQUIRES(mutex_);
   void silence(SessionId session) REQUIRES(mutex_);   // it is fenced now
   void free_all(SessionId session) REQUIRES(mutex_);  // it is gone
   void fence(SessionId session) REQUIRES(mutex_);

@@ -46,6 +46,7 @@ Result<v1::OpenSessionResponse> LockOps::open_session(const CallContext& call, c
 
 Result<v1::RenewResponse> LockOps::renew(const CallContext& call, const v1::RenewRequest& request) {
   const SessionId id{request.session()};
+  excuse_pause(clock_.now());
   TRY(sessions_.renew(id, holder_of(call.peer.fingerprint), request.label().substr(0, kMaxLabelBytes), clock_.now()));
   if (request.epoch() == epoch_) sessions_.confirm(id, epoch_);
   hub_.acknowledge(id, request.events_seen());
