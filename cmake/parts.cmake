@@ -25,7 +25,11 @@ function(conclave_test name)
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} test_support GTest::gtest_main)
   conclave_precompiled(${name} <gtest/gtest.h>)
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+  set(timeout 300)   # seconds: longer is a hang
+  if(CONCLAVE_SANITIZE)
+    set(timeout 1500)
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${timeout})
 endfunction()
 
 # Beast, CLI11 and generated code cost minutes under every UBSan check (measured): fewer checks there.

@@ -307,7 +307,7 @@ Status SimMount::truncate(std::uint64_t handle, std::uint64_t size) {
 
 Status SimMount::write_page(std::uint64_t handle, std::uint64_t page_era, std::uint64_t offset, ByteView bytes) {
   return run([&]() -> Status {
-    TRY(fs().write(kProgram, handle, inode_at(handle), {offset, bytes, true, page_era}));
+    TRY(fs().write(kProgram, handle, inode_at(handle), {.offset = offset, .bytes = bytes, .from_page_cache = true, .page_era = page_era}));
     return {};
   });
 }
@@ -339,7 +339,8 @@ Result<std::size_t> SimMount::append(std::uint64_t handle, ByteView bytes) {
   const auto turn = turn_at(handle);
   const InodeId inode = inode_at(handle);
   const std::uint64_t offset = kernel_.size(inode);   // as far as it knows; the mount knows better
-  const auto written = TRY(run([&] { return fs().write(kProgram, handle, kNoInode, {offset, bytes, false, true}); }));
+  const fuse_fs::WriteRequest request{.offset = offset, .bytes = bytes, .append = true};
+  const auto written = TRY(run([&] { return fs().write(kProgram, handle, kNoInode, request); }));
   kernel_.reaches(inode, offset + written);
   return written;
 }
