@@ -5,13 +5,6 @@ function(conclave_library name)
   add_library(${name} STATIC ${ARG_SOURCES})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PUBLIC ${ARG_DEPS})
-  conclave_precompiled(${name})
-endfunction()
-
-function(conclave_precompiled target)
-  if(CONCLAVE_PRECOMPILED)
-    target_precompile_headers(${target} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/precompiled.h ${ARGN})
-  endif()
 endfunction()
 
 # conclave_test(NAME FOLDER folder DEPS target …): one GoogleTest program of the folder's *_test.cc, known to
@@ -24,7 +17,6 @@ function(conclave_test name)
   endif()
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} test_support GTest::gtest_main)
-  conclave_precompiled(${name} <gtest/gtest.h>)
   set(timeout 300)   # seconds: longer is a hang
   if(CONCLAVE_SANITIZE)
     set(timeout 1500)
@@ -37,7 +29,6 @@ function(conclave_heavy)
   if(CONCLAVE_SANITIZE STREQUAL "address")
     set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS
       "-fno-sanitize=null,vptr,alignment,object-size")
-    set_source_files_properties(${ARGN} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)   # which are made with other options
   endif()
 endfunction()
 

@@ -33,7 +33,7 @@ if(CONCLAVE_FUZZ)
 endif()
 
 find_program(CCACHE ccache)
-if(CCACHE AND NOT CONCLAVE_PRECOMPILED)
+if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
 find_program(MOLD mold)

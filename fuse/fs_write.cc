@@ -32,7 +32,6 @@ bool has_locks(Inode& inode) {
 
 }  // namespace
 
-// A page of a shared mapping comes with any handle, or with one that was closed: the inode counts.
 // What was lost with a session is gone from the buffers: an operation that began before must not put more there.
 Status Fs::same_session(std::uint64_t losses) const {
   if (parts_.leases.losses() == losses) return {};
@@ -48,6 +47,7 @@ Status Fs::check_page(InodeId number, const WriteRequest& request) {
   return Error(Errc::kIo, "the session was lost meanwhile, and with it what a mapping had not written");
 }
 
+// A page of a shared mapping comes with any handle, or with one that was closed: the inode counts.
 Result<std::size_t> Fs::write(const Caller& caller, std::uint64_t handle, InodeId number, const WriteRequest& request) {
   if (StatusFiles::owns(number)) return parts_.status.write(caller, number, request);
   OpenFilePtr file = parts_.opens.find(handle);

@@ -281,22 +281,13 @@ Result<dir::v1::Attr> SimMount::stat(const std::string& path) {
   return attributes(TRY(walk(path)));
 }
 
-Status SimMount::truncate(const std::string& path, std::uint64_t size) {
-  const InodeId inode = TRY(walk(path));
-  fuse_fs::AttrChange change;
-  change.size = size;
-  const auto turn = bytes_.take(raw(inode));
-  return run([&]() -> Status {
-    const auto changed = TRY(fs().change_attributes(kProgram, inode, change));
-    kernel_.set(inode, changed.attr.size_bytes());
-    return {};
-  });
-}
+Status SimMount::truncate(const std::string& path, std::uint64_t size) { return resize(TRY(walk(path)), size, {}); }
 
-Status SimMount::truncate(std::uint64_t handle, std::uint64_t size) {
+Status SimMount::truncate(std::uint64_t handle, std::uint64_t size) { return resize(inode_at(handle), size, handle); }
+
+Status SimMount::resize(InodeId inode, std::uint64_t size, std::optional<std::uint64_t> handle) {
   fuse_fs::AttrChange change;
   change.size = size;
-  const InodeId inode = inode_at(handle);
   const auto turn = bytes_.take(raw(inode));
   return run([&]() -> Status {
     const auto changed = TRY(fs().change_attributes(kProgram, inode, change, handle));
@@ -307,7 +298,8 @@ Status SimMount::truncate(std::uint64_t handle, std::uint64_t size) {
 
 Status SimMount::write_page(std::uint64_t handle, std::uint64_t page_era, std::uint64_t offset, ByteView bytes) {
   return run([&]() -> Status {
-    TRY(fs().write(kProgram, handle, inode_at(handle), {.offset = offset, .bytes = bytes, .from_page_cache = true, .page_era = page_era}));
+    TRY(fs().write(kProgram, handle, inode_at(handle),
+                   {.offset = offset, .bytes = bytes, .from_page_cache = true, .page_era = page_era}));
     return {};
   });
 }

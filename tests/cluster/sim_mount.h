@@ -87,6 +87,7 @@ class SimMount {
   };
   void build();
   bool wait_for(fuse_fs::ParkKey key, MonoTime until = kNever);   // false: the time was over first
+  Status resize(InodeId inode, std::uint64_t size, std::optional<std::uint64_t> handle);
   Result<Place> place_of(const std::string& path);
   Result<InodeId> walk(const std::string& path);
   Turns::Turn turn_at(std::uint64_t handle);
