@@ -41,6 +41,17 @@ SlotPool& OpenedSession::lock_slots() {
   return *pool;
 }
 
+UnansweredCall::UnansweredCall(std::shared_ptr<OpenedSession> counted)
+    : session(std::move(counted)), slot(session->lock_slots().acquire()) {}
+
+std::shared_ptr<UnansweredCall> UnansweredCall::begin(std::shared_ptr<OpenedSession> session) {
+  if (++session->unanswered_ > OpenedSession::kMostUnanswered) {
+    --session->unanswered_;
+    return nullptr;
+  }
+  return std::make_shared<UnansweredCall>(std::move(session));
+}
+
 ClientSession::ClientSession(lock::LockClient& client, Clock& clock, Waiter& waiter, Random& random, LeaseCache& leases,
                              LockWaits& lock_waits, HeldLocks& locks, Log& log, std::string label, Hooks hooks)
     : client_(client), clock_(clock), waiter_(waiter), random_(random), leases_(leases), lock_waits_(lock_waits),
@@ -102,11 +113,13 @@ void ClientSession::renew(OpenedSession& session) {
   lock::v1::RenewRequest request;
   request.set_session(raw(session.id()));
   request.set_label(label_);
-  request.set_epoch(session.epoch());
   MonoTime near{};
+  std::uint64_t reclaims = 0;
   {
     const std::lock_guard lock(mutex_);
     if (std::exchange(renewing_, true)) return;  // one at a time tells enough
+    reclaims = reclaims_;
+    request.set_epoch(session.epoch());
     request.set_events_seen(events_seen_);
     near = ends_ - kTick;
   }
@@ -117,6 +130,10 @@ void ClientSession::renew(OpenedSession& session) {
   {
     const std::lock_guard lock(mutex_);
     renewing_ = false;
+    if (reclaims != reclaims_) {   // L answered before it had heard what this mount has: another one is due
+      next_renewal_ = MonoTime{};
+      return;
+    }
     if (answer && current_ && current_->id() == session.id()) {
       events_acknowledged_ = request.events_seen();
       // What was there a renewal ago and has not come since is stuck in a stream that only seems to hold.
@@ -232,13 +249,14 @@ void ClientSession::take_event(std::uint64_t number, std::string_view bytes, std
 
 Status ClientSession::read_stream(OpenedSession& session, std::uint64_t lock_era) {
   std::uint64_t after = 0;
-  const std::uint32_t epoch = session.epoch();
+  std::uint32_t epoch = 0;
   {
     const std::lock_guard lock(mutex_);
     after = events_seen_;
+    epoch = session.epoch();
     reopen_stream_ = false;   // it is opened now
   }
-  return client_.events(session.id(), after, [&](std::uint64_t number, std::string_view bytes) {
+  return client_.events(session.id(), epoch, after, [&](std::uint64_t number, std::string_view bytes) {
     bool renewal_due = false;
     {
       const std::lock_guard lock(mutex_);

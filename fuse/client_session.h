@@ -10,6 +10,7 @@
 //             dirty data, and a new session is opened, which takes over no lease.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -47,7 +48,12 @@ class OpenedSession {
   // this. Thread-safe.
   SlotPool& lock_slots();
 
+  // Calls whose answer is not known keep their numbers, some of them until L is back: fewer than there are slots, so that
+  // whoever takes one for a call that ends finds one.
+  static constexpr std::uint32_t kMostUnanswered = kSlotsPerSession * 3 / 4;
+
  private:
+  friend struct UnansweredCall;
   const SessionId id_;
   const std::uint32_t generation_;
   Waiter& waiter_;
@@ -55,20 +61,24 @@ class OpenedSession {
   std::uint32_t epoch_ GUARDED_BY(mutex_);
   std::string pass_ GUARDED_BY(mutex_);
   std::map<std::uint32_t, std::unique_ptr<SlotPool>> pools_ GUARDED_BY(mutex_);   // by epoch
+  std::atomic<std::uint32_t> unanswered_{0};
 };
 
 // One numbered call to L whose answer did not come. It is sent again under the same number, or nothing is: what comes
 // late has no effect then, and what was done is not done twice.
 struct UnansweredCall {
-  std::shared_ptr<OpenedSession> session;
-  std::uint32_t epoch = 0;
-  SlotPool::Lease slot;
+  const std::shared_ptr<OpenedSession> session;
+  const SlotPool::Lease slot;
 
-  UnansweredCall(std::shared_ptr<OpenedSession> opened, std::uint32_t at)
-      : session(std::move(opened)), epoch(at), slot(session->lock_slots().acquire()) {}
+  // Null: kMostUnanswered have no answer yet.
+  static std::shared_ptr<UnansweredCall> begin(std::shared_ptr<OpenedSession> session);
+  explicit UnansweredCall(std::shared_ptr<OpenedSession> counted);   // by begin
+  UnansweredCall(const UnansweredCall&) = delete;
+  UnansweredCall& operator=(const UnansweredCall&) = delete;
+  ~UnansweredCall() { --session->unanswered_; }
   // L was restarted, or the session lost: the call will never be carried out, and its number means nothing.
   [[nodiscard]] bool over(const OpenedSession& opened) const {
-    return session.get() != &opened || epoch != opened.epoch();
+    return session.get() != &opened || slot.id().generation != opened.epoch();
   }
 };
 
@@ -157,6 +167,7 @@ class ClientSession final : public Duty {
   bool reopen_stream_ GUARDED_BY(mutex_) = false;
   bool renewing_ GUARDED_BY(mutex_) = false;
   bool reclaiming_ GUARDED_BY(mutex_) = false;
+  std::uint64_t reclaims_ GUARDED_BY(mutex_) = 0;              // that L has heard to the end
   std::uint32_t attempts_ GUARDED_BY(mutex_) = 0;              // to reclaim
   Reclaimed reclaimed_ GUARDED_BY(mutex_);                     // said, until L has said that it knows all
   bool replacing_ GUARDED_BY(mutex_) = false;                  // somebody is opening a new session

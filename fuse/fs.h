@@ -223,8 +223,8 @@ class Fs {
   Result<bool> send_lock(const LockRequest& request, LockCall& call, const std::string& ticket);
   Error not_now(const Error& from_lock_server);
   Status own_lock(const LockRequest& request);
-  Status unlock(const LockDebts::Unlock& which, std::shared_ptr<UnansweredCall>& unanswered);
-  Status end_unanswered(OpenedSession& session, const LockRequest& unlock, std::shared_ptr<UnansweredCall>& unanswered);
+  Result<std::shared_ptr<UnansweredCall>> unlock(const LockDebts::Unlock& which);
+  Status end_unanswered(const LockDebts::Unlock& which, const UnansweredCall& unanswered);
   Result<bool> cancel_wait(OpenedSession& session, std::uint64_t wait);
   void unlock_all(Inode& inode, std::uint64_t owner, bool flock);
 

@@ -42,11 +42,15 @@ void Fs::pay_debts() {
 
 void Fs::pay_unlocks() {
   const auto opened = parts_.session();
-  for (auto& [owed, unanswered] : debts_.unlocks()) {
+  for (const LockDebts::Unlock& owed : debts_.unlocks()) {
+    for (const auto& call : debts_.unanswered(owed)) {
+      if (!end_unanswered(owed, *call)) return;
+      debts_.ended(owed, call);
+    }
     if (parts_.session() != opened) return;   // that session's debts are none of the next one's
-    const Status done = unlock(owed, unanswered);
-    if (!done && !debts_.owes(owed.inode, owed.owner, owed.flock)) return;   // the session ended meanwhile
-    if (!done) return debts_.note_unlock(owed, unanswered);
+    const auto unanswered = unlock(owed);
+    if (!unanswered) return;
+    if (*unanswered) return debts_.still_owed(owed, *unanswered);
     debts_.unlocked(owed);
   }
 }

@@ -50,6 +50,16 @@ HeldLocks::Request asked_of(const LockRequest& request, std::uint64_t wait) {
   return out;
 }
 
+LockRequest unlock_of(const LockDebts::Unlock& which) {
+  LockRequest out;
+  out.inode = which.inode;
+  out.owner = which.owner;
+  out.flock = which.flock;
+  out.start = which.start;
+  out.end = which.end;
+  return out;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<OpenedSession>> Fs::opened_session() const {
@@ -91,7 +101,8 @@ Result<bool> Fs::send_lock(const LockRequest& request, LockCall& call, const std
     parts_.held_locks.refused(call.number, true);
   }
   if (!call.unanswered) {
-    call.unanswered = std::make_shared<UnansweredCall>(opened, opened->epoch());
+    call.unanswered = UnansweredCall::begin(opened);
+    if (!call.unanswered) return Error(Errc::kUnavailable, "too many locks whose answer is not known");
     call.number = parts_.held_locks.sending(asked);
   }
   const auto answer = parts_.locks.set_lock(wire, call.unanswered->slot.id());
@@ -209,8 +220,9 @@ bool Fs::cancel_lock(const LockRequest& request, const LockCall& call) {
     ended = cancelled.has_value();
   }
   if (!ended) {
-    const auto range = asked_of(request, 0).range;
-    debts_.note_unlock({request.inode, request.owner, request.flock, range.start, range.end, wait}, call.unanswered);
+    const HeldLocks::Request asked = asked_of(request, wait);
+    lose_locks(parts_.held_locks.abandoned(asked));
+    debts_.note_unlock({request.inode, request.owner, request.flock, asked.range.start, asked.range.end, wait}, call.unanswered);
   }
   if (call.unanswered) parts_.held_locks.refused(call.number, true);
   parts_.held_locks.cancelled(wait);
@@ -225,44 +237,35 @@ Result<bool> Fs::cancel_wait(OpenedSession& session, std::uint64_t wait) {
   return TRY(parts_.locks.cancel_lock(request)).cancelled();
 }
 
-Status Fs::unlock(const LockDebts::Unlock& which, std::shared_ptr<UnansweredCall>& unanswered) {
-  LockRequest request;
-  request.inode = which.inode;
-  request.owner = which.owner;
-  request.flock = which.flock;
-  request.start = which.start;
-  request.end = which.end;
+// What L did not answer is ended before: it must not be carried out after this. Null, or this unlock unanswered.
+Result<std::shared_ptr<UnansweredCall>> Fs::unlock(const LockDebts::Unlock& which) {
   const auto opened = TRY(opened_session());
-  const bool may_have_it = unanswered != nullptr || which.wait == 0;
-  if (unanswered) TRY(end_unanswered(*opened, request, unanswered));
-  if (which.wait != 0 && TRY(cancel_wait(*opened, which.wait)) && !may_have_it) return {};   // it never got it
+  if (which.wait != 0) TRY(cancel_wait(*opened, which.wait));
   if (parts_.session() != opened) return Error(Errc::kFenced, "the session was lost meanwhile");
   LockCall call;
-  const auto done = ask_lock(request, call);
-  unanswered = std::move(call.unanswered);
-  if (!done) return done.error();
-  return {};
+  const auto done = ask_lock(unlock_of(which), call);
+  if (!done && !call.unanswered) return done.error();
+  return done ? nullptr : std::move(call.unanswered);
 }
 
 // An unlock under the call's own number: either the call was carried out by then, or it never will be.
-Status Fs::end_unanswered(OpenedSession& session, const LockRequest& unlock, std::shared_ptr<UnansweredCall>& unanswered) {
-  if (!unanswered->over(session)) {
-    lock::v1::SetLockRequest wire;
-    wire.set_session(raw(session.id()));
-    describe(unlock, wire);
-    const auto answer = parts_.locks.set_lock(wire, unanswered->slot.id());
-    const Errc code = answer ? Errc::kWouldBlock : answer.error().code;
-    if (code == Errc::kUnknown || code == Errc::kUnavailable || code == Errc::kOverloaded) return answer.error();
-  }
-  unanswered = nullptr;
+Status Fs::end_unanswered(const LockDebts::Unlock& which, const UnansweredCall& unanswered) {
+  const auto opened = TRY(opened_session());
+  if (unanswered.over(*opened)) return {};
+  lock::v1::SetLockRequest wire;
+  wire.set_session(raw(opened->id()));
+  describe(unlock_of(which), wire);
+  const auto answer = parts_.locks.set_lock(wire, unanswered.slot.id());
+  const Errc code = answer ? Errc::kWouldBlock : answer.error().code;
+  if (code == Errc::kUnknown || code == Errc::kUnavailable || code == Errc::kOverloaded) return answer.error();
   return {};
 }
 
 // All that `owner` has on the inode; what L does not hear now it hears later.
 void Fs::unlock_all(Inode& inode, std::uint64_t owner, bool flock) {
   const LockDebts::Unlock all{.inode = inode.id, .owner = owner, .flock = flock};
-  std::shared_ptr<UnansweredCall> unanswered;
-  if (!unlock(all, unanswered)) debts_.note_unlock(all, std::move(unanswered));
+  const auto unanswered = unlock(all);
+  if (!unanswered || *unanswered) debts_.note_unlock(all, unanswered ? *unanswered : nullptr);
   const std::lock_guard lock(inode.mutex);
   (flock ? inode.flock_owners : inode.posix_owners).erase(owner);
 }

@@ -60,7 +60,7 @@ Result<std::size_t> Fs::write(const Caller& caller, std::uint64_t handle, InodeI
   const FileClass& kind = class_of(*file->inode);
   if (!kind.write) return Errc::kNotSupported;
   auto written = kind.write(caller, *file, request);
-  if (written) file->wrote.store(true);
+  if (written && !request.from_page_cache) file->wrote.store(true);
   return written;
 }
 
@@ -209,6 +209,7 @@ Status Fs::allocate(const Caller& caller, std::uint64_t handle, const AllocateRe
   const OpenFilePtr file = TRY(intact_file(handle));
   const FileClass& kind = class_of(*file->inode);
   if (StatusFiles::owns(file->inode->id) || !kind.allocate) return Errc::kNotSupported;
+  file->wrote.store(true);
   return kind.allocate(caller, *file, request);
 }
 
@@ -258,6 +259,7 @@ Result<std::uint64_t> Fs::copy(const Caller& caller, const CopyRequest& request)
   const OpenFilePtr to = TRY(intact_file(request.to_handle));
   const bool ours = StatusFiles::owns(from->inode->id) || StatusFiles::owns(to->inode->id);
   if (ours || !class_of(*from->inode).may_copy || !class_of(*to->inode).may_copy) return Errc::kNotSupported;
+  to->wrote.store(true);
   std::uint64_t copied = 0;
   while (copied < std::min(request.length, kCopyAtOnce)) {
     auto piece = plain_read(*from, {request.from_offset + copied, request.length - copied, kCopyOwner});

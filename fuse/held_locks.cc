@@ -118,6 +118,17 @@ void HeldLocks::cancelled(std::uint64_t wait) {
   if (const auto found = waiting(wait); wait != 0 && found != asked_.end()) asked_.erase(found);
 }
 
+std::vector<std::uint64_t> HeldLocks::abandoned(const Request& request) {
+  const std::lock_guard lock(mutex_);
+  const auto held = held_.find(owner_of(request));
+  if (held == held_.end()) return {};
+  const auto there = [&](const lock::HeldRange& one) { return one.range.overlaps(request.range); };
+  if (std::ranges::none_of(held->second.ranges.all(), there)) return {};
+  std::vector<std::uint64_t> lost(held->second.handles.begin(), held->second.handles.end());
+  give_up(request);
+  return lost;
+}
+
 std::uint64_t HeldLocks::era() const {
   const std::lock_guard lock(mutex_);
   return era_;

@@ -45,6 +45,9 @@ class HeldLocks {
   // The wait's event, of the event stream that was opened in `era`. False: as above.
   bool answered(std::uint64_t wait, bool granted, std::uint64_t era);
   void cancelled(std::uint64_t wait);
+  // Whoever asked is gone, what L did is not known, and L will be told to free the range: what the owner held there goes
+  // with it. Descriptors that lose a lock so.
+  std::vector<std::uint64_t> abandoned(const Request& request);
 
   // Rises when L was restarted, and when the session was lost.
   [[nodiscard]] std::uint64_t era() const;

@@ -1,6 +1,7 @@
 #include "fuse/lock_debts.h"
 
 #include <algorithm>
+#include <ranges>
 
 namespace conclave::fuse_fs {
 
@@ -19,7 +20,24 @@ std::vector<InodeId> LockDebts::take_closed(std::size_t most) {
 
 void LockDebts::note_unlock(const Unlock& unlock, std::shared_ptr<UnansweredCall> unanswered) {
   const std::lock_guard lock(mutex_);
-  unlocks_.insert_or_assign(unlock, std::move(unanswered));
+  auto& calls = unlocks_[unlock];
+  if (unanswered) calls.push_back(std::move(unanswered));
+}
+
+std::vector<std::shared_ptr<UnansweredCall>> LockDebts::unanswered(const Unlock& unlock) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = unlocks_.find(unlock);
+  return found == unlocks_.end() ? std::vector<std::shared_ptr<UnansweredCall>>() : found->second;
+}
+
+void LockDebts::ended(const Unlock& unlock, const std::shared_ptr<UnansweredCall>& call) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = unlocks_.find(unlock); found != unlocks_.end()) std::erase(found->second, call);
+}
+
+void LockDebts::still_owed(const Unlock& unlock, std::shared_ptr<UnansweredCall> unanswered) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = unlocks_.find(unlock); found != unlocks_.end()) found->second.push_back(std::move(unanswered));
 }
 
 void LockDebts::unlocked(const Unlock& unlock) {
@@ -33,9 +51,10 @@ bool LockDebts::owes(InodeId inode, std::uint64_t owner, bool flock) const {
   return first != unlocks_.end() && first->first.inode == inode && first->first.owner == owner && first->first.flock == flock;
 }
 
-std::map<LockDebts::Unlock, std::shared_ptr<UnansweredCall>> LockDebts::unlocks() const {
+std::vector<LockDebts::Unlock> LockDebts::unlocks() const {
   const std::lock_guard lock(mutex_);
-  return unlocks_;
+  const auto keys = std::views::keys(unlocks_);
+  return {keys.begin(), keys.end()};
 }
 
 void LockDebts::note_unheld(InodeId inode) {

@@ -36,12 +36,15 @@ class LockDebts {
   // At most `most`, which are no debts any more: whoever fails to pay notes them again.
   std::vector<InodeId> take_closed(std::size_t most);
 
-  // `unanswered`: the call that comes before it, may be carried out yet, and must not be after it. May be null.
+  // `unanswered`: a call that comes before it, may be carried out yet, and must not be after it. May be null.
   void note_unlock(const Unlock& unlock, std::shared_ptr<UnansweredCall> unanswered);
+  [[nodiscard]] std::vector<std::shared_ptr<UnansweredCall>> unanswered(const Unlock& unlock) const;
+  void ended(const Unlock& unlock, const std::shared_ptr<UnansweredCall>& call);
+  void still_owed(const Unlock& unlock, std::shared_ptr<UnansweredCall> unanswered);   // unless the session ended meanwhile
   void unlocked(const Unlock& unlock);
   // Anything of this owner's: what it locks now would be unlocked too.
   [[nodiscard]] bool owes(InodeId inode, std::uint64_t owner, bool flock) const;
-  [[nodiscard]] std::map<Unlock, std::shared_ptr<UnansweredCall>> unlocks() const;
+  [[nodiscard]] std::vector<Unlock> unlocks() const;
 
   void note_unheld(InodeId inode);
   void held(InodeId inode);
@@ -53,7 +56,7 @@ class LockDebts {
  private:
   mutable std::mutex mutex_;
   std::set<InodeId> closed_ GUARDED_BY(mutex_);
-  std::map<Unlock, std::shared_ptr<UnansweredCall>> unlocks_ GUARDED_BY(mutex_);
+  std::map<Unlock, std::vector<std::shared_ptr<UnansweredCall>>> unlocks_ GUARDED_BY(mutex_);
   std::set<InodeId> unheld_ GUARDED_BY(mutex_);
 };
 

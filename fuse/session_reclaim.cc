@@ -51,6 +51,7 @@ Status ClientSession::claim_all(OpenedSession& session, Reclaimed& out) {
     reclaimed_ = {};
   }
   request.set_attempt(out.attempt);
+  request.set_epoch(out.epoch);
   TRY(claim_leases(request, leases_.begin_reclaim(out.epoch), out));
   TRY(claim_locks(request));
   TRY(claim_opens(request, out));
@@ -120,13 +121,14 @@ Status ClientSession::finish_reclaim(OpenedSession& session, const Reclaimed& sa
   lock::v1::ReclaimRequest request;
   request.set_session(raw(session.id()));
   request.set_attempt(said.attempt);
+  request.set_epoch(said.epoch);
   request.set_done(true);
   const MonoTime sent = clock_.now();
   const auto answer = TRY(client_.reclaim(request, kClaimTimeout));
-  if (answer.epoch() != said.epoch) return Error(Errc::kUnavailable, "the lock server was restarted once more");
   {
     const std::lock_guard lock(mutex_);
     reclaimed_ = {};
+    ++reclaims_;
     events_seen_ = events_acknowledged_ = newest_event_ = 0;
     reopen_stream_ = false;
     session.take_over(answer.epoch(), answer.pass());

@@ -29,10 +29,11 @@ Result<v1::ReclaimResponse> LockClient::reclaim(const v1::ReclaimRequest& reques
 Result<v1::CloseSessionResponse> LockClient::close_session(const v1::CloseSessionRequest& request, Duration timeout) {
   return ask<v1::CloseSessionResponse>(CONCLAVE_LOCK_PATH("CloseSession"), request, timeout);
 }
-Status LockClient::events(SessionId session, std::uint64_t after,
+Status LockClient::events(SessionId session, std::uint32_t epoch, std::uint64_t after,
                           const std::function<bool(std::uint64_t number, std::string_view event)>& take) {
   v1::EventsRequest request;
   request.set_session(raw(session));
+  request.set_epoch(epoch);
   request.set_after(after);
   return client_.events(CONCLAVE_LOCK_PATH("Events"), request, {}, take);
 }

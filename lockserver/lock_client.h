@@ -26,7 +26,7 @@ class LockClient {
   Result<v1::CloseSessionResponse> close_session(const v1::CloseSessionRequest& request,
                                                  Duration timeout = kCallDeadline);
   // ConnectClient::events of the session: blocks while the stream holds and `take` says true.
-  Status events(SessionId session, std::uint64_t after,
+  Status events(SessionId session, std::uint32_t epoch, std::uint64_t after,
                 const std::function<bool(std::uint64_t number, std::string_view event)>& take);
 
   Result<v1::AcquireResponse> acquire(const v1::AcquireRequest& request, Duration timeout = kCallDeadline);

@@ -85,6 +85,8 @@ class LockOps final : public Duty {
   void free_all(SessionId session) REQUIRES(mutex_);  // it is gone
   void fence(SessionId session) REQUIRES(mutex_);
 
+  [[nodiscard]] Status check_epoch(std::uint32_t epoch) const;
+
   // lock_reclaim.cc
   void restore(const LockMemory& memory);
   template <class Open>

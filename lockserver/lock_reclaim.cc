@@ -101,6 +101,7 @@ Result<v1::ReclaimResponse> LockOps::reclaim(const CallContext& call, const v1::
   TRY(at_most(request.locks_size(), kMaxLeasesPerCall, "locks"));
   TRY(at_most(request.open_size(), kMaxLeasesPerCall, "inodes"));
   const auto* session = TRY(sessions_.find(SessionId{request.session()}, holder_of(call.peer.fingerprint)));
+  TRY(check_epoch(request.epoch()));
   const SessionId id = session->id;
   const MonoTime now = clock_.now();
   v1::ReclaimResponse response;

@@ -48,8 +48,10 @@ Result<v1::RenewResponse> LockOps::renew(const CallContext& call, const v1::Rene
   const SessionId id{request.session()};
   excuse_pause(clock_.now());
   TRY(sessions_.renew(id, holder_of(call.peer.fingerprint), request.label().substr(0, kMaxLabelBytes), clock_.now()));
-  if (request.epoch() == epoch_) sessions_.confirm(id, epoch_);
-  hub_.acknowledge(id, request.events_seen());
+  if (request.epoch() == epoch_) {   // else it counts events of another run
+    sessions_.confirm(id, epoch_);
+    hub_.acknowledge(id, request.events_seen());
+  }
   v1::RenewResponse response;
   response.set_term_ms(to_ms(sessions_.term().at_client()));
   response.set_epoch(epoch_);
@@ -57,6 +59,12 @@ Result<v1::RenewResponse> LockOps::renew(const CallContext& call, const v1::Rene
   response.set_reclaim(sessions_.all().at(id).unreclaimed);
   response.set_grace(grace_);
   return response;
+}
+
+// What is said to one epoch counts in no other: its events have other numbers, and what was claimed there is not known here.
+Status LockOps::check_epoch(std::uint32_t epoch) const {
+  if (epoch == epoch_) return {};
+  return Error(Errc::kUnavailable, "the lock server was restarted meanwhile: renew, and reclaim");
 }
 
 Result<v1::CloseSessionResponse> LockOps::close_session(const CallContext& call,
@@ -78,6 +86,7 @@ Status LockOps::events(const CallContext& call, std::string_view request_proto, 
     return Error(Errc::kInvalid, "the request cannot be parsed");
   }
   const auto* session = TRY(session_of(call, request.session()));
+  TRY(check_epoch(request.epoch()));
   return hub_.attach(session->id, request.after(), std::move(sink));
 }
 

@@ -364,6 +364,56 @@ TEST_F(FsReclaimOnce, WhoIsInterruptedWhileTheLockServersAnswersAreLostHasNoLock
   }
 }
 
+// What was interrupted is freed at L later, whatever came of it there, and with it what its owner had in that range before.
+TEST_F(FsReclaimOnce, AnInterruptedUpgradeWhoseAnswerIsLostLosesTheLockThatWasThereAndSaysSo) {
+  std::uint64_t untouched = 0;
+  world.on_mount(0, [&](SimMount& mount) {
+    untouched = *mount.open("f", O_RDWR);
+    ASSERT_TRUE(mount.write(handle, 0, view_of("v")));
+    EXPECT_TRUE(mount.lock(request(handle, Type::kShared, false)));
+  });
+  world.sim.network.cut_one_way(world.lock.name(), world.mount(0).name());
+  world.on_mount(0, [&](SimMount& mount) {
+    const Status locked = mount.lock(request(handle, Type::kExclusive, true), world.sim.clock.now() + 12s);
+    EXPECT_EQ(locked.error().code, Errc::kInterrupted);
+  });
+  world.sim.network.heal();
+  world.sim.scheduler.sleep_for(5s);
+  world.on_mount(0, [&](SimMount& mount) {
+    EXPECT_EQ(mount.read(handle, 0, 1).error().code, Errc::kIo) << "its shared lock is gone";
+    EXPECT_EQ(*mount.read(untouched, 0, 1), "v");
+  });
+  world.on_mount(1, [&](SimMount& mount) {
+    const auto other = mount.open("f", O_RDWR);
+    EXPECT_TRUE(mount.lock(request(*other, Type::kExclusive, false)));
+  });
+}
+
+// Each keeps the number of its call until L has answered: there must be numbers left for who frees them.
+TEST_F(FsReclaimOnce, MoreInterruptedLocksThanCallsMayBeInFlightAreAllFreed) {
+  constexpr std::uint64_t kOwners = kSlotsPerSession + 10;
+  world.sim.network.cut_one_way(world.lock.name(), world.mount(0).name());
+  std::vector<SimScheduler::TaskId> programs;
+  for (std::uint64_t owner = 1; owner <= kOwners; ++owner) {
+    programs.push_back(world.mount(0).spawn("program", [&, owner] {
+      fuse_fs::LockRequest byte = request(handle, Type::kExclusive, false);
+      byte.owner = owner;
+      byte.start = byte.end = owner;
+      EXPECT_EQ(world.mount(0).lock(byte, world.sim.clock.now() + 12s).error().code, Errc::kInterrupted);
+    }));
+  }
+  for (const auto program : programs) world.sim.scheduler.join(program);
+  world.sim.network.heal();
+  world.sim.scheduler.sleep_for(20s);
+  for (const int which : {1, 0}) {
+    world.on_mount(which, [&](SimMount& mount) {
+      const auto other = mount.open("f", O_RDWR);
+      EXPECT_TRUE(mount.lock(request(*other, Type::kExclusive, false)));
+      EXPECT_TRUE(mount.lock(request(*other, Type::kUnlock, false)));
+    });
+  }
+}
+
 TEST_F(FsReclaimOnce, AWaitWhoseEndIsNotAnsweredIsEndedLater) {
   std::uint64_t other = 0;
   world.on_mount(1, [&](SimMount& mount) {

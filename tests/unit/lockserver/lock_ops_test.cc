@@ -63,8 +63,8 @@ struct LockOpsTest : testing::Test {
       session = opened->session();
       pass = opened->pass();
       slots = std::make_unique<SlotPool>(SessionId{session}, opened->epoch(), test.sim.waiter);
-      test.others.spawn("events", [this] {
-        (void)lock.events(SessionId{session}, 0, [this](std::uint64_t number, std::string_view bytes) {
+      test.others.spawn("events", [this, epoch = opened->epoch()] {
+        (void)lock.events(SessionId{session}, epoch, 0, [this](std::uint64_t number, std::string_view bytes) {
           if (number == 0) return true;
           EXPECT_TRUE(events.emplace_back().ParseFromString(std::string(bytes)));
           return true;
@@ -180,7 +180,7 @@ TEST_F(LockOpsTest, ASessionIsItsCertificatesAlone) {
   v1::CloseSessionRequest close;
   close.set_session(a.session);
   EXPECT_EQ(b.lock.close_session(close).error().code, Errc::kAccess);
-  EXPECT_EQ(b.lock.events(SessionId{a.session}, 0, [](auto, auto) { return true; }).error().code, Errc::kAccess);
+  EXPECT_EQ(b.lock.events(SessionId{a.session}, memory.epoch(), 0, [](auto, auto) { return true; }).error().code, Errc::kAccess);
   b.session = 12345;
   EXPECT_EQ(b.renew().error().code, Errc::kStale);
 }
@@ -392,14 +392,15 @@ struct LockReclaimTest : LockOpsTest {
     node.listen(1, *next_router);
     node.run_duty("expiry", *next);
   }
-  static v1::ReclaimRequest request(const Client& client, std::uint32_t attempt, bool done = false) {
+  [[nodiscard]] v1::ReclaimRequest request(const Client& client, std::uint32_t attempt, bool done = false) const {
     v1::ReclaimRequest out;
     out.set_session(client.session);
+    out.set_epoch(next_memory->epoch());
     out.set_attempt(attempt);
     out.set_done(done);
     return out;
   }
-  static v1::Grant claim(Client& client, const std::string& token, v1::Mode keep, std::uint32_t attempt = 1) {
+  [[nodiscard]] v1::Grant claim(Client& client, const std::string& token, v1::Mode keep, std::uint32_t attempt = 1) const {
     auto wanted = request(client, attempt);
     auto& lease = *wanted.add_leases();
     lease.set_token(token);
@@ -408,7 +409,7 @@ struct LockReclaimTest : LockOpsTest {
     EXPECT_TRUE(answer);
     return answer ? answer->leases(0) : v1::Grant();
   }
-  static void done(Client& client, std::uint32_t attempt = 1) {
+  void done(Client& client, std::uint32_t attempt = 1) const {
     const auto answer = client.lock.reclaim(request(client, attempt, true));
     EXPECT_TRUE(answer) << answer.error().message;
     if (!answer) return;
@@ -539,6 +540,43 @@ TEST_F(LockReclaimTest, ATokenOfTwoEpochsAgoIsGoodWhileItsSessionHasNotComeBack)
   EXPECT_EQ(claim(a, held.token(), v1::WRITE).errc(), "");
   done(a);
   EXPECT_FALSE(a.renew()->grace());
+}
+
+// A second restart between the claims and the last word: the new run has heard nothing of them.
+TEST_F(LockReclaimTest, TheLastWordToAnotherRunEndsNothing) {
+  a.open();
+  b.open(2);
+  const auto held = a.acquire(v1::WRITE);
+  restart();
+  EXPECT_EQ(claim(a, held.token(), v1::WRITE).errc(), "");
+  const auto last_word = request(a, 1, true);
+  restart();
+  EXPECT_EQ(a.lock.reclaim(last_word).error().code, Errc::kUnavailable);
+  done(b);
+  EXPECT_TRUE(b.renew()->grace()) << "what a holds is not known yet";
+  EXPECT_EQ(claim(a, held.token(), v1::WRITE, 2).errc(), "");
+  done(a, 2);
+  EXPECT_TRUE(b.acquire(v1::WRITE).pending());
+}
+
+// The answer to the last word was lost: the client counts the last run's events yet.
+TEST_F(LockReclaimTest, EventsAreCountedByEpoch) {
+  a.open();
+  restart();
+  done(a);
+  EXPECT_TRUE(a.renew()->newest_event() > 0) << "that grace is over";
+  v1::RenewRequest renewal;
+  renewal.set_session(a.session);
+  renewal.set_epoch(memory.epoch());
+  renewal.set_events_seen(8);
+  EXPECT_TRUE(a.lock.renew(renewal, 1s));
+  EXPECT_EQ(a.lock.events(SessionId{a.session}, memory.epoch(), 8, [](auto, auto) { return true; }).error().code, Errc::kUnavailable);
+  std::uint64_t seen = 0;
+  EXPECT_TRUE(a.lock.events(SessionId{a.session}, next_memory->epoch(), 0, [&](std::uint64_t number, auto) {
+    seen = number;
+    return false;
+  }));
+  EXPECT_EQ(seen, 1);
 }
 
 TEST_F(LockReclaimTest, AClaimNeedsItsOwnTokenAndItsOwnProof) {
