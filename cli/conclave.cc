@@ -11,6 +11,7 @@
 #include "cli/process.h"
 #include "dirserver/dir_main.h"
 #include "fuse/fuse_main.h"
+#include "fuse/mount_watch.h"
 #include "fuse/page_cache_guard.h"
 #include "lockserver/lock_main.h"
 #include "vault/vault_main.h"
@@ -127,7 +128,8 @@ Arguments from_mount(const Arguments& args) {
 
 int run(Context& context, Arguments args) {
   if (args.empty() || args[0] == "help" || args[0] == "--help" || args[0] == "-h") return print_help();
-  if (args[0] == "page-cache-test") return fuse_fs::run_page_cache_test({args.begin() + 1, args.end()});  // a mount's child
+  if (args[0] == "mount-watch") return fuse_fs::run_mount_watch({args.begin() + 1, args.end()});  // a mount's child, as the next
+  if (args[0] == "page-cache-test") return fuse_fs::run_page_cache_test({args.begin() + 1, args.end()});
   const Command* command = take_command(args);
   if (command == nullptr) return unknown(args);
   const int code = command->run(context, args);

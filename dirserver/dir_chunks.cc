@@ -130,10 +130,15 @@ Result<v1::CommitResponse> commit_size(Change& change, const Call& call, const v
   const Node* before = TRY(change.view().node(inode));
   if (!before->is_regular()) return Error(Errc::kInvalid, "only regular files have bytes");
   v1::CommitResponse out;
+  // A client cuts with SetAttr, once file servers have cut. So either D has lost that cut with its power, and what was behind
+  // the end is here again, or this call is an old one that was given up.
+  if (!before->is_log() && before->size_bytes > request.size_bytes()) {
+    out.set_longer(true);
+    return out;
+  }
   TRY(born_of(change, *call.keys, inode, request.born(), *out.mutable_born()));
   Node& node = *TRY(change.edit(inode));
-  // Appenders commit in any order: the file never gets shorter.
-  node.size_bytes = node.is_log() ? std::max(node.size_bytes, request.size_bytes()) : request.size_bytes();
+  node.size_bytes = std::max(node.size_bytes, request.size_bytes());   // appenders commit in any order
   node.allocated_bytes = std::min(request.allocated_bytes(), kMaxFileBytes);
   node.mtime_ns = request.mtime_ns();
   if (request.atime_ns() != 0) node.atime_ns = request.atime_ns();

@@ -106,6 +106,7 @@ class Flusher final : public Duty {
   void not_committed(const InodePtr& inode, const WriteBuffer::Covered& restarted, const Error& why);
   Status make_durable_and_tell(const InodePtr& inode);
   Status tell_size(const InodePtr& inode, bool durable);
+  Status cut_again(Inode& inode, const Held& held, const dir::v1::CommitRequest& commit);
   void lose(Inode& inode, const Error& why) REQUIRES(inode.mutex);
   [[nodiscard]] bool just_pressed();
   void let_writers_in();

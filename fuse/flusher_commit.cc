@@ -79,10 +79,18 @@ Status Flusher::tell_size(const InodePtr& inode, bool durable) {
     if (durable) TRY(servers_.dir()->sync());
     return {};
   }
-  const auto answer = ChunkIo::under_newest(*inode, held, [&](const std::string& token) {
-    request.set_token(token);
-    return servers_.dir()->commit(request);
-  });
+  const auto commit = [&] {
+    return ChunkIo::under_newest(*inode, held, [&](const std::string& token) {
+      request.set_token(token);
+      return servers_.dir()->commit(request);
+    });
+  };
+  auto answer = commit();
+  if (answer && answer->longer()) {
+    const Status cut = cut_again(*inode, held, request);
+    answer = cut ? commit() : cut.error();
+    if (answer && answer->longer()) answer = Error(Errc::kUnavailable, "the directory server cuts this file and forgets it");
+  }
   const std::lock_guard lock(inode->mutex);
   if (inode->token_since != since) return answer ? Status() : Status(answer.error());  // of a session that was lost
   if (!answer) {
@@ -100,6 +108,24 @@ Status Flusher::tell_size(const InodePtr& inode, bool durable) {
   inode->attr_dirty = !all;
   inode->touched_at = all && !inode->buffer.dirty() ? kNever : clock_.now();
   inode->learn(answer->attr());
+  return {};
+}
+
+// The directory server has lost its power, and with it a cut that it had answered: what was behind the end is there again, and
+// would come back as soon as the file grows over it.
+Status Flusher::cut_again(Inode& inode, const Held& held, const dir::v1::CommitRequest& commit) {
+  log_.warning("the directory server has forgotten a cut: it is made again", {{"inode", raw(inode.id)}});
+  TRY(chunks_.cut(inode, held, commit.size_bytes()));
+  dir::v1::SetAttrRequest request;
+  request.set_inode(raw(inode.id));
+  request.set_size_bytes(commit.size_bytes());
+  request.set_by_descriptor(true);
+  request.set_kill_privileges(commit.kill_privileges());
+  TRY(ChunkIo::under_newest(inode, held, [&](const std::string& token) {
+    request.set_token(token);
+    return servers_.dir()->set_attr(request);
+  }));
+  ChunkIo::forget_layouts_from(inode, chunks_of_size(commit.size_bytes()));
   return {};
 }
 

@@ -26,6 +26,7 @@ class FuseChannel {
   // Takes the mount from the tree; programs that have files open keep them until the descriptor is closed. Again: does
   // nothing.
   void unmount();
+  [[nodiscard]] const std::string& device() const { return device_; }   // as mount_table.h names it; empty: not mounted
   [[nodiscard]] int descriptor() const { return descriptor_; }   // libfuse closes it
 
   // What libfuse reads and writes through (fuse_session_custom_io); `descriptor` may be a clone. As read(2), writev(2).

@@ -17,6 +17,7 @@
 #include "fuse/fuse_ops.h"
 #include "fuse/mount_status.h"
 #include "fuse/mount_table.h"
+#include "fuse/mount_watch.h"
 #include "fuse/secret_mount.h"
 
 namespace conclave::fuse_fs {
@@ -85,6 +86,8 @@ class Mount {
     MountOptions options;
     options.fs_name = "conclave:" + to_hex(config_.cluster.id).substr(0, 8);
     TRY(channel_.mount(path_, options));
+    const Status watched = watch_mount(channel_.device());
+    if (!watched) log_.warning("nobody ends this mount if it is killed", {{"why", watched.error()}});
     auto ops = FuseOps::over(channel_, fs_, parking_, pages_, log_, {});
     if (!ops) {
       channel_.unmount();

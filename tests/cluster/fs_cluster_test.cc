@@ -180,6 +180,33 @@ TEST(FsCluster, ADirectoryServerWithoutPowerLosesNothingThatWasSynced) {
   for_seeds(4, [&](std::uint64_t seed) { crash_while_programs_run(seed, dir, true); });
 }
 
+TEST(FsCluster, WhatWasCutDoesNotComeBackUnderANewEndThoughTheDirectoryServerForgotTheCut) {
+  FsWorld world(1, {.mounts = 2});
+  const std::uint64_t end = kChunkBytes + 50'000;
+  std::uint64_t handle = 0;
+  world.on_mount(0, [&](SimMount& mount) {
+    handle = *mount.create("f", O_RDWR);
+    for (const std::uint64_t at : {std::uint64_t{0}, end}) ASSERT_TRUE(mount.write(handle, at, Bytes(100'000, 'x')));
+    ASSERT_TRUE(mount.fsync(handle));
+    ASSERT_TRUE(mount.truncate("f", 10));
+  });
+  world.lose_power(world.dir, 200ms);
+  world.on_mount(0, [&](SimMount& mount) {
+    ASSERT_TRUE(mount.write(handle, 50'000, view_of("y")));
+    ASSERT_TRUE(mount.fsync(handle));
+  });
+  world.on_mount(1, [&](SimMount& mount) {
+    EXPECT_EQ(mount.stat("f")->size_bytes(), 50'001u);
+    ASSERT_TRUE(mount.truncate("f", end + 100'000));
+    const auto other = *mount.open("f", O_RDONLY);
+    EXPECT_EQ(*mount.read(other, 0, 11), std::string("xxxxxxxxxx\0", 11));
+    EXPECT_EQ(*mount.read(other, 49'999, 3), std::string("\0y\0", 3));
+    EXPECT_EQ(*mount.read(other, 99'000, 5), std::string(5, '\0'));
+    EXPECT_EQ(*mount.read(other, end + 1000, 5), std::string(5, '\0'));
+    mount.close(other);
+  });
+}
+
 TEST(FsCluster, ALockServerThatIsKilledLosesNothingThatWasSent) {
   const auto lock = [](FsWorld& world) -> SimServer& { return world.lock; };
   for_seeds(4, [&](std::uint64_t seed) { crash_while_programs_run(seed, lock, false); });

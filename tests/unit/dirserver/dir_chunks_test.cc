@@ -250,6 +250,22 @@ TEST_F(DirChunks, AnybodysWriteEndsFileCapabilitiesAndOnlyThem) {
   EXPECT_EQ(host.attr(file)->mode(), S_IFREG | 06755u) << "the superuser's";
 }
 
+// A cut that was lost with the power, or a commit that was given up: the bytes behind the end would come back with the next growth.
+TEST_F(DirChunks, ACommitMakesNoFileShorter) {
+  add_two_servers();
+  const auto file = host.make(kRoot, "f", S_IFREG | 0644);
+  ASSERT_TRUE(host.place(file, {0, 1}));
+  ASSERT_TRUE(host.commit(file, kChunkBytes + 100));
+  const auto before = *host.attr(file);
+  EXPECT_TRUE(host.commit(file, 50)->longer());
+  EXPECT_EQ(host.attr(file)->SerializeAsString(), before.SerializeAsString());
+  ASSERT_TRUE(host.truncate(file, 50));
+  const auto answer = host.commit(file, 50);
+  EXPECT_FALSE(answer->longer());
+  EXPECT_EQ(answer->attr().size_bytes(), 50u);
+  EXPECT_EQ(world.store().figures().counts.chunks, 1u);
+}
+
 TEST_F(DirChunks, FreedChunksAreToldOnceTheirCommitIsSynced) {
   add_two_servers();
   const auto file = host.make(kRoot, "f", S_IFREG | 0644);
