@@ -39,15 +39,12 @@ Result<VerifiedLog> read_log(const LogFile& file, const ClusterFile& cluster) {
   return out;
 }
 
-// What this device saw before must be how the log begins.
-Status check_remembered(Context& context, const VerifiedLog& log) {
-  const auto folder = context.identity();
-  if (!folder) return {};  // nobody here who could remember
-  vault::VaultMemory memory(context.files(), folder->path, context.waiter());
+// What was seen here before must be how the log begins.
+Status check_remembered(vault::VaultMemory& memory, const VerifiedLog& log) {
   const vault::Checkpoint seen = TRY(memory.checkpoint());
   if (seen.size > log.checkpoint.size) {
     return Error(Errc::kCorrupt, "the log has " + std::to_string(log.checkpoint.size) + " entries; this device has seen " +
-                                     std::to_string(seen.size) + ": the newest were deleted");
+                                     std::to_string(seen.size) + ": the newest were deleted. " + std::string(vault::kRolledBack));
   }
   if (seen.size > 0 && log.tree.root(seen.size) != seen.root) {
     return Error(Errc::kCorrupt, "the log's first " + std::to_string(seen.size) + " entries are not those that this device has seen");
@@ -82,7 +79,10 @@ Status check_order(const VerifiedLog& log) {
 Status verify(Context& context, const std::string& copy) {
   const VerifiedLog log = TRY(open_log(context, copy));
   TRY(check_order(log));
-  TRY(check_remembered(context, log));
+  for (const std::string& folder : memory_folders(context)) {
+    vault::VaultMemory memory(context.files(), folder, context.waiter());
+    TRY(check_remembered(memory, log));
+  }
   std::cout << "The log verifies: " << log.checkpoint.size << " entries, root " << to_base64(log.checkpoint.root)
             << ", signed by " << log.checkpoint.origin << ".\n";
   return {};

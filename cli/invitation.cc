@@ -15,9 +15,12 @@ constexpr int kAdmitAttempts = 5;   // another admin may be quicker; then it is 
 
 std::string invitations(const PersonClient& admin) { return admin.folder().path + "/invitations"; }
 
-// The next version with the person in it, signed by the admin.
-vault::RosterVersion next_roster(Context& context, PersonClient& admin, const vault::Person& person) {
+// The next version with the person in it, signed by the admin, over the log as this device has verified it now.
+Result<vault::RosterVersion> next_roster(Context& context, PersonClient& admin, const vault::Person& person) {
+  const vault::Checkpoint seen = TRY(log_check(admin.vault(), admin.cluster(), admin.memory()).advance());
   vault::RosterVersion next = admin.roster().current();
+  next.log_size = seen.size;
+  next.log_root = seen.root;
   next.previous = next.hash();
   next.version += 1;
   next.issued = context.clock().wall();
@@ -157,7 +160,7 @@ Status admit(Context& context, PersonClient& admin, const std::string& name) {
   const vault::Person person = TRY(admitted_person(invitation, one));
   for (int attempt = 1;; ++attempt) {
     vault::v1::PutRosterRequest put;
-    put.set_version(string_of(encode(next_roster(context, admin, person))));
+    put.set_version(string_of(encode(TRY(next_roster(context, admin, person)))));
     put.set_join_id(one.id());
     Status status = admin.vault().put_roster(put);
     if (status || status.error().code != Errc::kStale || attempt == kAdmitAttempts) {

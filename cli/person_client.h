@@ -7,7 +7,7 @@
 #include "cli/context.h"
 #include "vault/identity.h"
 #include "vault/roster_client.h"
-#include "vault/vault_memory.h"
+#include "vault/log_check.h"
 
 namespace conclave::cli {
 
@@ -45,19 +45,28 @@ class PersonClient {
   std::unique_ptr<vault::VaultMemory> memory_;
 };
 
+// Of the log that this vault shows, against what `memory` holds. Both outlive it.
+vault::LogCheck log_check(vault::VaultClient& vault, const ClusterFile& cluster, vault::VaultMemory& memory);
+
 // The identity of Context::identity(), its passphrase asked for.
 Result<vault::Identity> unlock_identity(Context& context, const IdentityFolder& folder);
 // A transport that may knock: the identity's guest certificate, or this machine's host certificate.
 Result<std::unique_ptr<Transport>> knocking_transport(Context& context, const IdentityFolder& folder);
 
-// Reading without a passphrase: with the machine's host certificate where this machine has one, else as the person.
+// Reading without a passphrase: with the machine's host certificate where this machine has one, else as the person. Either
+// remembers what it has seen, as PersonClient::open does.
 struct VaultReader {
   std::unique_ptr<Transport> transport;
   std::unique_ptr<PersonClient> person;    // null with a host certificate
   std::unique_ptr<vault::VaultClient> vault;
+  std::unique_ptr<vault::VaultMemory> own_memory;   // of this machine's commands; null for a person
   vault::RosterChain roster;
   ClusterFile cluster;
+  vault::VaultMemory& memory() { return own_memory ? *own_memory : person->memory(); }
 };
 Result<VaultReader> open_vault_reader(Context& context);
+
+// Where what was seen of the vault is kept: by this person's device, and by this machine's commands if they are the caller's.
+std::vector<std::string> memory_folders(Context& context);
 
 }  // namespace conclave::cli

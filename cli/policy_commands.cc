@@ -7,7 +7,8 @@
 #include "cli/name_session.h"
 #include "cli/person_client.h"
 #include "vault/fields.h"
-#include "vault/policy.h"
+#include "vault/policy_client.h"
+#include "vault/proof_message.h"
 
 namespace conclave::cli {
 namespace {
@@ -49,18 +50,12 @@ Result<std::vector<vault::ApproverGroup>> groups_of(const Rules& rules) {
 Result<vault::Policy> next_policy(Context& context, PersonClient& admin, const Rules& rules, InodeId directory,
                                   const std::string& path) {
   vault::Policy policy;
-  const auto current = admin.vault().get_policy(directory);
-  if (current) {
-    const vault::Policy before = TRY(vault::parse_policy(view_of(current->policy())));
-    TRY(vault::check_policy(before, admin.roster()));
-    if (before.directory != directory) return Error(Errc::kKeyRejected, "the vault answered with another folder's policy");
-    TRY(admin.memory().check_policy(before));
-    policy.version = before.version + 1;
-    policy.previous = before.hash();
-  } else if (current.error().code == Errc::kNotFound) {
-    TRY(admin.memory().check_no_policy(directory));
-  } else {
-    return current.error();
+  const auto before = vault::fetch_policy(admin.vault(), admin.roster(), admin.memory(), directory);
+  if (before) {
+    policy.version = before->version + 1;
+    policy.previous = before->hash();
+  } else if (before.error().code != Errc::kNotFound) {
+    return before.error();
   }
   policy.cluster = admin.cluster().id;
   policy.directory = directory;
@@ -93,7 +88,7 @@ Status set(Context& context, const Rules& rules) {
   vault::v1::PutPolicyRequest put;
   put.set_policy(string_of(encode(policy)));
   TRY(admin->vault().put_policy(put));
-  TRY(admin->memory().check_policy(policy));
+  TRY(admin->memory().remember(policy));
   std::cout << path << ": " << vault::quorum_text(policy) << ", requests live " << to_text(rules.request) << ", grants "
             << to_text(rules.grant) << " (version " << policy.version << ")\n";
   return {};
@@ -104,9 +99,10 @@ Status show(Context& context, bool as_json) {
   JsonList json;
   ColumnTable table({"FOLDER", "QUORUM", "REQUEST", "GRANT", "OPENINGS", "VERSION"});
   const auto all = TRY(reader.vault->list_policies());
-  for (const std::string& bytes : all.policies()) {
-    const vault::Policy policy = TRY(vault::parse_policy(view_of(bytes)));
-    TRY(vault::check_policy(policy, reader.roster));
+  for (int i = 0; i < all.policies_size(); ++i) {
+    const vault::Policy policy = TRY(vault::parse_policy(view_of(all.policies(i))));
+    const auto proof = i < all.proofs_size() ? vault::proof_in(all.proofs(i)) : std::nullopt;
+    TRY(vault::check_policy(policy, reader.roster, pointer_to(proof)));
     table.add({policy.path, vault::quorum_text(policy), to_text(policy.request_lifetime), to_text(policy.longest_grant),
                std::to_string(policy.most_openings), std::to_string(policy.version)});
     json.add(JsonObject().set("path", policy.path).set("quorum", vault::quorum_text(policy)).set("version", policy.version)

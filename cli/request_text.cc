@@ -2,6 +2,7 @@
 
 #include "base/config.h"
 #include "vault/fields.h"
+#include "vault/proof_message.h"
 #include "vault/words.h"
 
 namespace conclave::cli {
@@ -23,7 +24,7 @@ std::string line(std::string_view label, const std::string& value) {
 
 Result<CheckedRequest> check_request(vault::v1::RequestView view, const vault::RosterChain& roster) {
   vault::Case a_case = TRY(vault::open_case(view_of(view.policy()), view_of(view.header()), view_of(view.share_table()),
-                                            view_of(view.request()), roster));
+                                            view_of(view.request()), roster, vault::proofs_in(view.proofs())));
   if (string_of(a_case.rd) != view.rd() || vault::short_id(a_case.rd) != view.id()) {
     return Error(Errc::kKeyRejected, "the vault shows another request than it names");
   }

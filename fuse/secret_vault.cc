@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include "vault/fields.h"
-#include "vault/log_check.h"
+#include "vault/policy_client.h"
+#include "vault/proof_message.h"
 
 namespace conclave::fuse_fs {
 namespace {
@@ -31,13 +32,26 @@ Result<vault::RosterChain> SecretVault::roster() {
     TRY(vault::refresh_roster(client_, *chain));
     if (chain->current().version == known) return std::move(*chain);
   }
-  TRY(memory_.check_roster(*chain));
+  vault::LogCheck log = log_check();
+  TRY(vault::accept_roster(*chain, memory_, log));
   const std::lock_guard lock(mutex_);
   if (!roster_ || roster_->current().version < chain->current().version) roster_ = chain;
   return std::move(*chain);
 }
 
+vault::LogCheck SecretVault::log_check() {
+  return {[this](const std::string& path) { return client_.log_file(path); }, vault::log_origin(cluster_.id), cluster_.log_key,
+          memory_};
+}
+
+// Once more if it is stale: a roster version may have come between the two answers, and what needs a proof since.
 Result<SecretOnFile> SecretVault::newest(InodeId inode) {
+  auto found = newest_once(inode);
+  if (!found && found.error().code == Errc::kStale) found = newest_once(inode);
+  return found;
+}
+
+Result<SecretOnFile> SecretVault::newest_once(InodeId inode) {
   vault::v1::GetSecretRequest request;
   request.set_secret(string_of(id_of(inode)));
   const auto answer = TRY(client_.get_secret(request));
@@ -46,27 +60,22 @@ Result<SecretOnFile> SecretVault::newest(InodeId inode) {
   out.header_bytes = bytes_of(view_of(answer.header()));
   out.table_bytes = bytes_of(view_of(answer.share_table()));
   out.policy_bytes = bytes_of(view_of(answer.policy()));
+  out.proofs = vault::proofs_in(answer.proofs());
   out.header = TRY(vault::parse_header(out.header_bytes));
   out.table = TRY(vault::parse_share_table(out.table_bytes));
   out.policy = TRY(vault::parse_policy(out.policy_bytes));
-  TRY(vault::check_policy(out.policy, chain));
-  TRY(vault::check_header(out.header, chain));
+  TRY(vault::check_policy(out.policy, chain, pointer_to(out.proofs.policy)));
+  TRY(vault::check_header(out.header, chain, pointer_to(out.proofs.header)));
   TRY(vault::check_share_table(out.table, out.header, out.policy, chain));
   if (out.header.core.secret != id_of(inode)) return Error(Errc::kKeyRejected, "the vault answered with another secret");
   return out;
 }
 
 Result<vault::Policy> SecretVault::policy(InodeId directory) {
-  const auto answer = client_.get_policy(directory);
-  if (!answer) {
-    if (answer.error().code == Errc::kNotFound) TRY(memory_.check_no_policy(directory));
-    return answer.error();
-  }
-  vault::Policy policy = TRY(vault::parse_policy(view_of(answer->policy())));
-  TRY(vault::check_policy(policy, TRY(roster())));
-  if (policy.directory != directory) return Error(Errc::kKeyRejected, "the vault answered with another directory's policy");
-  TRY(memory_.check_policy(policy));
-  return policy;
+  const vault::RosterChain chain = TRY(roster());
+  auto policy = vault::fetch_policy(client_, chain, memory_, directory);
+  if (policy || policy.error().code != Errc::kStale) return policy;
+  return vault::fetch_policy(client_, TRY(roster()), memory_, directory);  // signed under a roster that came meanwhile
 }
 
 Result<std::vector<vault::Policy>> SecretVault::policies() {
@@ -91,9 +100,7 @@ Result<vault::Checkpoint> SecretVault::newest_checkpoint() {
 Status SecretVault::saw(const vault::Checkpoint& checkpoint, std::uint64_t proven) {
   const vault::Checkpoint seen = TRY(newest_checkpoint());
   if (seen.size > proven) {  // another release has shown more meanwhile
-    const auto file = [this](const std::string& path) { return client_.log_file(path); };
-    vault::LogCheck log(file, vault::log_origin(cluster_.id), cluster_.log_key, memory_);
-    TRY(log.check_same_log(seen, checkpoint));
+    TRY(log_check().check_same_log(seen, checkpoint));
   }
   {
     const std::lock_guard lock(mutex_);
@@ -133,14 +140,24 @@ Result<vault::v1::State> SecretVault::state(const Hash& rd) {
   return TRY(client_.get_request(to_hex(rd))).state();
 }
 
+// Under the newest roster. If who signed has left since the request was filed, the proof is fetched.
+Result<vault::Case> SecretVault::case_of(const FiledRequest& filed) {
+  const SecretOnFile& secret = filed.secret;
+  const vault::RosterChain chain = TRY(roster());
+  const auto open = [&](const vault::SecretProofs& proofs) {
+    return vault::open_case(secret.policy_bytes, secret.header_bytes, secret.table_bytes, filed.bytes, chain, proofs);
+  };
+  auto out = open(secret.proofs);
+  if (out || out.error().code != Errc::kStale) return out;
+  return open(vault::proofs_in(TRY(client_.get_request(to_hex(filed.request.rd()))).proofs()));
+}
+
 Result<ReleasedKey> SecretVault::release(const FiledRequest& filed) {
   vault::v1::ReleaseRequest request;
   request.set_rd(string_of(filed.request.rd()));
   const auto answer = TRY(client_.release(request));
-  const vault::RosterChain chain = TRY(roster());
-  const SecretOnFile& secret = filed.secret;
   ReleasedKey out;
-  out.a_case = TRY(vault::open_case(secret.policy_bytes, secret.header_bytes, secret.table_bytes, filed.bytes, chain));
+  out.a_case = TRY(case_of(filed));
   out.sealed_inner = bytes_of(view_of(answer.sealed_inner()));
   for (const std::string& bytes : answer.approvals()) out.approvals.push_back(TRY(vault::parse_approval(view_of(bytes))));
   vault::ReleaseProof proof{.leaf = bytes_of(view_of(answer.leaf())), .index = answer.leaf_index(),

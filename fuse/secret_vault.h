@@ -10,7 +10,7 @@
 #include "vault/release_proof.h"
 #include "vault/roster_client.h"
 #include "vault/secret_seal.h"
-#include "vault/vault_memory.h"
+#include "vault/log_check.h"
 
 namespace conclave::fuse_fs {
 
@@ -20,6 +20,7 @@ struct SecretOnFile {
   vault::ShareTable table;
   vault::Policy policy;             // under which it was sealed
   Bytes header_bytes, table_bytes, policy_bytes;
+  vault::SecretProofs proofs;
 };
 
 // A request of this mount, with what only this mount has: the key that the answer is sealed to.
@@ -46,8 +47,7 @@ class SecretVault {
 
   // The newest version. kNotFound: none was ever put.
   Result<SecretOnFile> newest(InodeId inode);
-  // The policy in force of a directory itself, not of those above. kNotFound; kStale, kKeyRejected: the vault shows an older
-  // one than this mount has seen, or none where there was one.
+  // The policy in force of a directory itself, not of those above (vault/policy_client.h).
   Result<vault::Policy> policy(InodeId directory);
   Result<std::vector<vault::Policy>> policies();   // all that the vault names
   // A login as its device certifies it: kKeyRejected, kKeyRevoked, kKeyExpired, kAccess (a role is missing).
@@ -76,6 +76,9 @@ class SecretVault {
   vault::VaultClient& client() { return client_; }
 
  private:
+  vault::LogCheck log_check();
+  Result<SecretOnFile> newest_once(InodeId inode);
+  Result<vault::Case> case_of(const FiledRequest& filed);
   // The roster now; fetched once, then what has come since.
   Result<vault::RosterChain> roster();
   Result<vault::Checkpoint> newest_checkpoint();

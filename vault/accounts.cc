@@ -13,6 +13,7 @@ constexpr auto kGuestLifetime = std::chrono::hours(24 * 3650);  // it also serve
 // Of a connection's certificate: only the vault knows who is revoked or has logged out, the other servers believe it to
 // its end. Longer than a command runs.
 constexpr std::chrono::seconds kUserCertificate = std::chrono::minutes(15);
+constexpr std::uint64_t kMostSinceNamed = 1000;   // leaves that a roster's signers may not have seen
 constexpr std::size_t kMostAnswerBytes = kMaxUnaryBodyBytes / 2;   // with one roster more it fits
 
 Hash login_hash(const LoginCert& cert) { return labelled_hash("logout", encode(cert)); }
@@ -108,6 +109,7 @@ Result<v1::PutRosterResponse> Accounts::put_roster(const CallContext& context, c
   const RosterVersion* known = state_.roster().at(next.version);
   if (known != nullptr && encode(*known) == bytes_of(bytes)) return v1::PutRosterResponse();
   TRY(check_put(state_.roster().current(), next, state_.now()));
+  TRY(check_log_named(next));
   TRY(state_.change([&]() -> Status {
     Statement insert = TRY(state_.prepare("INSERT INTO roster (version, bytes) VALUES (?, ?)"));
     TRY(insert.bind(next.version, bytes).run());
@@ -119,6 +121,21 @@ Result<v1::PutRosterResponse> Accounts::put_roster(const CallContext& context, c
   }));
   TRY(state_.adopt_roster(bytes));
   return v1::PutRosterResponse();
+}
+
+// What was signed by who leaves with this version must be in the log that it names, or nobody could open it any more.
+Status Accounts::check_log_named(const RosterVersion& next) {
+  if (next.log_size > state_.log_size() || next.log_root != state_.log_root(next.log_size)) {
+    return Error(Errc::kKeyRejected, "the roster names another audit log than this vault's");
+  }
+  const std::uint64_t since = state_.log_size() - next.log_size;
+  const Error moved(Errc::kStale, "the audit log has grown meanwhile; make the change again on top of it");
+  if (since > kMostSinceNamed) return moved;
+  for (const Bytes& bytes : TRY(state_.leaves(next.log_size, since))) {
+    const LogLeaf leaf = TRY(parse_leaf(bytes));
+    if (leaf.kind == LeafKind::kPolicy || leaf.kind == LeafKind::kPut) return moved;
+  }
+  return {};
 }
 
 Result<v1::GetRosterResponse> Accounts::get_roster(const CallContext&, const v1::GetRosterRequest& request) {

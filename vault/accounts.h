@@ -21,7 +21,8 @@ class Accounts {
   Result<v1::JoinResponse> join(const CallContext& context, const v1::JoinRequest& request);
   // By an admin: who has joined and is not yet in the roster.
   Result<v1::JoinsResponse> joins(const CallContext& context, const v1::JoinsRequest& request);
-  // The next version, judged by the signatures in it alone (roster.h, check_put). The same again is done already.
+  // The next version, judged by the signatures in it (roster.h, check_put), which names this vault's log up to its newest policy
+  // and secret (kKeyRejected, kStale). The same again is done already.
   Result<v1::PutRosterResponse> put_roster(const CallContext& context, const v1::PutRosterRequest& request);
   Result<v1::GetRosterResponse> get_roster(const CallContext& context, const v1::GetRosterRequest& request);
   // A user certificate for a login key that a device of the roster certifies, as long as that and the account last.
@@ -34,6 +35,7 @@ class Accounts {
 
  private:
   Status check_admin(const CallContext& context);
+  Status check_log_named(const RosterVersion& next);
 
   VaultState& state_;
   const CertifiedKey user_issuer_;

@@ -14,11 +14,21 @@ Result<Checkpoint> LogCheck::advance() {
   Checkpoint now = TRY(open_checkpoint(TRY(file_("checkpoint")), origin_, log_key_));
   if (now.size < seen.size) {
     return Error(Errc::kCorrupt, "the audit log has " + std::to_string(now.size) + " entries; this device has seen " +
-                                     std::to_string(seen.size) + ": the newest were deleted");
+                                     std::to_string(seen.size) + ": " + std::string(kRolledBack));
   }
   TRY(check_same_log(seen, now));
   TRY(memory_.remember(now));
   return now;
+}
+
+Status LogCheck::check_named(std::uint64_t size, const Hash& root) {
+  const Checkpoint named{.origin = origin_, .size = size, .root = root};
+  const Status same = check_same_log(TRY(memory_.checkpoint()), named);
+  if (!same && (same.error().code == Errc::kCorrupt || same.error().code == Errc::kNotFound)) {
+    return Error(Errc::kCorrupt, "the newest roster names another audit log than this device has seen: " + std::string(kRolledBack));
+  }
+  TRY(same);
+  return memory_.remember(named);
 }
 
 Status LogCheck::check_same_log(const Checkpoint& one, const Checkpoint& other) {
@@ -75,6 +85,11 @@ Result<Hash> LogCheck::subtree(unsigned level, std::uint64_t index, std::uint64_
 Result<std::vector<Bytes>> LogCheck::bundle(std::uint64_t number, std::uint64_t size) {
   const std::uint64_t width = std::min(kTileWidth, size - number * kTileWidth);
   return parse_bundle(view_of(TRY(file_(path_of({.entries = true, .level = 0, .number = number, .width = width})))), width);
+}
+
+Status accept_roster(const RosterChain& chain, VaultMemory& memory, LogCheck& log) {
+  if (!TRY(memory.knows(chain.current()))) TRY(log.check_named(chain.current().log_size, chain.current().log_root));
+  return memory.check_roster(chain);
 }
 
 }  // namespace conclave::vault

@@ -22,6 +22,9 @@ class LogCheck {
   // The newest checkpoint, verified to be signed by the log's key and to begin with what was remembered; then remembered.
   Result<Checkpoint> advance();
 
+  // A log that admins signed for is the one that was seen; then it is remembered. kCorrupt: it is another.
+  Status check_named(std::uint64_t size, const Hash& root);
+
   // The log of the larger of two verified checkpoints begins with that of the smaller. kCorrupt: they are two logs.
   Status check_same_log(const Checkpoint& one, const Checkpoint& other);
 
@@ -40,5 +43,9 @@ class LogCheck {
   VaultMemory& memory_;
   std::map<std::string, std::string> tiles_;   // fetched, by path; what is in them is believed by nobody
 };
+
+// For who has fetched a roster that `memory` may not know yet: the log that its newest version names is the one that was seen,
+// and it is no older than what was seen. Remembers both. As VaultMemory::check_roster, and kCorrupt.
+Status accept_roster(const RosterChain& chain, VaultMemory& memory, LogCheck& log);
 
 }  // namespace conclave::vault

@@ -167,7 +167,9 @@ std::string quorum_text(const Policy& policy) {
   return out;
 }
 
-Status check_policy(const Policy& policy, const RosterChain& chain) {
+namespace {
+
+Status check_under_named(const Policy& policy, const RosterChain& chain) {
   if (policy.cluster != chain.current().cluster) return Error(Errc::kKeyRejected, "a policy of another cluster");
   TRY(check_limits(policy));
   TRY(check_groups(policy));
@@ -180,6 +182,21 @@ Status check_policy(const Policy& policy, const RosterChain& chain) {
   return check_admins(*roster, "policy", body_of(policy), policy.signatures, policy.issued);
 }
 
+}  // namespace
+
+const RosterVersion* refused_since(const Policy& policy, const RosterChain& chain) {
+  const RosterVersion* named = chain.at(policy.roster_version);
+  if (named == nullptr) return nullptr;
+  return first_refusal(chain, policy.roster_version, [&](const RosterVersion& later) {
+    return admins_still_stand(*named, later, policy.signatures, policy.issued);
+  });
+}
+
+Status check_policy(const Policy& policy, const RosterChain& chain, const LogProof* proof) {
+  TRY(check_under_named(policy, chain));
+  return check_logged_before(refused_since(policy, chain), LeafKind::kPolicy, policy.hash(), proof, "the policy of " + policy.path);
+}
+
 Status check_next(const Policy& current, const Policy& next, const RosterChain& chain) {
   if (next.directory != current.directory) return Error(Errc::kInvalid, "a policy of another directory");
   if (next.version != current.version + 1 || next.previous != current.hash()) {
@@ -189,7 +206,7 @@ Status check_next(const Policy& current, const Policy& next, const RosterChain& 
   if (next.roster_version < current.roster_version || next.issued < current.issued) {
     return Error(Errc::kInvalid, "the policy is older than the one it would replace");
   }
-  return check_policy(next, chain);
+  return check_under_named(next, chain);
 }
 
 Status check_put(const Policy& next, const Policy* current, const RosterChain& chain, WallTime now) {
@@ -201,7 +218,7 @@ Status check_put(const Policy& next, const Policy* current, const RosterChain& c
   const std::chrono::seconds skew = kCertificateSkew;
   if (now + skew < next.issued) return invalid(next, "issued at " + time_text(next.issued) + ", in the future");
   if (current == nullptr && next.version != 1) return Error(Errc::kStale, "a directory's first policy has version 1");
-  TRY(current == nullptr ? check_policy(next, chain) : check_next(*current, next, chain));
+  TRY(current == nullptr ? check_under_named(next, chain) : check_next(*current, next, chain));
   return check_admins(chain.current(), "policy", body_of(next), next.signatures, now);
 }
 

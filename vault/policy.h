@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "vault/roster.h"
+#include "vault/logged_before.h"
 
 namespace conclave::vault {
 
@@ -55,11 +55,15 @@ void sign_policy(Policy& policy, const Device& admin);
 // "2 of alice, bob, carol"; groups joined by " and ".
 std::string quorum_text(const Policy& policy);
 
-// The policy by itself and with the roster it names: kInvalid (m > n, nobody, a person in two groups, an unknown
+// The roster version after the one it names in which its signers are too few; null if there is none.
+const RosterVersion* refused_since(const Policy& policy, const RosterChain& chain);
+// The policy by itself, with the roster it names, and with those since: `proof` shows that it was logged before its signers
+// left, and is needed only if they have (logged_before.h). kInvalid (m > n, nobody, a person in two groups, an unknown
 // approver or one without role or device, limits), kStale (a roster version the chain does not have), kAccess or
 // kKeyRejected (signatures), kKeyRejected (another cluster).
-Status check_policy(const Policy& policy, const RosterChain& chain);
-// check_policy, and that it continues `current`: same directory, version + 1, its hash, no older roster.
+Status check_policy(const Policy& policy, const RosterChain& chain, const LogProof* proof = nullptr);
+// That it continues `current`: same directory, version + 1, its hash, no older roster, signed by enough admins of the one it
+// names. Of a version between two others nothing more is asked: who signed the next one has vouched for it.
 Status check_next(const Policy& current, const Policy& next, const RosterChain& chain);
 // For who takes a policy in: it must also be signed under the newest roster, by admins who may still sign `now`, or one
 // who left could sign under an old one or for a time before; and not issued in the future (more than 5 minutes).

@@ -5,6 +5,7 @@
 #include "base/canonical.h"
 #include "base/limits.h"
 #include "vault/fields.h"
+#include "vault/proof_message.h"
 
 namespace conclave::vault {
 namespace {
@@ -52,7 +53,8 @@ Result<v1::RequestView> RequestBook::file(const CallContext& context, const v1::
   if (auto known = find(rd)) return view_of_row(*known);
 
   const StoredSecret secret = TRY(secrets_.find_by_header(parsed.header));
-  const Case a_case = TRY(open_case(secret.policy, secret.header, secret.table, bytes, state_.roster()));
+  const SecretProofs proofs = TRY(secrets_.proofs(secret));
+  const Case a_case = TRY(open_case(secret.policy, secret.header, secret.table, bytes, state_.roster(), proofs));
   TRY(check_filing(a_case, state_.roster(), state_.now()));
   TRY(accounts_.check_not_logged_out(parsed.requester));
   if (TRY(secrets_.newest_version(a_case.header.core.secret)) != a_case.header.core.version) {
@@ -313,7 +315,8 @@ Result<RequestBook::Row> RequestBook::find(const Hash& rd) {
 Result<RequestBook::Loaded> RequestBook::load(const Hash& rd) {
   Row row = TRY(find(rd));
   StoredSecret secret = TRY(secrets_.find_by_header(row.header));
-  Case a_case = TRY(open_case(secret.policy, secret.header, secret.table, row.request, state_.roster()));
+  const SecretProofs proofs = TRY(secrets_.proofs(secret));
+  Case a_case = TRY(open_case(secret.policy, secret.header, secret.table, row.request, state_.roster(), proofs));
   return Loaded{std::move(row), std::move(secret), std::move(a_case)};
 }
 
@@ -350,6 +353,7 @@ Result<v1::RequestView> RequestBook::view_of_row(const Row& row) {
   std::uint32_t needed = 0;
   for (const ApproverGroup& group : TRY(parse_policy(secret.policy)).groups) needed += group.m;
   view.set_needed(needed);
+  *view.mutable_proofs() = message_of(TRY(secrets_.proofs(secret)));
   return view;
 }
 

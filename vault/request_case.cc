@@ -19,15 +19,16 @@ Status check_requester(const Request& request, const RosterChain& chain) {
 
 }  // namespace
 
-Result<Case> open_case(ByteView policy, ByteView header, ByteView table, ByteView request, const RosterChain& chain) {
+Result<Case> open_case(ByteView policy, ByteView header, ByteView table, ByteView request, const RosterChain& chain,
+                       const SecretProofs& proofs) {
   Case out;
   out.policy = TRY(parse_policy(policy));
   out.header = TRY(parse_header(header));
   out.table = TRY(parse_share_table(table));
   out.request = TRY(parse_request(request));
   out.rd = out.request.rd();
-  TRY(check(check_policy(out.policy, chain), "policy"));
-  TRY(check(check_header(out.header, chain), "secret"));
+  TRY(check(check_policy(out.policy, chain, pointer_to(proofs.policy)), "policy"));
+  TRY(check(check_header(out.header, chain, pointer_to(proofs.header)), "secret"));
   TRY(check_share_table(out.table, out.header, out.policy, chain));
   if (out.request.header != out.header.hash() || out.request.table != out.table.hash()) {
     return Error(Errc::kKeyRejected, "the request asks for another version of the secret");

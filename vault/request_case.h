@@ -17,7 +17,9 @@ struct Case {
 // Parses and checks the four against each other and the roster: the policy's admins, the header's author, the table's
 // shares, the requester's login and role at filing, the request's limits. Errors are those of the parsers and checks,
 // with what was checked in front. It does not look at the time: see check_open.
-Result<Case> open_case(ByteView policy, ByteView header, ByteView table, ByteView request, const RosterChain& chain);
+// `proofs`: of what was signed by who has left since.
+Result<Case> open_case(ByteView policy, ByteView header, ByteView table, ByteView request, const RosterChain& chain,
+                       const SecretProofs& proofs = {});
 
 // For who takes a request in: check_open, and that it was filed within 5 minutes of now, or a login that has ended could
 // file for a time before. kKeyRejected.

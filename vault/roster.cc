@@ -55,7 +55,8 @@ Bytes body_of(const RosterVersion& roster) {
   CanonicalWriter out = begin_body();
   out.raw(roster.cluster).u64(roster.version).raw(roster.previous);
   put_time(out, roster.issued);
-  out.u32(roster.threshold).u32(static_cast<std::uint32_t>(roster.people.size()));
+  out.u32(roster.threshold).u64(roster.log_size).raw(roster.log_root);
+  out.u32(static_cast<std::uint32_t>(roster.people.size()));
   for (const Person& person : roster.people) write_person(out, person);
   return std::move(out).bytes();
 }
@@ -100,6 +101,9 @@ std::uint32_t count_admins(const RosterVersion& roster, WallTime at) {
 Status check_alone(const RosterVersion& roster) {
   if (roster.version == 0 || (roster.version == 1) != (roster.previous == Hash{})) {
     return Error(Errc::kInvalid, version_text(roster) + ": version 1, and only it, has nothing before it");
+  }
+  if ((roster.version == 1 && roster.log_size != 0) || (roster.log_size == 0) != (roster.log_root == Hash{})) {
+    return Error(Errc::kInvalid, version_text(roster) + ": it names a log that cannot be");
   }
   const std::uint32_t admins = count_admins(roster, roster.issued);
   if (roster.threshold == 0 || roster.threshold > admins) {
@@ -165,6 +169,8 @@ Result<RosterVersion> parse_roster(ByteView bytes) {
   out.previous = in.array<32>();
   out.issued = get_time(in);
   out.threshold = in.u32();
+  out.log_size = in.u64();
+  out.log_root = in.array<32>();
   const std::uint32_t people = in.count(kMaxPeople, kLeastPersonBytes);
   for (std::uint32_t i = 0; i < people; ++i) {
     Person person = read_person(in);
@@ -209,6 +215,15 @@ Result<const Person*> standing(const RosterVersion& roster, std::string_view nam
   return person;
 }
 
+// By the name, which is found without hashing every device's keys: this is asked of each version since.
+bool still_stands(const RosterVersion& later, const std::string& name, const DevicePublic& device, std::uint32_t roles,
+                  WallTime at) {
+  const Person* person = later.find(name);
+  if (person == nullptr || !check_person(later, *person, roles, at)) return false;
+  return std::any_of(person->devices.begin(), person->devices.end(),
+                     [&](const RosterDevice& one) { return one.keys == device && !one.revoked; });
+}
+
 Result<const Person*> check_login(const RosterVersion& roster, const LoginCert& cert, std::uint32_t roles,
                                   WallTime at) {
   if (cert.cluster != roster.cluster) return Error(Errc::kKeyRejected, "a login of another cluster");
@@ -241,6 +256,17 @@ Status check_admins(const RosterVersion& roster, std::string_view label, ByteVie
   if (admins.size() >= roster.threshold && roster.threshold > 0) return {};
   return Error(Errc::kAccess, std::to_string(admins.size()) + " of the " + std::to_string(roster.threshold) +
                                   " admins' signatures that " + version_text(roster) + " asks for");
+}
+
+bool admins_still_stand(const RosterVersion& named, const RosterVersion& later,
+                        const std::vector<AdminSignature>& signatures, WallTime at) {
+  std::set<std::string> admins;
+  for (const AdminSignature& one : signatures) {
+    const auto [person, device] = named.find(one.kid);
+    if (person == nullptr || !standing(named, one.kid, kAdmin, at)) continue;
+    if (still_stands(later, person->name, device->keys, kAdmin, at)) admins.insert(person->name);
+  }
+  return admins.size() >= later.threshold;
 }
 
 void write_signatures(CanonicalWriter& out, const std::vector<AdminSignature>& signatures) {
@@ -293,6 +319,9 @@ Status check_next(const RosterVersion& current, const RosterVersion& next) {
   }
   if (next.issued < current.issued) {
     return Error(Errc::kInvalid, version_text(next) + " is older than the one before it");
+  }
+  if (next.log_size < current.log_size) {
+    return Error(Errc::kInvalid, version_text(next) + " names less of the audit log than the version before");
   }
   TRY(check_admins(current, "roster", body_of(next), next.signatures, next.issued));
   return check_alone(next);

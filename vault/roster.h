@@ -49,6 +49,10 @@ struct RosterVersion {
   Hash previous{};                   // of the version before; zeros in version 1
   WallTime issued;                   // expiries are judged at this time where nothing else is said
   std::uint32_t threshold = 1;       // t
+  // The audit log as its signers saw it: what stands in that was there before this version took anybody's rights away. 0 and
+  // zeros in version 1.
+  std::uint64_t log_size = 0;
+  Hash log_root{};
   std::vector<Person> people;        // rising by name
   std::vector<AdminSignature> signatures;  // rising by kid
 
@@ -72,6 +76,9 @@ void sign_roster(RosterVersion& roster, const Device& admin);
 Result<const Person*> standing(const RosterVersion& roster, const Kid& kid, std::uint32_t roles, WallTime at);
 // The same for a person by name, whichever device: kNotFound, kKeyRevoked, kKeyExpired, kAccess.
 Result<const Person*> standing(const RosterVersion& roster, std::string_view name, std::uint32_t roles, WallTime at);
+// Whether who stood in an earlier roster, by that device, still does in this one: the device is still that person's.
+bool still_stands(const RosterVersion& later, const std::string& person, const DevicePublic& device, std::uint32_t roles,
+                  WallTime at);
 // The person that a login speaks for at a time: the device's signature, its standing, the cluster, the lifetime
 // (5 minutes of difference between clocks are allowed). Errors as above, and kKeyExpired.
 Result<const Person*> check_login(const RosterVersion& roster, const LoginCert& cert, std::uint32_t roles, WallTime at);
@@ -80,6 +87,9 @@ Result<const Person*> check_login(const RosterVersion& roster, const LoginCert& 
 // roster does not know are skipped; one that does not fit is kKeyRejected; too few kAccess.
 Status check_admins(const RosterVersion& roster, std::string_view label, ByteView body,
                     const std::vector<AdminSignature>& signatures, WallTime at);
+// Whether the admins who signed something under `named` are still enough for a later version; the signatures were checked.
+bool admins_still_stand(const RosterVersion& named, const RosterVersion& later,
+                        const std::vector<AdminSignature>& signatures, WallTime at);
 void write_signatures(CanonicalWriter& out, const std::vector<AdminSignature>& signatures);
 std::vector<AdminSignature> read_signatures(CanonicalReader& in);
 void add_signature(std::vector<AdminSignature>& signatures, const Device& admin, std::string_view label, ByteView body);
@@ -94,7 +104,8 @@ Status check_next(const RosterVersion& current, const RosterVersion& next);
 // unless it follows `current`.
 Status check_put(const RosterVersion& current, const RosterVersion& next, WallTime now);
 
-// All versions from 1, each checked. What was signed long ago is judged by the version it names.
+// All versions from 1, each checked. What was signed long ago is judged by the version it names and by every later one
+// (logged_before.h).
 class RosterChain {
  public:
   static Result<RosterChain> begin(ByteView first, const Hash& pinned);

@@ -1,5 +1,7 @@
 #include "vault/roster_client.h"
 
+#include "vault/vault_memory.h"
+
 namespace conclave::vault {
 
 Result<RosterChain> fetch_roster(VaultClient& vault, const Hash& pinned) {
@@ -16,7 +18,7 @@ Status refresh_roster(VaultClient& vault, RosterChain& chain) {
     const std::uint64_t known = chain.current().version;
     const auto response = TRY(vault.get_roster(known));
     if (response.versions_size() == 0) {
-      return Error(Errc::kStale, "the vault's roster is older than one seen before: it was rolled back");
+      return Error(Errc::kStale, "the vault's roster is older than one seen before: " + std::string(kRolledBack));
     }
     if (TRY(parse_roster(view_of(response.versions(0)))).hash() != chain.current().hash()) {
       return Error(Errc::kKeyRejected, "the vault's roster is another than the one seen before");

@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS policy (
   directory INTEGER NOT NULL,
   version INTEGER NOT NULL,
   bytes BLOB NOT NULL,
+  position INTEGER NOT NULL,  -- of its leaf
   PRIMARY KEY (directory, version));
 CREATE TABLE IF NOT EXISTS secret (
   secret BLOB NOT NULL,
@@ -27,6 +28,7 @@ CREATE TABLE IF NOT EXISTS secret (
   header_hash BLOB NOT NULL,
   share_table BLOB NOT NULL,
   policy BLOB NOT NULL,     -- the one it was sealed under
+  position INTEGER NOT NULL, -- of its leaf
   inner BLOB NOT NULL,      -- deleting it destroys the version
   PRIMARY KEY (secret, version));
 CREATE INDEX IF NOT EXISTS secret_by_header ON secret (header_hash);

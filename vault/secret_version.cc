@@ -187,7 +187,17 @@ Hash quorum_commitment(const IdCore& core, const SecretBytes& quorum_secret) {
   return out;
 }
 
-Status check_header(const SecretHeader& header, const RosterChain& chain) {
+const RosterVersion* refused_since(const SecretHeader& header, const RosterChain& chain) {
+  const RosterVersion* named = chain.at(header.roster_version);
+  if (named == nullptr) return nullptr;
+  const auto [person, device] = named->find(header.author.kid);
+  if (person == nullptr) return nullptr;
+  return first_refusal(chain, header.roster_version, [&, person = person, device = device](const RosterVersion& later) {
+    return still_stands(later, person->name, device->keys, kAuthor, header.written);
+  });
+}
+
+Status check_header(const SecretHeader& header, const RosterChain& chain, const LogProof* proof) {
   const RosterVersion* roster = chain.at(header.roster_version);
   if (roster == nullptr) {
     return Error(Errc::kStale, "the secret was written under roster version " + std::to_string(header.roster_version) +
@@ -196,7 +206,8 @@ Status check_header(const SecretHeader& header, const RosterChain& chain) {
   if (header.core.version == 0) return Error(Errc::kInvalid, "secrets' versions begin with 1");
   const Result<const Person*> author = check_login(*roster, header.author, kAuthor, header.written);
   if (!author) return in_context("the secret's author", author.error());
-  return verify(header.author.key, "header", body_of(header), header.signature);
+  TRY(verify(header.author.key, "header", body_of(header), header.signature));
+  return check_logged_before(refused_since(header, chain), LeafKind::kPut, header.hash(), proof, "the secret " + header.path);
 }
 
 Status check_share_table(const ShareTable& table, const SecretHeader& header, const Policy& policy,

@@ -76,8 +76,11 @@ Bytes share_aad(const SecretHeader& header, const Hash& policy, const ShareEntry
 Hash share_commitment(const IdCore& core, std::uint8_t group, std::uint8_t x, const SecretBytes& share);
 Hash quorum_commitment(const IdCore& core, const SecretBytes& quorum_secret);
 
-// The author's signature, login and role as of the roster that the header names. kStale, or as check_login.
-Status check_header(const SecretHeader& header, const RosterChain& chain);
+// The roster version after the one it names in which its author may not write; null if there is none.
+const RosterVersion* refused_since(const SecretHeader& header, const RosterChain& chain);
+// The author's signature, login and role as of the roster that the header names and of those since: `proof` shows that it was
+// logged before the author left, and is needed only then (logged_before.h). kStale, kKeyRejected, or as check_login.
+Status check_header(const SecretHeader& header, const RosterChain& chain, const LogProof* proof = nullptr);
 // The table belongs to the header and the policy, is signed by the header's author, and gives every approver of every
 // group one share, at the person's own x, on devices of that person. kKeyRejected, kStale, kInvalid.
 Status check_share_table(const ShareTable& table, const SecretHeader& header, const Policy& policy,

@@ -1,6 +1,7 @@
 #include "vault/secrets.h"
 
 #include "base/limits.h"
+#include "vault/proof_message.h"
 #include "vault/secret_seal.h"
 
 namespace conclave::vault {
@@ -26,30 +27,68 @@ Result<v1::PutPolicyResponse> Secrets::put_policy(const CallContext& context, co
   if (current && encode(*current) == bytes_of(bytes)) return v1::PutPolicyResponse();
   TRY(check_put(next, current ? &*current : nullptr, state_.roster(), state_.now()));
   TRY(state_.change([&]() -> Status {
-    Statement insert = TRY(state_.prepare("INSERT INTO policy (directory, version, bytes) VALUES (?, ?, ?)"));
-    TRY(insert.bind(raw(next.directory), next.version, bytes).run());
-    TRY(state_.log({.kind = LeafKind::kPolicy, .person = context.peer.name, .subject = next.hash(),
-                    .note = next.path + ": " + quorum_text(next), .content = bytes_of(bytes)}));
-    return {};
+    const auto logged = TRY(state_.log({.kind = LeafKind::kPolicy, .person = context.peer.name, .subject = next.hash(),
+                                        .note = next.path + ": " + quorum_text(next), .content = bytes_of(bytes)}));
+    Statement insert = TRY(state_.prepare("INSERT INTO policy (directory, version, bytes, position) VALUES (?, ?, ?, ?)"));
+    return insert.bind(raw(next.directory), next.version, bytes, logged.position).run();
   }));
   return v1::PutPolicyResponse();
 }
 
+// What was logged only after the version was made has no proof: it does not count any more.
+Result<std::optional<LogProof>> Secrets::proof_before(const RosterVersion* refusing, std::uint64_t position) {
+  if (refusing == nullptr || position >= refusing->log_size) return std::optional<LogProof>();
+  return std::optional(TRY(state_.proof_at(position, refusing->log_size)));
+}
+
+Result<std::optional<LogProof>> Secrets::proof_of(const Policy& policy) {
+  const RosterVersion* refusing = refused_since(policy, state_.roster());
+  if (refusing == nullptr) return std::optional<LogProof>();
+  return proof_before(refusing, TRY(state_.number("SELECT position FROM policy WHERE directory = ? AND version = ?",
+                                                  raw(policy.directory), policy.version)));
+}
+
+Result<SecretProofs> Secrets::proofs(const StoredSecret& secret) {
+  const Policy policy = TRY(parse_policy(secret.policy));
+  const SecretHeader header = TRY(parse_header(secret.header));
+  SecretProofs out;
+  out.policy = TRY(proof_of(policy));
+  out.header = TRY(proof_before(refused_since(header, state_.roster()), secret.position));
+  return out;
+}
+
 Result<v1::GetPolicyResponse> Secrets::get_policy(const CallContext&, const v1::GetPolicyRequest& request) {
-  const std::optional<Policy> policy = TRY(current_policy(InodeId{request.directory()}));
-  if (!policy) return Error(Errc::kNotFound, "no policy is set for this directory; an admin sets one with 'conclave policy set'");
+  const std::optional<Policy> current = TRY(current_policy(InodeId{request.directory()}));
+  if (!current) return Error(Errc::kNotFound, "no policy is set for this directory; an admin sets one with 'conclave policy set'");
   v1::GetPolicyResponse response;
-  response.set_policy(string_of(encode(*policy)));
+  response.set_newest(current->version);
+  const std::uint64_t from = request.from_version() == 0 ? current->version : request.from_version();
+  Statement find = TRY(state_.prepare("SELECT bytes FROM policy WHERE directory = ? AND version >= ? ORDER BY version"));
+  find.bind(request.directory(), from);
+  std::size_t bytes = 0;
+  while (bytes < kMaxUnaryBodyBytes / 2 && TRY(find.step())) {
+    response.add_policies(string_of(find.blob(0)));
+    bytes += find.blob(0).size();
+  }
+  if (response.policies().empty()) return response;
+  const Policy last = TRY(parse_policy(view_of(*response.policies().rbegin())));
+  if (const auto proof = TRY(proof_of(last))) *response.mutable_proof() = message_of(*proof);
   return response;
 }
 
 Result<v1::ListPoliciesResponse> Secrets::list_policies(const CallContext&, const v1::ListPoliciesRequest&) {
   Statement find = TRY(state_.prepare(kCurrentPolicies));
-  v1::ListPoliciesResponse response;
+  std::vector<Policy> found;
   std::size_t bytes = 0;
   while (bytes < kMaxUnaryBodyBytes / 2 && TRY(find.step())) {
-    response.add_policies(string_of(find.blob(0)));
+    found.push_back(TRY(parse_policy(find.blob(0))));
     bytes += find.blob(0).size();
+  }
+  v1::ListPoliciesResponse response;
+  for (const Policy& policy : found) {
+    response.add_policies(string_of(encode(policy)));
+    const auto proof = TRY(proof_of(policy));
+    *response.add_proofs() = proof ? message_of(*proof) : v1::LogProof();
   }
   return response;
 }
@@ -71,14 +110,13 @@ Result<v1::PutSecretResponse> Secrets::put_secret(const CallContext&, const v1::
     return Error(Errc::kStale, "version " + std::to_string(newest) + " is current now; write the secret again");
   }
   TRY(state_.change([&]() -> Status {
+    const auto logged = TRY(state_.log({.kind = LeafKind::kPut, .person = header.author.person, .subject = header_hash,
+                                        .note = header.path + " version " + std::to_string(header.core.version),
+                                        .content = bytes_of(view_of(request.header()))}));
     Statement insert = TRY(state_.prepare(
-        "INSERT INTO secret (secret, version, header, header_hash, share_table, policy, inner) VALUES (?, ?, ?, ?, ?, ?, ?)"));
-    TRY(insert.bind(ByteView(header.core.secret), header.core.version, view_of(request.header()), ByteView(header_hash),
-                    view_of(request.share_table()), encode(*policy), view_of(request.inner())).run());
-    TRY(state_.log({.kind = LeafKind::kPut, .person = header.author.person, .subject = header_hash,
-                    .note = header.path + " version " + std::to_string(header.core.version),
-                    .content = bytes_of(view_of(request.header()))}));
-    return {};
+        "INSERT INTO secret (secret, version, header, header_hash, share_table, policy, position, inner) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"));
+    return insert.bind(ByteView(header.core.secret), header.core.version, view_of(request.header()), ByteView(header_hash),
+                       view_of(request.share_table()), encode(*policy), logged.position, view_of(request.inner())).run();
   }));
   return v1::PutSecretResponse();
 }
@@ -108,22 +146,25 @@ Status Secrets::check_moved_inwards(const SecretHeader& header, const Policy& po
 
 Result<v1::GetSecretResponse> Secrets::get_secret(const CallContext&, const v1::GetSecretRequest& request) {
   Statement find = TRY(state_.prepare(
-      "SELECT header, share_table, policy FROM secret WHERE secret = ?1 AND (?2 = 0 OR version = ?2) "
+      "SELECT header, share_table, policy, position FROM secret WHERE secret = ?1 AND (?2 = 0 OR version = ?2) "
       "ORDER BY version DESC LIMIT 1"));
   find.bind(view_of(request.secret()), request.version());
   if (!TRY(find.step())) return Error(Errc::kNotFound, "the vault has no such secret");
   v1::GetSecretResponse response;
-  response.set_header(string_of(find.blob(0)));
-  response.set_share_table(string_of(find.blob(1)));
-  response.set_policy(string_of(find.blob(2)));
+  const StoredSecret secret{.header = bytes_of(find.blob(0)), .table = bytes_of(find.blob(1)), .policy = bytes_of(find.blob(2)),
+                            .inner = {}, .position = find.u64(3)};
+  response.set_header(string_of(secret.header));
+  response.set_share_table(string_of(secret.table));
+  response.set_policy(string_of(secret.policy));
+  *response.mutable_proofs() = message_of(TRY(proofs(secret)));
   return response;
 }
 
 Result<StoredSecret> Secrets::find_by_header(const Hash& header) {
-  Statement find = TRY(state_.prepare("SELECT header, share_table, policy, inner FROM secret WHERE header_hash = ?"));
+  Statement find = TRY(state_.prepare("SELECT header, share_table, policy, inner, position FROM secret WHERE header_hash = ?"));
   find.bind(ByteView(header));
   if (!TRY(find.step())) return Error(Errc::kNotFound, "the vault has no such version of a secret");
-  return StoredSecret{bytes_of(find.blob(0)), bytes_of(find.blob(1)), bytes_of(find.blob(2)), bytes_of(find.blob(3))};
+  return StoredSecret{bytes_of(find.blob(0)), bytes_of(find.blob(1)), bytes_of(find.blob(2)), bytes_of(find.blob(3)), find.u64(4)};
 }
 
 Result<std::uint64_t> Secrets::newest_version(const SecretId& secret) {

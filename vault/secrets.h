@@ -13,6 +13,7 @@ namespace conclave::vault {
 // A version with what it was sealed under, as canonical bytes.
 struct StoredSecret {
   Bytes header, table, policy, inner;
+  std::uint64_t position = 0;   // of its leaf
 };
 
 class Secrets {
@@ -32,6 +33,9 @@ class Secrets {
   // `inner` is never in the answer.
   Result<v1::GetSecretResponse> get_secret(const CallContext& context, const v1::GetSecretRequest& request);
 
+  // What shows that policy and header were logged before their signers left; nothing while they stand.
+  Result<SecretProofs> proofs(const StoredSecret& secret);
+
   // kNotFound.
   Result<StoredSecret> find_by_header(const Hash& header);
   Result<std::uint64_t> newest_version(const SecretId& secret);   // 0: none
@@ -39,6 +43,8 @@ class Secrets {
 
  private:
   Result<std::optional<Policy>> current_policy(InodeId directory);
+  Result<std::optional<LogProof>> proof_of(const Policy& policy);
+  Result<std::optional<LogProof>> proof_before(const RosterVersion* refusing, std::uint64_t position);
   Status check_nearest(const SecretHeader& header, const Policy& policy);
   Status check_moved_inwards(const SecretHeader& header, const Policy& policy);
 

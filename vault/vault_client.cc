@@ -45,9 +45,10 @@ Status VaultClient::logout(const v1::LogoutRequest& r) { return without_value(ch
 Status VaultClient::put_policy(const v1::PutPolicyRequest& r) {
   return without_value(change<v1::PutPolicyResponse>("PutPolicy", r));
 }
-Result<v1::GetPolicyResponse> VaultClient::get_policy(InodeId directory) {
+Result<v1::GetPolicyResponse> VaultClient::get_policy(InodeId directory, std::uint64_t from_version) {
   v1::GetPolicyRequest request;
   request.set_directory(raw(directory));
+  request.set_from_version(from_version);
   return ask<v1::GetPolicyResponse>("GetPolicy", request);
 }
 Result<v1::ListPoliciesResponse> VaultClient::list_policies() {

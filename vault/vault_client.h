@@ -28,7 +28,7 @@ class VaultClient {
 
   // Policies and secrets.
   Status put_policy(const v1::PutPolicyRequest& request);
-  Result<v1::GetPolicyResponse> get_policy(InodeId directory);
+  Result<v1::GetPolicyResponse> get_policy(InodeId directory, std::uint64_t from_version);
   Result<v1::ListPoliciesResponse> list_policies();
   Status put_secret(const v1::PutSecretRequest& request);
   Result<v1::GetSecretResponse> get_secret(const v1::GetSecretRequest& request);

@@ -55,13 +55,28 @@ Status VaultMemory::write(const std::string& name, const Lines& lines) {
   return files_.write_all(folder_ + "/" + name, text);
 }
 
+Error VaultMemory::rolled_back(const std::string& what, const std::string& file) const {
+  return {Errc::kStale, what + ": " + std::string(kRolledBack) + " (what was seen is kept in " + folder_ + "/" + file + ")"};
+}
+
+Result<bool> VaultMemory::knows(const RosterVersion& roster) {
+  const auto turn = turns_.take();
+  const Seen seen = TRY(read(kRoster))[0];
+  return roster.version < seen.number || (roster.version == seen.number && roster.hash() == seen.hash);
+}
+
 Status VaultMemory::check_roster(const RosterChain& chain) {
   const auto turn = turns_.take();
   Lines lines = TRY(read(kRoster));
   const Seen seen = lines[0];
+  const std::uint64_t newest = chain.current().version;
+  if (newest < seen.number) {
+    return rolled_back("the vault's roster ends at version " + std::to_string(newest) + ", but version " +
+                           std::to_string(seen.number) + " was seen here", kRoster);
+  }
   if (seen.number > 0) TRY(chain.check_seen(seen.number, seen.hash));
-  if (seen.number >= chain.current().version) return {};
-  lines[0] = {chain.current().version, chain.current().hash()};
+  if (seen.number == newest) return {};
+  lines[0] = {newest, chain.current().hash()};
   return write(kRoster, lines);
 }
 
@@ -70,34 +85,54 @@ Result<VaultMemory::Lines*> VaultMemory::policies() {
   return &*policies_;
 }
 
-Status VaultMemory::check_policy(const Policy& policy) {
+Result<VaultMemory::Seen> VaultMemory::seen_policy(InodeId directory) {
+  const Lines& lines = *TRY(policies());
+  const auto found = lines.find(raw(directory));
+  return found == lines.end() ? Seen() : found->second;
+}
+
+Result<std::uint64_t> VaultMemory::policy_version(InodeId directory) {
   const auto turn = turns_.take();
-  Lines& lines = *TRY(policies());
-  const Seen now{policy.version, policy.hash()};
-  const auto found = lines.find(raw(policy.directory));
-  if (found != lines.end()) {
-    const Seen& seen = found->second;
-    if (seen == now) return {};
-    if (now.number < seen.number) {
-      return Error(Errc::kStale, "the vault shows version " + std::to_string(now.number) + " of the policy of " + policy.path +
-                                     ", but version " + std::to_string(seen.number) + " was seen before: it was rolled back");
-    }
-    if (now.number == seen.number) {
-      return Error(Errc::kKeyRejected, "the policy of " + policy.path + " is another than the one of the same version seen before");
-    }
+  return TRY(seen_policy(directory)).number;
+}
+
+Status VaultMemory::check_policy(const std::vector<Policy>& trail) {
+  const auto turn = turns_.take();
+  if (trail.empty()) return rolled_back("the vault shows no policy where one was seen here", kPolicies);
+  const Policy& first = trail.front();
+  const Seen seen = TRY(seen_policy(first.directory));
+  if (first.version < seen.number) {
+    return rolled_back("the vault shows version " + std::to_string(first.version) + " of the policy of " + first.path +
+                           ", but version " + std::to_string(seen.number) + " was seen here", kPolicies);
   }
-  Lines next = lines;
-  next[raw(policy.directory)] = now;
+  if (seen.number > 0 && (first.version != seen.number || first.hash() != seen.hash)) {
+    return Error(Errc::kKeyRejected, "the policy of " + first.path + " does not continue version " +
+                                         std::to_string(seen.number) + ", which was seen here: " + std::string(kRolledBack));
+  }
+  for (std::size_t i = 1; i < trail.size(); ++i) {
+    if (trail[i].version == trail[i - 1].version + 1 && trail[i].previous == trail[i - 1].hash()) continue;
+    return Error(Errc::kKeyRejected, "version " + std::to_string(trail[i].version) + " of the policy of " + first.path +
+                                         " does not name the one before it: " + std::string(kRolledBack));
+  }
+  return {};
+}
+
+// Another process may have learned something meanwhile: of each directory the newer one is kept.
+Status VaultMemory::remember(const Policy& policy) {
+  const auto turn = turns_.take();
+  if (TRY(seen_policy(policy.directory)).number >= policy.version) return {};
+  Lines next = TRY(read(kPolicies));
+  Seen& line = next[raw(policy.directory)];
+  if (line.number < policy.version) line = {policy.version, policy.hash()};
   TRY(write(kPolicies, next));
-  lines = std::move(next);
+  *TRY(policies()) = std::move(next);
   return {};
 }
 
 Status VaultMemory::check_no_policy(InodeId directory) {
   const auto turn = turns_.take();
-  const Lines& lines = *TRY(policies());
-  if (!lines.contains(raw(directory))) return {};
-  return Error(Errc::kStale, "the vault has lost the policy of a folder, which was seen before");
+  if (TRY(seen_policy(directory)).number == 0) return {};
+  return rolled_back("the vault has lost the policy of a folder, which was seen here", kPolicies);
 }
 
 Result<Checkpoint> VaultMemory::checkpoint() {

@@ -98,6 +98,12 @@ std::string VaultState::checkpoint() const {
   return sign_checkpoint({.origin = origin_, .size = tree_.size(), .root = tree_.root()}, log_key_);
 }
 
+Result<LogProof> VaultState::proof_at(std::uint64_t position, std::uint64_t size) {
+  auto inclusion = TRY(tree_.inclusion_proof(position, size));
+  auto leaf = TRY(leaves(position, 1));
+  return LogProof{std::move(leaf.front()), position, std::move(inclusion)};
+}
+
 Result<std::vector<Bytes>> VaultState::leaves(std::uint64_t first, std::uint64_t count) {
   Statement some = TRY(prepare("SELECT bytes FROM leaf WHERE position >= ? AND position < ? ORDER BY position"));
   some.bind(first, first + count);

@@ -13,9 +13,7 @@
 #include "base/random.h"
 #include "base/sqlite.h"
 #include "base/turns.h"
-#include "vault/log_leaf.h"
-#include "vault/merkle.h"
-#include "vault/roster.h"
+#include "vault/logged_before.h"
 #include "vault/tlog.h"
 
 namespace conclave::vault {
@@ -59,6 +57,9 @@ class VaultState {
   // Inside change(): the signed checkpoint of all leaves so far; one leaf's inclusion proof in it; the proof that it
   // begins with what it was at an earlier size (kInvalid: it never was that long).
   std::string checkpoint() const;
+  // A leaf in the log as it was at that size; 0 < size <= log_size(). kInvalid: it was not there yet.
+  Result<LogProof> proof_at(std::uint64_t position, std::uint64_t size);
+  [[nodiscard]] Hash log_root(std::uint64_t size) const { return size == 0 ? Hash{} : tree_.root(size); }
   Result<std::vector<Hash>> inclusion_proof(std::uint64_t position) const { return tree_.inclusion_proof(position, tree_.size()); }
   Result<std::vector<Hash>> consistency_proof(std::uint64_t earlier_size) const {
     return tree_.consistency_proof(earlier_size, tree_.size());
@@ -67,6 +68,8 @@ class VaultState {
   Status adopt_roster(ByteView version) { return roster_.append(version); }
 
   [[nodiscard]] std::uint64_t log_size() const { return tree_.size(); }
+  // The leaves [first, first + count). kNotFound: there are not so many.
+  Result<std::vector<Bytes>> leaves(std::uint64_t first, std::uint64_t count);
   // A file of the log by its tlog-tiles path. kNotFound, kInvalid.
   Result<std::string> log_file(const std::string& path);
 
@@ -74,7 +77,6 @@ class VaultState {
   VaultState(std::unique_ptr<Database> db, RosterChain roster, SigningKey log_key, Clock& clock, Random& random,
              Waiter& waiter);
   Status load_log();
-  Result<std::vector<Bytes>> leaves(std::uint64_t first, std::uint64_t count);
 
   std::unique_ptr<Database> db_;
   RosterChain roster_;

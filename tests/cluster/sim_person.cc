@@ -20,7 +20,9 @@ SimPerson::SimPerson(Simulation& sim, SimVault& vault, const std::string& name)
 
 Result<vault::RosterChain> SimPerson::roster() {
   vault::RosterChain chain = TRY(vault::fetch_roster(client_, cluster_.roster_1));
-  TRY(memory_.check_roster(chain));
+  vault::LogCheck log([this](const std::string& path) { return client_.log_file(path); }, vault::log_origin(cluster_.id),
+                      cluster_.log_key, memory_);
+  TRY(vault::accept_roster(chain, memory_, log));
   return chain;
 }
 

@@ -33,6 +33,8 @@ std::map<std::string, Bytes> samples() {
   roster.version = 2;
   roster.previous = bytes_for<32>("previous");
   roster.issued = {30};
+  roster.log_size = 5;
+  roster.log_root = bytes_for<32>("roster's log");
   roster.people.push_back({"ada", 1001, 1002, kAllRoles, {40}, false, {{ada.public_half(), false}}});
   roster.people.push_back({"bob", 1003, 1004, kApprover, {}, true, {{device_for("bob").public_half(), true}}});
   sign_roster(roster, ada);

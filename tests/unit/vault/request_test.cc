@@ -119,10 +119,10 @@ TEST(Case, CanBeDecidedUntilTheLastNanosecond) {
 }
 
 TEST(Case, ARequesterWhoWasRevokedSinceGetsNothing) {
-  Story story;
+  Story story("s3cret", std::nullopt, "bob");
   const RosterChain newer = story.chain_with([](RosterVersion& r) {
     for (Person& person : r.people) {
-      if (person.name == "alice") person.revoked = true;
+      if (person.name == "bob") person.revoked = true;
     }
   });
   EXPECT_EQ(code_of(check_open(story.a_case(), newer, kNow)), Errc::kKeyRevoked);

@@ -120,6 +120,8 @@ class VaultWorld {
     next.previous = next.hash();
     next.version += 1;
     next.issued = clock_.wall();
+    next.log_size = state_->log_size();
+    next.log_root = state_->log_root(next.log_size);
     next.signatures.clear();
     change(next);
     sign_roster(next, cast_.device(by));
@@ -267,6 +269,22 @@ class VaultWorld {
   std::unique_ptr<Router> router_;
   std::string start_failure_;
   std::string traffic_;
+};
+
+// A client's way to the world's vault.
+class WorldTransport final : public Transport {
+ public:
+  WorldTransport(VaultWorld& world, Peer peer) : world_(world), peer_(std::move(peer)) {}
+  Result<HttpReply> call(const Endpoint&, const HttpRequest& request, MonoTime) override {
+    return world_.router().serve(peer_, HttpRequest(request));
+  }
+  Status stream(const Endpoint&, const HttpRequest&, const std::function<bool(std::string_view)>&) override {
+    return Errc::kNotSupported;
+  }
+
+ private:
+  VaultWorld& world_;
+  const Peer peer_;
 };
 
 // A story that the vault knows: the policy and the secret are put, nothing is asked yet.
