@@ -123,6 +123,10 @@ void warn(ClusterStatus& status) {
                                       : "the last backup of the directory server is older than a week");
     }
   }
+  if (status.vault && status.vault->exposed() > 0) {
+    status.warnings.push_back(std::to_string(status.vault->exposed()) + " secrets are exposed: shares of requests without a quorum are "
+                              "enough together; write a new version, `conclave secret list` says of which");
+  }
   if (status.vault && status.vault->admin_threshold() < 2) {
     status.warnings.push_back("the roster's admin threshold is 1: one admin alone can name approvers of new secrets");
   }

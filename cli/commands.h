@@ -59,6 +59,9 @@ int run_show(Context& context, const Arguments& args);
 int run_approve(Context& context, const Arguments& args);
 int run_deny(Context& context, const Arguments& args);
 
+// secret_commands.cc
+int run_secret_list(Context& context, const Arguments& args);
+
 // ingest_commands.cc: readings into /sensors.
 int run_ingest_host(Context& context, const Arguments& args);
 

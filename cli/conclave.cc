@@ -55,6 +55,7 @@ constexpr Command kCommands[] = {
     {"policy set", run_policy_set, "who must approve before a folder's secrets open",
      "conclave policy set /secrets/prod --approvers alice,bob,carol --quorum 2 --grant 10m --request 15m"},
     {"policy list", run_policy_list, "the policies in force", "conclave policy list"},
+    {"secret list", run_secret_list, "secrets, their versions and quorums, and which need a new version", "conclave secret list --json"},
     {"request", run_request, "ask for a secret to be opened",
      "conclave request /mnt/conclave/secrets/prod/db --reason \"restart of the database\" --wait"},
     {"requests", run_requests, "which requests wait for votes", "conclave requests --json"},

@@ -34,9 +34,20 @@ Result<std::unique_ptr<Transport>> knocking_transport(Context& context, const Id
 
 Result<std::unique_ptr<PersonClient>> PersonClient::open(Context& context) {
   const IdentityFolder folder = TRY(context.identity());
+  vault::Identity identity = TRY(unlock_identity(context, folder));
+  return enter(context, folder, std::move(identity));
+}
+
+Result<std::unique_ptr<PersonClient>> PersonClient::renew(Context& context, std::unique_ptr<PersonClient> old) {
+  const IdentityFolder folder = old->folder_;
+  vault::Identity identity = std::move(old->identity_);
+  old.reset();
+  return enter(context, folder, std::move(identity));
+}
+
+Result<std::unique_ptr<PersonClient>> PersonClient::enter(Context& context, const IdentityFolder& folder, vault::Identity identity) {
   const ClusterFile cluster = TRY(context.cluster());
   const IdentityConfig config = TRY(IdentityConfig::load(context.files(), folder));
-  vault::Identity identity = TRY(unlock_identity(context, folder));
   if (identity.cluster != cluster.id) {
     return Error(Errc::kInvalid, folder.name() + " is an identity of another cluster; choose with --as or --dir");
   }

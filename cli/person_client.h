@@ -17,6 +17,9 @@ class PersonClient {
   // kKeyRevoked, kKeyExpired, kStale (the vault shows an older roster than this device has seen), and the vault's errors.
   static Result<std::unique_ptr<PersonClient>> open(Context& context);
 
+  // The same person with a new login, without asking again.
+  static Result<std::unique_ptr<PersonClient>> renew(Context& context, std::unique_ptr<PersonClient> old);
+
   [[nodiscard]] const std::string& name() const { return identity_.person; }
   [[nodiscard]] const vault::Identity& identity() const { return identity_; }
   [[nodiscard]] const vault::Login& login() const { return login_; }
@@ -28,6 +31,7 @@ class PersonClient {
   Transport& transport() { return *transport_; }
 
  private:
+  static Result<std::unique_ptr<PersonClient>> enter(Context& context, const IdentityFolder& folder, vault::Identity identity);
   PersonClient(IdentityFolder folder, ClusterFile cluster, vault::Identity identity, vault::Login login,
                std::unique_ptr<Transport> transport, std::unique_ptr<vault::VaultClient> vault, vault::RosterChain roster,
                std::unique_ptr<vault::VaultMemory> memory)

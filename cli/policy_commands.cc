@@ -22,7 +22,8 @@ struct Rules {
   unsigned quorum = 0;
   Duration grant = std::chrono::minutes(10), request = std::chrono::minutes(15);
   unsigned veto = 1, openings = 16, shortest_reason = 0;
-  bool self_approval = false, no_auto_request = false;
+  bool self_approval = false, no_auto_request = false, program_arguments = false;
+  std::string disclose = "with-vote";
 };
 
 std::vector<std::string> split(const std::string& text, char at) {
@@ -45,6 +46,12 @@ Result<std::vector<vault::ApproverGroup>> groups_of(const Rules& rules) {
   }
   if (out.empty()) return Error(Errc::kInvalid, "who approves? Give --approvers with --quorum, or --group");
   return out;
+}
+
+Result<vault::Disclose> disclose_of(const std::string& word) {
+  if (word == "with-vote") return vault::Disclose::kWithVote;
+  if (word == "after-quorum") return vault::Disclose::kAfterQuorum;
+  return Error(Errc::kInvalid, "--disclose is with-vote or after-quorum, not '" + word + "'");
 }
 
 Result<vault::Policy> next_policy(Context& context, PersonClient& admin, const Rules& rules, InodeId directory,
@@ -70,6 +77,8 @@ Result<vault::Policy> next_policy(Context& context, PersonClient& admin, const R
   policy.most_openings = rules.openings;
   policy.shortest_reason = rules.shortest_reason;
   policy.auto_request = !rules.no_auto_request;
+  policy.disclose = TRY(disclose_of(rules.disclose));
+  policy.program_arguments = rules.program_arguments;
   vault::sign_policy(policy, admin.identity().device);
   TRY(vault::check_policy(policy, admin.roster()));
   return policy;
@@ -77,6 +86,7 @@ Result<vault::Policy> next_policy(Context& context, PersonClient& admin, const R
 
 Status set(Context& context, const Rules& rules) {
   TRY(groups_of(rules));
+  TRY(disclose_of(rules.disclose));
   const auto admin = TRY(PersonClient::open(context));
   const std::string path = path_on_mount(rules.path, mounts_of(admin->cluster().id)).path;
   const auto session = TRY(NameSession::open(context, admin->transport(), admin->cluster(), "conclave policy set"));
@@ -106,7 +116,9 @@ Status show(Context& context, bool as_json) {
     table.add({policy.path, vault::quorum_text(policy), to_text(policy.request_lifetime), to_text(policy.longest_grant),
                std::to_string(policy.most_openings), std::to_string(policy.version)});
     json.add(JsonObject().set("path", policy.path).set("quorum", vault::quorum_text(policy)).set("version", policy.version)
-                 .set("auto_request", policy.auto_request));
+                 .set("auto_request", policy.auto_request)
+                 .set("disclose", policy.disclose == vault::Disclose::kAfterQuorum ? "after-quorum" : "with-vote")
+                 .set("program_arguments", policy.program_arguments));
   }
   if (as_json) {
     std::cout << json.text();
@@ -131,6 +143,8 @@ int run_policy_set(Context& context, const Arguments& args) {
   line.option("--veto", rules.veto, 1, 64, "denials that end a request");
   line.option("--openings", rules.openings, 1, vault::kMaxOpenings, "opens within one grant");
   line.option("--shortest-reason", rules.shortest_reason, 0, 1000, "bytes that a reason must have");
+  line.option("--disclose", rules.disclose, "with-vote, or after-quorum: shares follow once enough have voted for that request");
+  line.flag("--program-arguments", rules.program_arguments, "requests tell approvers the program's arguments, not its name alone");
   line.flag("--self-approval", rules.self_approval, "a requester's own approval counts");
   line.flag("--no-auto-request", rules.no_auto_request, "open(2) files no request: only `conclave request` does");
   if (const auto code = line.parse(args)) return *code;

@@ -21,7 +21,12 @@ Result<CheckedRequest> check_request(vault::v1::RequestView view, const vault::R
 // least the short form (kInvalid): fewer digits would name too many. kKeyRejected.
 Status check_named(const CheckedRequest& request, std::string_view id);
 
+// For who votes without a person at a terminal: kInvalid unless it is the whole name. Short ones can be made to collide.
+Status check_whole_id(std::string_view id);
+
 std::string_view state_text(vault::v1::State state);   // "pending"
+// One of the requester's claims as a word on a screen; "-" for an empty one.
+std::string claim_text(const std::optional<vault::Claims>& claims, std::string vault::Claims::*which);
 // "1 of 2"; groups joined by ", ".
 std::string votes_text(const vault::Tally& tally);
 // Many lines: path, version, reason, who, where, program, times, votes, six words.

@@ -14,10 +14,11 @@ std::string proc_file(Files& files, std::uint32_t pid, const char* name) {
 
 }  // namespace
 
-ProgramInfo program_info(Files& files, std::uint32_t pid) {
+ProgramInfo program_info(Files& files, std::uint32_t pid, bool with_arguments) {
   ProgramInfo out;
   if (pid == 0) return out;
   out.command = proc_file(files, pid, "cmdline");
+  if (!with_arguments) out.command.resize(std::min(out.command.size(), out.command.find('\0')));
   while (!out.command.empty() && out.command.back() == '\0') out.command.pop_back();
   std::replace(out.command.begin(), out.command.end(), '\0', ' ');
   const std::string environment = '\0' + proc_file(files, pid, "environ");

@@ -9,10 +9,10 @@
 namespace conclave::fuse_fs {
 
 struct ProgramInfo {
-  std::string command;   // name and arguments, joined by spaces
+  std::string command;   // name, and arguments if asked for, joined by spaces
   std::string reason;    // CONCLAVE_REASON of its environment, if that may be read
 };
 // Empty where /proc says nothing: the process ended, or is another namespace's.
-ProgramInfo program_info(Files& files, std::uint32_t pid);
+ProgramInfo program_info(Files& files, std::uint32_t pid, bool with_arguments);
 
 }  // namespace conclave::fuse_fs

@@ -164,7 +164,7 @@ Result<GrantPtr> SecretFiles::obtain(const Caller& caller, const InodePtr& inode
 Status SecretFiles::file_request(const SecretKey& key, const Caller& caller, const LoginPtr& login, SecretOnFile secret,
                                  bool explicitly, const std::string& reason) {
   const auto run = [&]() -> Status {
-    const ProgramInfo program = program_info(parts_.proc, caller.pid);
+    const ProgramInfo program = program_info(parts_.proc, caller.pid, secret.policy.program_arguments);
     vault::Wish wish;
     wish.host = parts_.host;
     wish.uid = caller.uid;
@@ -348,7 +348,7 @@ Result<std::string> SecretFiles::requests(const Caller& caller) const {
     if (caller.uid != kSuperuser && caller.uid != one.key.uid) continue;
     const auto seen = parts_.fs.parts().inodes.seen(one.key.inode);  // where it lies now, as its readers name it
     const std::string& path = seen && !seen->path.empty() ? seen->path : one.request->secret.header.path;
-    out += vault::short_id(one.request->request.rd()) + " " + std::string(state_name(one.state)) + " " +
+    out += to_hex(one.request->request.rd()) + " " + std::string(state_name(one.state)) + " " +
            vault::plain_text(path, vault::kMaxPathBytes) + "\n";
   }
   return out;

@@ -29,11 +29,12 @@ void SecretMount::add_to(FsClasses& classes, StatusFiles& status) {
                                    .render_one = [this](const Caller&, const std::string& path) { return client_.log_file(path); }});
 }
 
-// The checkpoint, and the tiles and bundles that it covers at their present width.
+// The checkpoint, the tiles and bundles that it covers at their present width, and the rosters beside them.
 Result<std::vector<std::string>> SecretMount::audit_paths() {
   std::vector<std::string> out = {"checkpoint"};
   const auto health = TRY(client_.health());
   for (const vault::TilePath& tile : vault::tiles_of(health.log_size())) out.push_back(path_of(tile));
+  for (std::uint64_t version = 1; version <= health.roster_version(); ++version) out.push_back(vault::roster_file(version));
   return out;
 }
 

@@ -130,6 +130,7 @@ Result<FiledRequest> SecretVault::file(SecretOnFile secret, const vault::Login& 
   out.bytes = encode(out.request);
   vault::v1::FileRequestRequest filing;
   filing.set_request(string_of(out.bytes));
+  filing.set_claims(string_of(encode(*out.request.claims)));
   filing.set_path_now(vault::plain_text(path_now, vault::kMaxPathBytes));
   filing.set_session(raw(session));
   TRY(client_.file_request(filing));

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "vault/fields.h"
+#include "vault/log_audit.h"
 
 namespace conclave::vault {
 namespace {
@@ -103,7 +104,7 @@ Result<v1::JoinsResponse> Accounts::joins(const CallContext& context, const v1::
   return response;
 }
 
-Result<v1::PutRosterResponse> Accounts::put_roster(const CallContext& context, const v1::PutRosterRequest& request) {
+Result<v1::PutRosterResponse> Accounts::put_roster(const CallContext&, const v1::PutRosterRequest& request) {
   const ByteView bytes = view_of(request.version());
   const RosterVersion next = TRY(parse_roster(bytes));
   const RosterVersion* known = state_.roster().at(next.version);
@@ -115,8 +116,8 @@ Result<v1::PutRosterResponse> Accounts::put_roster(const CallContext& context, c
     TRY(insert.bind(next.version, bytes).run());
     Statement admit = TRY(state_.prepare("UPDATE invitation SET admitted = 1 WHERE id = ?"));
     TRY(admit.bind(view_of(request.join_id())).run());
-    TRY(state_.log({.kind = LeafKind::kRoster, .person = context.peer.name, .subject = next.hash(),
-                    .note = "version " + std::to_string(next.version), .content = bytes_of(bytes)}));
+    TRY(state_.log({.kind = LeafKind::kRoster, .person = first_signer(next, next.signatures), .subject = next.hash(),
+                    .note = note_of(next), .content = {}}));
     return {};
   }));
   TRY(state_.adopt_roster(bytes));

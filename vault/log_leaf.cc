@@ -8,7 +8,7 @@ namespace conclave::vault {
 namespace {
 
 constexpr std::string_view kNames[] = {"roster", "policy", "put",    "request", "approve", "deny",   "release",
-                                       "open",   "close",  "expire", "revoke",  "reshare", "cancel", "timeout"};
+                                       "open",   "close",  "expire", "revoke",  "reshare", "cancel", "timeout", "share"};
 constexpr std::size_t kLongestName = 7;
 
 }  // namespace

@@ -44,6 +44,8 @@ Bytes body_of(const Policy& policy) {
   put_seconds(out, policy.longest_grant);
   out.u32(policy.most_openings).u32(policy.shortest_reason);
   put_flag(out, policy.auto_request);
+  out.u8(static_cast<std::uint8_t>(policy.disclose));
+  put_flag(out, policy.program_arguments);
   return std::move(out).bytes();
 }
 
@@ -146,6 +148,10 @@ Result<Policy> parse_policy(ByteView bytes) {
   out.most_openings = in.u32();
   out.shortest_reason = in.u32();
   out.auto_request = get_flag(in);
+  const std::uint8_t disclose = in.u8();
+  if (disclose < 1 || disclose > static_cast<std::uint8_t>(Disclose::kAfterQuorum)) in.fail();
+  out.disclose = static_cast<Disclose>(disclose);
+  out.program_arguments = get_flag(in);
   out.signatures = read_signatures(in);
   TRY(in.finish("policy"));
   return out;
@@ -217,9 +223,17 @@ Status check_put(const Policy& next, const Policy* current, const RosterChain& c
   }
   const std::chrono::seconds skew = kCertificateSkew;
   if (now + skew < next.issued) return invalid(next, "issued at " + time_text(next.issued) + ", in the future");
+  if (encode(next).size() > kMaxLeafContentBytes) return invalid(next, "too many approvers and signatures to be logged");
   if (current == nullptr && next.version != 1) return Error(Errc::kStale, "a directory's first policy has version 1");
   TRY(current == nullptr ? check_under_named(next, chain) : check_next(*current, next, chain));
   return check_admins(chain.current(), "policy", body_of(next), next.signatures, now);
+}
+
+Status check_moved_inwards(const Policy& before, std::string_view path_before, const Policy& policy) {
+  if (before.directory == policy.directory) return {};
+  if (lies_below(policy.path, before.path) && lies_below(path_before, policy.path)) return {};
+  return Error(Errc::kAccess, "a secret stays under the policy of " + before.path + ", which it was written under; to have it "
+                              "under another, remove it and write a new one");
 }
 
 bool lies_below(std::string_view path, std::string_view folder) {

@@ -21,6 +21,10 @@ struct ApproverGroup {
   std::vector<std::string> approvers;   // people, rising by name
 };
 
+// When an approver's share leaves the approver's device: with the vote, or once the device has seen enough votes for this very
+// request in the log, so that shares of requests that fail are with nobody.
+enum class Disclose : std::uint8_t { kWithVote = 1, kAfterQuorum = 2 };
+
 struct Policy {
   ClusterId cluster{};
   InodeId directory{};
@@ -37,6 +41,8 @@ struct Policy {
   std::uint32_t most_openings = 16;     // ssh opens a key twice
   std::uint32_t shortest_reason = 0;    // bytes
   bool auto_request = true;             // open(2) files the request
+  Disclose disclose = Disclose::kWithVote;
+  bool program_arguments = false;       // requests tell the programs' arguments, not their names alone
   std::vector<AdminSignature> signatures;
 
   struct Place {
@@ -69,6 +75,10 @@ Status check_next(const Policy& current, const Policy& next, const RosterChain& 
 // who left could sign under an old one or for a time before; and not issued in the future (more than 5 minutes).
 // `current` is null for a directory's first. kStale.
 Status check_put(const Policy& next, const Policy* current, const RosterChain& chain, WallTime now);
+
+// For who replaces a secret that was written at that path under `before`: kAccess unless `policy` is the same folder's, or that of
+// a folder within in which the secret lay already. Whoever writes under a weaker policy does not replace what lies under a stronger.
+Status check_moved_inwards(const Policy& before, std::string_view path_before, const Policy& policy);
 
 // Whether `path` lies below the folder of that path.
 bool lies_below(std::string_view path, std::string_view folder);

@@ -2,6 +2,7 @@
 // and, at the requester's, joining shares and `inner` into the plaintext.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,23 +15,44 @@ enum class Decision : std::uint8_t { kPending, kApproved, kDenied };
 struct GroupCount {
   std::string name;
   std::uint32_t have = 0, need = 0;
+  std::uint32_t shares = 0;                 // of those who have voted, that were given
 };
 struct Tally {
   Decision decision = Decision::kPending;
   std::vector<GroupCount> groups;           // as in the policy
   std::vector<std::string> approved, denied;  // people, in the order of their votes
+  std::vector<std::string> gave_share;
+  // Approved, and every group's shares are there.
+  [[nodiscard]] bool can_release() const;
 };
 
-// Counts valid votes by different people; votes that check_approval or check_denial refuse do not count, nor does a
-// second device of the same person, nor an approval by who also denied. Enough denials end a request whatever the
-// approvals; expiry is check_open's.
+// An approval whose vote was checked, and whose it is.
+struct Yes {
+  std::string person;
+  Part part = Part::kWhole;
+};
+// The rule: votes by different people. A second vote of one person does not count, nor an approval by who also denied, nor a share
+// of who has not voted. Enough denials end a request whatever the approvals; expiry is check_open's.
+Tally tally_of(const Policy& policy, const std::vector<Yes>& yes, const std::vector<std::string>& no);
+// The same over what check_approval and check_denial let pass; others do not count.
 Tally count_votes(const Case& a_case, const std::vector<Approval>& approvals, const std::vector<Denial>& denials,
                   const RosterChain& chain);
+// Whether this person's share is to follow: enough people have voted for this very request, nobody's veto stands, and the person
+// is one of them and has not given it. Where the policy discloses with the vote, never.
+bool share_is_due(const Policy& policy, const Tally& tally, std::string_view person);
+
+// Rule: whether shares that went out for requests of one version can be put together by their requesters (and a vault in league
+// with them) although no request of theirs had its quorum. The approvers who gave them, if so; nobody else.
+struct SharesOut {
+  std::set<std::string> people;             // whose shares went out for one request
+  bool quorum = false;                      // it had its own
+};
+std::vector<std::string> exposed_by(const Policy& policy, const std::vector<SharesOut>& requests);
 
 // Vault: `inner` sealed to the request's key. kKeyRejected for a key of small order.
 inline constexpr std::size_t kSealedInnerBytes = 48 + kHpkeOverheadBytes;
 Result<Bytes> seal_inner(const Case& a_case, ByteView inner, Random& random);
-// What a release leaf in the log commits to: the approvals and the sealed inner, in order.
+// What a release leaf in the log commits to: the approvals with their shares and the sealed inner, in order.
 Hash release_hash(const Hash& rd, const std::vector<Approval>& approvals, ByteView sealed_inner);
 
 // Requester: the plaintext of a released request. Verifies each approval and its share, the quorum, S against the

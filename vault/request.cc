@@ -11,11 +11,11 @@ namespace {
 Bytes body_of(const Request& request) {
   CanonicalWriter out = begin_body();
   out.raw(request.id).raw(request.header).raw(request.table).lv(encode(request.requester));
-  out.lv(request.host).u32(request.uid).lv(request.program).raw(request.key);
+  out.raw(request.claims_hash).raw(request.key);
   put_time(out, request.filed);
   put_time(out, request.expires);
   put_seconds(out, request.grant);
-  out.u32(request.openings).lv(request.reason).u64(request.log_size).raw(request.log_root);
+  out.u32(request.openings).u64(request.log_size).raw(request.log_root);
   return std::move(out).bytes();
 }
 
@@ -46,15 +46,12 @@ Result<Request> parse_request(ByteView bytes) {
   out.header = in.array<32>();
   out.table = in.array<32>();
   const ByteView requester = in.lv(kMaxLoginCertBytes);
-  out.host = get_plain_text(in, kMaxHostBytes);
-  out.uid = in.u32();
-  out.program = get_plain_text(in, kMaxProgramBytes);
+  out.claims_hash = in.array<32>();
   out.key = in.array<32>();
   out.filed = get_time(in);
   out.expires = get_time(in);
   out.grant = get_seconds(in);
   out.openings = in.u32();
-  out.reason = get_plain_text(in, kMaxReasonBytes);
   out.log_size = in.u64();
   out.log_root = in.array<32>();
   out.signature = in.array<64>();
@@ -63,7 +60,33 @@ Result<Request> parse_request(ByteView bytes) {
   return out;
 }
 
-std::string short_id(const Hash& rd) { return to_hex(ByteView(rd).first(4)); }
+Bytes encode(const Claims& claims) {
+  CanonicalWriter out = begin_body();
+  out.raw(claims.salt).lv(claims.host).u32(claims.uid).lv(claims.program).lv(claims.reason);
+  return std::move(out).bytes();
+}
+
+Result<Claims> parse_claims(ByteView bytes) {
+  CanonicalReader in = read_body(bytes);
+  Claims out;
+  out.salt = in.array<16>();
+  out.host = get_plain_text(in, kMaxHostBytes);
+  out.uid = in.u32();
+  out.program = get_plain_text(in, kMaxProgramBytes);
+  out.reason = get_plain_text(in, kMaxReasonBytes);
+  TRY(in.finish("claims of a request"));
+  return out;
+}
+
+Status add_claims(Request& request, ByteView claims) {
+  if (labelled_hash("claims", claims) != request.claims_hash) {
+    return Error(Errc::kKeyRejected, "what is said of the request is not what its requester said");
+  }
+  request.claims = TRY(parse_claims(claims));
+  return {};
+}
+
+std::string short_id(const Hash& rd) { return to_hex(ByteView(rd).first(kShortIdBytes)); }
 
 Request make_request(const SecretHeader& header, const ShareTable& table, const Policy& policy, const Login& login,
                      const AgreementPublic& key, const Wish& wish, WallTime now, Random& random) {
@@ -72,15 +95,16 @@ Request make_request(const SecretHeader& header, const ShareTable& table, const 
   out.header = header.hash();
   out.table = table.hash();
   out.requester = login.cert;
-  out.host = plain_text(wish.host, kMaxHostBytes);
-  out.uid = wish.uid;
-  out.program = plain_text(wish.program, kMaxProgramBytes);
+  Claims claims{{}, plain_text(wish.host, kMaxHostBytes), wish.uid, plain_text(wish.program, kMaxProgramBytes),
+                plain_text(wish.reason, kMaxReasonBytes)};
+  random.fill(claims.salt);
+  out.claims_hash = labelled_hash("claims", encode(claims));
+  out.claims = std::move(claims);
   out.key = key;
   out.filed = now;
   out.expires = now + policy.request_lifetime;
   out.grant = wish.grant.count() <= 0 ? policy.longest_grant : std::min(wish.grant, policy.longest_grant);
   out.openings = wish.openings == 0 ? policy.most_openings : std::min(wish.openings, policy.most_openings);
-  out.reason = plain_text(wish.reason, kMaxReasonBytes);
   out.log_size = wish.log_size;
   out.log_root = wish.log_root;
   out.signature = sign(login.key, "request", body_of(out));
@@ -88,7 +112,7 @@ Request make_request(const SecretHeader& header, const ShareTable& table, const 
 }
 
 Status check_request_limits(const Request& request, const Policy& policy) {
-  if (request.reason.size() < policy.shortest_reason) {
+  if (request.claims && request.claims->reason.size() < policy.shortest_reason) {
     return Error(Errc::kInvalid, "the policy asks for a reason of at least " + std::to_string(policy.shortest_reason) +
                                      " bytes");
   }

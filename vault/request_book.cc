@@ -13,7 +13,7 @@ namespace {
 constexpr auto kExpiryTick = std::chrono::seconds(1);
 constexpr int kMaxListed = 500;   // what one message and one person can take in
 
-constexpr std::string_view kRowColumns = "rd, state, bytes, header_hash, session, path_now, filed_ns, expires_ns";
+constexpr std::string_view kRowColumns = "rd, state, bytes, header_hash, session, path_now, filed_ns, expires_ns, claims";
 
 Hash hash_of(ByteView bytes) {
   Hash hash{};
@@ -50,11 +50,13 @@ Result<v1::RequestView> RequestBook::file(const CallContext& context, const v1::
   const ByteView bytes = view_of(request.request());
   const Request parsed = TRY(parse_request(bytes));
   const Hash rd = parsed.rd();
-  if (auto known = find(rd)) return view_of_row(*known);
+  if (auto known = find(rd)) return view_of_row(*known, context.peer);
+  TRY(check_short_id_free(rd));
 
   const StoredSecret secret = TRY(secrets_.find_by_header(parsed.header));
   const SecretProofs proofs = TRY(secrets_.proofs(secret));
-  const Case a_case = TRY(open_case(secret.policy, secret.header, secret.table, bytes, state_.roster(), proofs));
+  const Case a_case = TRY(open_case(secret.policy, secret.header, secret.table, bytes, state_.roster(), proofs,
+                                      view_of(request.claims())));
   TRY(check_filing(a_case, state_.roster(), state_.now()));
   TRY(accounts_.check_not_logged_out(parsed.requester));
   if (TRY(secrets_.newest_version(a_case.header.core.secret)) != a_case.header.core.version) {
@@ -69,21 +71,30 @@ Result<v1::RequestView> RequestBook::file(const CallContext& context, const v1::
   if (!rate_.take(person, clock_.now())) return Error(Errc::kOverloaded, person + " asks too fast; wait a little");
   const Row row{.rd = rd, .state = v1::PENDING, .request = bytes_of(bytes), .header = parsed.header,
                 .session = stream_of(context.peer, request.session()), .path_now = plain_text(request.path_now(), kMaxPathBytes),
-                .filed = state_.now(), .expires = parsed.expires};
+                .filed = state_.now(), .expires = parsed.expires, .claims = bytes_of(view_of(request.claims()))};
   TRY(state_.change([&]() -> Status {
     Statement insert = TRY(state_.prepare(
-        "INSERT INTO request (rd, state, bytes, header_hash, person, session, path_now, filed_ns, expires_ns) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+        "INSERT INTO request (rd, state, bytes, header_hash, person, session, path_now, filed_ns, expires_ns, claims) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
     TRY(insert.bind(ByteView(rd), static_cast<int>(row.state), bytes, ByteView(row.header), person,
-                    raw(row.session), row.path_now, row.filed.ns, row.expires.ns).run());
+                    raw(row.session), row.path_now, row.filed.ns, row.expires.ns, row.claims).run());
     TRY(state_.log({.kind = LeafKind::kRequest, .person = person, .subject = rd,
                     .note = a_case.header.path, .content = row.request}));
     return {};
   }));
-  return view_of_row(row);
+  return view_of_row(row, context.peer);
 }
 
-Result<v1::RequestView> RequestBook::get(const CallContext&, const v1::GetRequestRequest& request) {
+// People type these digits: while a request lives, no other has them. Its requester makes another, with another id.
+Status RequestBook::check_short_id_free(const Hash& rd) {
+  const Bytes least = bytes_of(ByteView(rd).first(kShortIdBytes));
+  Bytes most = least;
+  most.resize(sizeof(Hash), 0xff);
+  const std::uint64_t others = TRY(state_.number("SELECT count(*) FROM request WHERE rd BETWEEN ? AND ? AND state <= 2", least, most));
+  return others == 0 ? Status() : Error(Errc::kStale, "another request that waits begins with " + short_id(rd) + "; file it anew");
+}
+
+Result<v1::RequestView> RequestBook::get(const CallContext& context, const v1::GetRequestRequest& request) {
   const std::string& id = request.id();
   const bool hexadecimal = id.find_first_not_of("0123456789abcdef") == std::string::npos;
   if (id.size() < 4 || id.size() > 64 || !hexadecimal) {
@@ -96,10 +107,10 @@ Result<v1::RequestView> RequestBook::get(const CallContext&, const v1::GetReques
   if (!TRY(search.step())) return not_found();
   const Hash rd = hash_of(search.blob(0));
   if (TRY(search.step())) return Error(Errc::kInvalid, "several requests begin with " + id + "; give more digits");
-  return view_of_row(TRY(find(rd)));
+  return view_of_row(TRY(find(rd)), context.peer);
 }
 
-Result<v1::ListRequestsResponse> RequestBook::list(const CallContext&, const v1::ListRequestsRequest& request) {
+Result<v1::ListRequestsResponse> RequestBook::list(const CallContext& context, const v1::ListRequestsRequest& request) {
   Statement search = TRY(state_.prepare(
       "SELECT rd FROM request WHERE ?1 OR state <= 1 ORDER BY filed_ns DESC LIMIT ?2"));
   search.bind(request.all() ? 1 : 0, kMaxListed);
@@ -112,70 +123,86 @@ Result<v1::ListRequestsResponse> RequestBook::list(const CallContext&, const v1:
       const Policy policy = TRY(parse_policy(TRY(secrets_.find_by_header(row.header)).policy));
       if (policy.place_of(request.approver()).group == nullptr) continue;
     }
-    *response.add_requests() = TRY(view_of_row(row));
+    *response.add_requests() = TRY(view_of_row(row, context.peer));
     if (response.ByteSizeLong() > kMaxUnaryBodyBytes / 2) break;
   }
   return response;
 }
 
-Result<v1::RequestView> RequestBook::approve(const CallContext&, const v1::ApproveRequest& request) {
+Result<v1::RequestView> RequestBook::approve(const CallContext& context, const v1::ApproveRequest& request) {
   const ByteView bytes = view_of(request.approval());
   const Approval approval = TRY(parse_approval(bytes));
   const Loaded loaded = TRY(load(approval.rd));
   const Person* person = TRY(check_approval(approval, loaded.a_case, state_.roster()));
-  return vote(person->name, false, bytes, loaded);
+  if (approval.part != Part::kVote && !approval.share) return Error(Errc::kInvalid, "the approval comes without its share");
+  const LeafKind kind = approval.part == Part::kShare ? LeafKind::kDisclose : LeafKind::kApprove;
+  TRY(vote({.person = person->name, .kind = kind, .bytes = bytes_of(bytes), .logged = encode_vote(approval)}, loaded));
+  return view_of_row(TRY(find(approval.rd)), context.peer);
 }
 
-Result<v1::RequestView> RequestBook::deny(const CallContext&, const v1::DenyRequest& request) {
+Result<v1::RequestView> RequestBook::deny(const CallContext& context, const v1::DenyRequest& request) {
   const ByteView bytes = view_of(request.denial());
   const Denial denial = TRY(parse_denial(bytes));
   const Loaded loaded = TRY(load(denial.rd));
   const Person* person = TRY(check_denial(denial, loaded.a_case, state_.roster()));
-  return vote(person->name, true, bytes, loaded);
+  TRY(vote({.person = person->name, .kind = LeafKind::kDeny, .bytes = bytes_of(bytes), .logged = bytes_of(bytes)}, loaded));
+  return view_of_row(TRY(find(denial.rd)), context.peer);
 }
 
-// A vote that check_approval or check_denial let pass for the time it names.
-Result<v1::RequestView> RequestBook::vote(const std::string& person, bool denial, ByteView bytes, const Loaded& loaded) {
+// A vote that check_approval or check_denial let pass for the time it names. The same again is done already.
+Status RequestBook::vote(const Voted& voted, const Loaded& loaded) {
   const Hash& rd = loaded.row.rd;
-  if (TRY(state_.number("SELECT count(*) FROM vote WHERE rd = ? AND person = ? AND bytes = ?", ByteView(rd), person, bytes)) > 0) {
-    return view_of_row(loaded.row);
+  if (TRY(state_.number("SELECT count(*) FROM vote WHERE rd = ? AND person = ? AND bytes = ?", ByteView(rd), voted.person,
+                        voted.bytes)) > 0) {
+    return {};
   }
-  TRY(check_not_voted(loaded, person, denial));
+  TRY(check_may_vote(voted, loaded));
   if (!waits_for_votes(loaded.row.state)) return ended(loaded.row.state);
   TRY(check_open(loaded.a_case, state_.roster(), state_.now()));
-  TRY(standing(state_.roster().current(), person, kApprover, state_.now()));
+  TRY(standing(state_.roster().current(), voted.person, kApprover, state_.now()));
   Row row = loaded.row;
   std::size_t approvals = 0;
   TRY(state_.change([&]() -> Status {
-    Statement insert = TRY(state_.prepare("INSERT INTO vote (rd, person, denial, bytes) VALUES (?, ?, ?, ?)"));
-    TRY(insert.bind(ByteView(rd), person, denial ? 1 : 0, bytes).run());
-    TRY(state_.log({.kind = denial ? LeafKind::kDeny : LeafKind::kApprove, .person = person, .subject = rd,
-                    .note = loaded.a_case.header.path, .content = bytes_of(bytes)}));
-    const Votes votes = TRY(votes_of(rd));
-    const Tally tally = count_votes(loaded.a_case, votes.approvals, votes.denials, state_.roster());
+    const auto leaf = TRY(state_.log({.kind = voted.kind, .person = voted.person, .subject = rd,
+                                      .note = loaded.a_case.header.path, .content = voted.logged}));
+    Statement insert = TRY(state_.prepare("INSERT INTO vote (rd, person, kind, bytes, position) VALUES (?, ?, ?, ?, ?)"));
+    TRY(insert.bind(ByteView(rd), voted.person, static_cast<int>(voted.kind), voted.bytes, leaf.position).run());
+    const Tally tally = TRY(count(loaded));
     approvals = tally.approved.size();
-    if (tally.decision == Decision::kApproved) row.state = v1::APPROVED;
+    if (tally.can_release()) row.state = v1::APPROVED;
     if (tally.decision == Decision::kDenied) row.state = v1::DENIED;
     return set_state(rd, row.state);
   }));
   tell(row, row.state, approvals);
-  return view_of_row(row);
+  return {};
 }
 
-// Only from yes to no, while it is open, may somebody change their mind.
-Status RequestBook::check_not_voted(const Loaded& loaded, const std::string& person, bool denial) {
-  const std::uint64_t votes = TRY(state_.number("SELECT count(*) FROM vote WHERE rd = ? AND person = ? AND (denial = 1 OR ? = 0)",
-                                                ByteView(loaded.row.rd), person, denial ? 1 : 0));
-  return votes == 0 ? Status() : Error(Errc::kExists, person + " has voted on this request already");
+Result<Tally> RequestBook::count(const Loaded& loaded) {
+  const Votes votes = TRY(votes_of(loaded.row.rd));
+  return count_votes(loaded.a_case, votes.approvals, votes.denials, state_.roster());
 }
 
-Result<v1::RequestView> RequestBook::cancel(const CallContext&, const v1::CancelRequest& request) {
+// One vote a person; only from yes to no, while it is open, may somebody change their mind. A share follows its vote once there
+// are enough.
+Status RequestBook::check_may_vote(const Voted& voted, const Loaded& loaded) {
+  const auto cast = [&](LeafKind kind) {
+    return state_.number("SELECT count(*) FROM vote WHERE rd = ? AND person = ? AND kind = ?", ByteView(loaded.row.rd), voted.person,
+                         static_cast<int>(kind));
+  };
+  const bool denied = TRY(cast(LeafKind::kDeny)) > 0;
+  const bool again = TRY(cast(voted.kind)) > 0;
+  if (denied || again) return Error(Errc::kExists, voted.person + " has voted on this request already");
+  if (voted.kind != LeafKind::kDisclose || share_is_due(loaded.a_case.policy, TRY(count(loaded)), voted.person)) return {};
+  return Error(Errc::kWouldBlock, "votes are missing: " + voted.person + "'s share is not due");
+}
+
+Result<v1::RequestView> RequestBook::cancel(const CallContext& context, const v1::CancelRequest& request) {
   const Record record = TRY(parse_record(view_of(request.cancellation())));
   const Loaded loaded = TRY(load(record.rd));
   TRY(check_record(record, loaded.a_case.request));
   if (record.happening != Happening::kCancelled) return Error(Errc::kInvalid, "this record is no cancellation");
   Row row = loaded.row;
-  if (row.state == v1::CANCELLED) return view_of_row(row);
+  if (row.state == v1::CANCELLED) return view_of_row(row, context.peer);
   if (!waits_for_votes(row.state) && row.state != v1::APPROVED) return ended(row.state);
   row.state = v1::CANCELLED;
   TRY(state_.change([&]() -> Status {
@@ -185,7 +212,7 @@ Result<v1::RequestView> RequestBook::cancel(const CallContext&, const v1::Cancel
     return {};
   }));
   tell(row, row.state, 0);
-  return view_of_row(row);
+  return view_of_row(row, context.peer);
 }
 
 Result<v1::ReleaseResponse> RequestBook::release(const CallContext&, const v1::ReleaseRequest& request) {
@@ -209,7 +236,7 @@ Result<v1::ReleaseResponse> RequestBook::release_approved(const Loaded& loaded) 
   const Hash& rd = loaded.row.rd;
   const Votes votes = TRY(votes_of(rd));
   const Tally tally = count_votes(loaded.a_case, votes.approvals, votes.denials, state_.roster());
-  if (tally.decision != Decision::kApproved) return Error(Errc::kAccess, "an approver has lost standing since; file again");
+  if (!tally.can_release()) return Error(Errc::kAccess, "an approver has lost standing since; file again");
   const Bytes sealed = TRY(seal_inner(loaded.a_case, loaded.secret.inner, state_.random()));
   const Hash evidence = release_hash(rd, votes.approvals, sealed);
   v1::ReleaseResponse response;
@@ -279,6 +306,33 @@ Status RequestBook::events(const CallContext& context, const v1::EventsRequest& 
   return {};
 }
 
+Result<std::uint64_t> RequestBook::exposed() {
+  Statement search = TRY(state_.prepare(
+      "SELECT s.policy, s.header_hash, v.rd, v.person, v.bytes, r.state FROM secret AS s JOIN request AS r ON r.header_hash = s.header_hash "
+      "JOIN vote AS v ON v.rd = r.rd WHERE v.kind <> ? AND s.version = (SELECT max(version) FROM secret WHERE secret = s.secret)"));
+  search.bind(static_cast<int>(LeafKind::kDeny));
+  struct Version {
+    Bytes policy;
+    std::map<Hash, SharesOut> by_request;
+  };
+  std::map<Hash, Version> versions;
+  while (TRY(search.step())) {
+    Version& version = versions[hash_of(search.blob(1))];
+    version.policy = bytes_of(search.blob(0));
+    SharesOut& shares = version.by_request[hash_of(search.blob(2))];
+    const auto state = static_cast<v1::State>(search.i64(5));
+    shares.quorum = state == v1::APPROVED || state == v1::RELEASED || state == v1::OPEN || state == v1::CLOSED || state == v1::EXPIRED;
+    if (TRY(parse_approval(search.blob(4))).part != Part::kVote) shares.people.insert(std::string(search.text(3)));
+  }
+  std::uint64_t out = 0;
+  for (const auto& [header, version] : versions) {
+    std::vector<SharesOut> requests;
+    for (const auto& [rd, shares] : version.by_request) requests.push_back(shares);
+    out += exposed_by(TRY(parse_policy(version.policy)), requests).empty() ? 0 : 1;
+  }
+  return out;
+}
+
 Result<std::uint64_t> RequestBook::pending() { return state_.number("SELECT count(*) FROM request WHERE state <= 1"); }
 
 void RequestBook::tick(MonoTime now) {
@@ -298,7 +352,8 @@ void RequestBook::tick(MonoTime now) {
 Status RequestBook::time_out(const Row& row) {
   return state_.change([&]() -> Status {
     TRY(set_state(row.rd, v1::TIMED_OUT));
-    TRY(state_.log({.kind = LeafKind::kTimeOut, .subject = row.rd, .note = row.path_now}));
+    const SecretHeader header = TRY(parse_header(TRY(secrets_.find_by_header(row.header)).header));
+    TRY(state_.log({.kind = LeafKind::kTimeOut, .subject = row.rd, .note = header.path, .content = {}}));
     return {};
   });
 }
@@ -309,33 +364,45 @@ Result<RequestBook::Row> RequestBook::find(const Hash& rd) {
   if (!TRY(search.step())) return not_found();
   return Row{.rd = rd, .state = static_cast<v1::State>(search.i64(1)), .request = bytes_of(search.blob(2)),
              .header = hash_of(search.blob(3)), .session = SessionId{search.u64(4)},
-             .path_now = std::string(search.text(5)), .filed = WallTime{search.i64(6)}, .expires = WallTime{search.i64(7)}};
+             .path_now = std::string(search.text(5)), .filed = WallTime{search.i64(6)}, .expires = WallTime{search.i64(7)},
+             .claims = bytes_of(search.blob(8))};
 }
 
 Result<RequestBook::Loaded> RequestBook::load(const Hash& rd) {
   Row row = TRY(find(rd));
   StoredSecret secret = TRY(secrets_.find_by_header(row.header));
   const SecretProofs proofs = TRY(secrets_.proofs(secret));
-  Case a_case = TRY(open_case(secret.policy, secret.header, secret.table, row.request, state_.roster(), proofs));
+  Case a_case = TRY(open_case(secret.policy, secret.header, secret.table, row.request, state_.roster(), proofs, row.claims));
   return Loaded{std::move(row), std::move(secret), std::move(a_case)};
 }
 
 Result<RequestBook::Votes> RequestBook::votes_of(const Hash& rd) {
-  Statement search = TRY(state_.prepare("SELECT denial, bytes FROM vote WHERE rd = ? ORDER BY number"));
+  Statement search = TRY(state_.prepare("SELECT kind, bytes, position FROM vote WHERE rd = ? ORDER BY number"));
   search.bind(ByteView(rd));
   Votes votes;
   while (TRY(search.step())) {
-    if (search.i64(0) != 0) {
+    if (search.i64(0) == static_cast<int>(LeafKind::kDeny)) {
       votes.denials.push_back(TRY(parse_denial(search.blob(1))));
     } else {
       votes.approvals.push_back(TRY(parse_approval(search.blob(1))));
+      votes.approval_leaves.push_back(search.u64(2));
     }
   }
   return votes;
 }
 
-Result<v1::RequestView> RequestBook::view_of_row(const Row& row) {
+// Claims are for who decides: the requester, the policy's approvers, admins.
+bool RequestBook::may_see_claims(const Peer& peer, const Row& row, const Policy& policy) {
+  if (peer.role != Role::kUser) return false;
+  const auto request = parse_request(row.request);
+  if (request && request->requester.person == peer.name) return true;
+  if (policy.place_of(peer.name).group != nullptr) return true;
+  return standing(state_.roster().current(), peer.name, kAdmin, state_.now()).has_value();
+}
+
+Result<v1::RequestView> RequestBook::view_of_row(const Row& row, const Peer& peer) {
   const StoredSecret secret = TRY(secrets_.find_by_header(row.header));
+  const Policy policy = TRY(parse_policy(secret.policy));
   const Votes votes = TRY(votes_of(row.rd));
   v1::RequestView view;
   view.set_rd(string_of(row.rd));
@@ -345,13 +412,15 @@ Result<v1::RequestView> RequestBook::view_of_row(const Row& row) {
   view.set_header(string_of(secret.header));
   view.set_share_table(string_of(secret.table));
   view.set_policy(string_of(secret.policy));
-  for (const Approval& approval : votes.approvals) view.add_approvals(string_of(encode(approval)));
+  for (const Approval& approval : votes.approvals) view.add_approvals(string_of(encode_vote(approval)));
+  for (const std::uint64_t position : votes.approval_leaves) view.add_approval_leaves(position);
+  if (may_see_claims(peer, row, policy)) view.set_claims(string_of(row.claims));
   for (const Denial& denial : votes.denials) view.add_denials(string_of(encode(denial)));
   view.set_path_now(row.path_now);
   view.set_filed_ns(row.filed.ns);
   view.set_expires_ns(row.expires.ns);
   std::uint32_t needed = 0;
-  for (const ApproverGroup& group : TRY(parse_policy(secret.policy)).groups) needed += group.m;
+  for (const ApproverGroup& group : policy.groups) needed += group.m;
   view.set_needed(needed);
   *view.mutable_proofs() = message_of(TRY(secrets_.proofs(secret)));
   return view;

@@ -19,13 +19,14 @@ class RequestBook final : public Duty {
   RequestBook(VaultState& state, Accounts& accounts, Secrets& secrets, EventHub& events, Clock& clock);
 
   // A request for the current version of a secret. The same again is answered as it stands. kStale (a newer version is
-  // current), kOverloaded (kMaxPendingRequestsPerUser wait already, or too many came at once), kKeyRevoked, kInvalid (it
+  // current, or another request that waits has its digits), kOverloaded (kMaxPendingRequestsPerUser wait already, or too many came at once), kKeyRevoked, kInvalid (it
   // names more of the log than there is), and as open_case and check_filing.
   Result<v1::RequestView> file(const CallContext& context, const v1::FileRequestRequest& request);
-  // By rd or its first digits. kNotFound; kInvalid when several fit.
+  // By rd or its first digits. kNotFound; kInvalid when several fit. Views have no share, and claims for who may see them.
   Result<v1::RequestView> get(const CallContext& context, const v1::GetRequestRequest& request);
   Result<v1::ListRequestsResponse> list(const CallContext& context, const v1::ListRequestsRequest& request);
-  // Votes; the same again is answered as it stands. Who approved may still deny. kTimedOut, kExists (this person has voted,
+  // Votes, and the shares that follow them; the same again is answered as it stands. Who approved may still deny. kWouldBlock: a
+  // share that is not due. kTimedOut, kExists (this person has voted,
   // or the request is decided), and as check_approval.
   Result<v1::RequestView> approve(const CallContext& context, const v1::ApproveRequest& request);
   Result<v1::RequestView> deny(const CallContext& context, const v1::DenyRequest& request);
@@ -41,6 +42,8 @@ class RequestBook final : public Duty {
   Status events(const CallContext& context, const v1::EventsRequest& request, EventHub::Sink sink);
 
   Result<std::uint64_t> pending();
+  // Secrets whose newest version's shares went out to requests without a quorum, and are enough together (release.h).
+  Result<std::uint64_t> exposed();
 
   // Ends what nobody decided in time. Takes the turn.
   MonoTime next_tick() override { return next_tick_; }
@@ -55,9 +58,11 @@ class RequestBook final : public Duty {
     SessionId session{};   // the stream of who filed it
     std::string path_now;
     WallTime filed, expires;
+    Bytes claims;
   };
   struct Votes {
     std::vector<Approval> approvals;
+    std::vector<std::uint64_t> approval_leaves;   // where they stand in the log
     std::vector<Denial> denials;
   };
   struct Loaded {
@@ -68,9 +73,17 @@ class RequestBook final : public Duty {
   Result<Row> find(const Hash& rd);
   Result<Loaded> load(const Hash& rd);
   Result<Votes> votes_of(const Hash& rd);
-  Result<v1::RequestView> view_of_row(const Row& row);
-  Result<v1::RequestView> vote(const std::string& person, bool denial, ByteView bytes, const Loaded& loaded);
-  Status check_not_voted(const Loaded& loaded, const std::string& person, bool denial);
+  Result<v1::RequestView> view_of_row(const Row& row, const Peer& peer);
+  bool may_see_claims(const Peer& peer, const Row& row, const Policy& policy);
+  Status check_short_id_free(const Hash& rd);
+  struct Voted {
+    std::string person;
+    LeafKind kind = LeafKind::kApprove;
+    Bytes bytes, logged;   // with the share, and without
+  };
+  Status vote(const Voted& voted, const Loaded& loaded);
+  Status check_may_vote(const Voted& voted, const Loaded& loaded);
+  Result<Tally> count(const Loaded& loaded);
   Status set_state(const Hash& rd, v1::State state);     // inside change()
   void tell(const Row& row, v1::State state, std::size_t approvals);
   Result<v1::ReleaseResponse> release_approved(const Loaded& loaded);

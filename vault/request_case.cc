@@ -11,22 +11,23 @@ Status check(Status status, const char* what) {
   return in_context(what, std::move(status).error());
 }
 
+}  // namespace
+
 Status check_requester(const Request& request, const RosterChain& chain) {
   TRY(verify_signature(request));
   TRY(check_login(chain.current(), request.requester, kRequester, request.filed));
   return {};
 }
 
-}  // namespace
-
 Result<Case> open_case(ByteView policy, ByteView header, ByteView table, ByteView request, const RosterChain& chain,
-                       const SecretProofs& proofs) {
+                       const SecretProofs& proofs, ByteView claims) {
   Case out;
   out.policy = TRY(parse_policy(policy));
   out.header = TRY(parse_header(header));
   out.table = TRY(parse_share_table(table));
   out.request = TRY(parse_request(request));
   out.rd = out.request.rd();
+  if (!claims.empty()) TRY(add_claims(out.request, claims));
   TRY(check(check_policy(out.policy, chain, pointer_to(proofs.policy)), "policy"));
   TRY(check(check_header(out.header, chain, pointer_to(proofs.header)), "secret"));
   TRY(check_share_table(out.table, out.header, out.policy, chain));
@@ -40,6 +41,7 @@ Result<Case> open_case(ByteView policy, ByteView header, ByteView table, ByteVie
 
 Status check_filing(const Case& a_case, const RosterChain& chain, WallTime now) {
   TRY(check_open(a_case, chain, now));
+  if (!a_case.request.claims) return Error(Errc::kInvalid, "the request comes without its claims");
   const std::chrono::seconds skew = kCertificateSkew;
   if (a_case.request.filed + skew < now) {
     return Error(Errc::kKeyRejected, "the request says it was filed at " + time_text(a_case.request.filed) + ", not now");

@@ -6,6 +6,9 @@
 
 namespace conclave::vault {
 
+// The requester's login, role and signature. kKeyRejected, kKeyRevoked, kKeyExpired, kAccess.
+Status check_requester(const Request& request, const RosterChain& chain);
+
 struct Case {
   Policy policy;
   SecretHeader header;
@@ -17,9 +20,9 @@ struct Case {
 // Parses and checks the four against each other and the roster: the policy's admins, the header's author, the table's
 // shares, the requester's login and role at filing, the request's limits. Errors are those of the parsers and checks,
 // with what was checked in front. It does not look at the time: see check_open.
-// `proofs`: of what was signed by who has left since.
+// `proofs`: of what was signed by who has left since. `claims`: empty if they are not shown.
 Result<Case> open_case(ByteView policy, ByteView header, ByteView table, ByteView request, const RosterChain& chain,
-                       const SecretProofs& proofs = {});
+                       const SecretProofs& proofs = {}, ByteView claims = {});
 
 // For who takes a request in: check_open, and that it was filed within 5 minutes of now, or a login that has ended could
 // file for a time before. kKeyRejected.

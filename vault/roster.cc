@@ -269,6 +269,13 @@ bool admins_still_stand(const RosterVersion& named, const RosterVersion& later,
   return admins.size() >= later.threshold;
 }
 
+std::string first_signer(const RosterVersion& roster, const std::vector<AdminSignature>& signatures) {
+  for (const AdminSignature& one : signatures) {
+    if (const auto found = roster.find(one.kid); found.person != nullptr) return found.person->name;
+  }
+  return "";
+}
+
 void write_signatures(CanonicalWriter& out, const std::vector<AdminSignature>& signatures) {
   out.u32(static_cast<std::uint32_t>(signatures.size()));
   for (const AdminSignature& one : signatures) out.raw(one.kid).raw(one.signature);

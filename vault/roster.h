@@ -90,6 +90,8 @@ Status check_admins(const RosterVersion& roster, std::string_view label, ByteVie
 // Whether the admins who signed something under `named` are still enough for a later version; the signatures were checked.
 bool admins_still_stand(const RosterVersion& named, const RosterVersion& later,
                         const std::vector<AdminSignature>& signatures, WallTime at);
+// The person whose signature comes first and whom the roster knows; empty if there is none.
+std::string first_signer(const RosterVersion& roster, const std::vector<AdminSignature>& signatures);
 void write_signatures(CanonicalWriter& out, const std::vector<AdminSignature>& signatures);
 std::vector<AdminSignature> read_signatures(CanonicalReader& in);
 void add_signature(std::vector<AdminSignature>& signatures, const Device& admin, std::string_view label, ByteView body);

@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS request (
   rd BLOB PRIMARY KEY,
   state INTEGER NOT NULL,   -- conclave.vault.v1.State
   bytes BLOB NOT NULL,
+  claims BLOB NOT NULL,     -- for who decides, not for the log
   header_hash BLOB NOT NULL,
   person TEXT NOT NULL,
   session INTEGER NOT NULL, -- whom its events are for
@@ -47,10 +48,11 @@ CREATE INDEX IF NOT EXISTS request_by_person ON request (person, state);
 CREATE TABLE IF NOT EXISTS vote (
   rd BLOB NOT NULL REFERENCES request (rd),
   person TEXT NOT NULL,
-  denial INTEGER NOT NULL,
-  bytes BLOB NOT NULL,
+  kind INTEGER NOT NULL,    -- LeafKind: approve, deny, share
+  bytes BLOB NOT NULL,      -- an approval with its share: given out with the request's release alone
+  position INTEGER NOT NULL, -- of its leaf
   number INTEGER PRIMARY KEY AUTOINCREMENT,
-  UNIQUE (rd, person, denial));
+  UNIQUE (rd, person, kind));
 CREATE TABLE IF NOT EXISTS release (
   rd BLOB PRIMARY KEY REFERENCES request (rd),
   answer BLOB NOT NULL);    -- ReleaseResponse: asking again returns the same bytes

@@ -35,13 +35,16 @@ Bytes body_of(const SecretHeader& header) {
   return std::move(out).bytes();
 }
 
-Bytes body_of(const ShareTable& table) {
-  CanonicalWriter out = begin_body();
-  out.raw(table.header).raw(table.policy).u64(table.roster_version);
+void write_entries(CanonicalWriter& out, const ShareTable& table) {
   out.u32(static_cast<std::uint32_t>(table.entries.size()));
   for (const ShareEntry& entry : table.entries) {
     out.u8(entry.group).u8(entry.x).raw(entry.kid).raw(entry.commitment).raw(entry.sealed);
   }
+}
+
+Bytes body_of(const TableHead& head) {
+  CanonicalWriter out = begin_body();
+  out.raw(head.header).raw(head.policy).u64(head.roster_version).raw(head.entries);
   return std::move(out).bytes();
 }
 
@@ -127,11 +130,45 @@ const ShareEntry* ShareTable::find(const Kid& kid) const {
   return at == entries.end() ? nullptr : &*at;
 }
 
-Hash ShareTable::hash() const { return labelled_hash("share table", body_of(*this)); }
+Hash TableHead::hash() const { return labelled_hash("share table", body_of(*this)); }
+Hash ShareTable::hash() const { return head_of(*this).hash(); }
+
+TableHead head_of(const ShareTable& table) {
+  CanonicalWriter entries;
+  write_entries(entries, table);
+  return {table.header, table.policy, table.roster_version, labelled_hash("share entries", entries.bytes()), table.signature};
+}
+
+Status verify_signature(const TableHead& head, const SecretHeader& header) {
+  if (head.header != header.hash()) return bad_table("of another secret");
+  return verify(header.author.key, "share table", body_of(head), head.signature);
+}
+
+Bytes encode(const LoggedPut& put) {
+  CanonicalWriter out = begin_body();
+  out.lv(encode(put.header)).raw(put.table.policy).u64(put.table.roster_version).raw(put.table.entries).raw(put.table.signature);
+  return std::move(out).bytes();
+}
+
+Result<LoggedPut> parse_put(ByteView bytes) {
+  CanonicalReader in = read_body(bytes);
+  LoggedPut out;
+  const ByteView header = in.lv(bytes.size());
+  out.table.policy = in.array<32>();
+  out.table.roster_version = in.u64();
+  out.table.entries = in.array<32>();
+  out.table.signature = in.array<64>();
+  TRY(in.finish("logged put"));
+  out.header = TRY(parse_header(header));
+  out.table.header = out.header.hash();
+  return out;
+}
 
 Bytes encode(const ShareTable& table) {
-  CanonicalWriter out;
-  out.raw(body_of(table)).raw(table.signature);
+  CanonicalWriter out = begin_body();
+  out.raw(table.header).raw(table.policy).u64(table.roster_version);
+  write_entries(out, table);
+  out.raw(table.signature);
   return std::move(out).bytes();
 }
 
@@ -160,7 +197,7 @@ Result<ShareTable> parse_share_table(ByteView bytes) {
 void sign_share_table(ShareTable& table, const Login& author) {
   std::sort(table.entries.begin(), table.entries.end(),
             [](const ShareEntry& a, const ShareEntry& b) { return order_of(a) < order_of(b); });
-  table.signature = sign(author.key, "share table", body_of(table));
+  table.signature = sign(author.key, "share table", body_of(head_of(table)));
 }
 
 Bytes share_aad(const SecretHeader& header, const Hash& policy, const ShareEntry& entry) {
@@ -212,8 +249,7 @@ Status check_header(const SecretHeader& header, const RosterChain& chain, const 
 
 Status check_share_table(const ShareTable& table, const SecretHeader& header, const Policy& policy,
                          const RosterChain& chain) {
-  TRY(verify(header.author.key, "share table", body_of(table), table.signature));
-  if (table.header != header.hash()) return bad_table("of another secret");
+  TRY(verify_signature(head_of(table), header));
   if (table.policy != policy.hash()) return bad_table("made under another policy");
   if (policy.directory != header.directory) return bad_table("made under another directory's policy");
   const RosterVersion* roster = chain.at(table.roster_version);

@@ -67,6 +67,26 @@ struct ShareTable {
   [[nodiscard]] const ShareEntry* find(const Kid& kid) const;
   [[nodiscard]] Hash hash() const;                 // of all but the signature
 };
+// What the author signs of a table: its entries by their hash, so that a log need not hold them.
+struct TableHead {
+  Hash header{}, policy{};
+  std::uint64_t roster_version = 1;
+  Hash entries{};
+  Signature signature{};
+  [[nodiscard]] Hash hash() const;                 // the table's
+};
+TableHead head_of(const ShareTable& table);
+// The header's author has signed the head, which is of this header. kKeyRejected.
+Status verify_signature(const TableHead& head, const SecretHeader& header);
+
+// A put as the log holds it: all that tells who wrote which version under which policy, and no share.
+struct LoggedPut {
+  SecretHeader header;
+  TableHead table;
+};
+Bytes encode(const LoggedPut& put);
+Result<LoggedPut> parse_put(ByteView bytes);       // kCorrupt
+
 Bytes encode(const ShareTable& table);
 Result<ShareTable> parse_share_table(ByteView bytes);  // kCorrupt
 void sign_share_table(ShareTable& table, const Login& author);

@@ -1,6 +1,7 @@
 #include "vault/secrets.h"
 
 #include "base/limits.h"
+#include "vault/log_audit.h"
 #include "vault/proof_message.h"
 #include "vault/secret_seal.h"
 
@@ -20,15 +21,16 @@ Result<std::optional<Policy>> Secrets::current_policy(InodeId directory) {
   return std::optional<Policy>(TRY(parse_policy(find.blob(0))));
 }
 
-Result<v1::PutPolicyResponse> Secrets::put_policy(const CallContext& context, const v1::PutPolicyRequest& request) {
+Result<v1::PutPolicyResponse> Secrets::put_policy(const CallContext&, const v1::PutPolicyRequest& request) {
   const ByteView bytes = view_of(request.policy());
   const Policy next = TRY(parse_policy(bytes));
   const std::optional<Policy> current = TRY(current_policy(next.directory));
   if (current && encode(*current) == bytes_of(bytes)) return v1::PutPolicyResponse();
   TRY(check_put(next, current ? &*current : nullptr, state_.roster(), state_.now()));
   TRY(state_.change([&]() -> Status {
-    const auto logged = TRY(state_.log({.kind = LeafKind::kPolicy, .person = context.peer.name, .subject = next.hash(),
-                                        .note = next.path + ": " + quorum_text(next), .content = bytes_of(bytes)}));
+    const auto logged = TRY(state_.log({.kind = LeafKind::kPolicy,
+                                        .person = first_signer(state_.roster().current(), next.signatures),
+                                        .subject = next.hash(), .note = note_of(next), .content = bytes_of(bytes)}));
     Statement insert = TRY(state_.prepare("INSERT INTO policy (directory, version, bytes, position) VALUES (?, ?, ?, ?)"));
     return insert.bind(raw(next.directory), next.version, bytes, logged.position).run();
   }));
@@ -111,8 +113,7 @@ Result<v1::PutSecretResponse> Secrets::put_secret(const CallContext&, const v1::
   }
   TRY(state_.change([&]() -> Status {
     const auto logged = TRY(state_.log({.kind = LeafKind::kPut, .person = header.author.person, .subject = header_hash,
-                                        .note = header.path + " version " + std::to_string(header.core.version),
-                                        .content = bytes_of(view_of(request.header()))}));
+                                        .note = note_of(header), .content = encode(LoggedPut{header, head_of(table)})}));
     Statement insert = TRY(state_.prepare(
         "INSERT INTO secret (secret, version, header, header_hash, share_table, policy, position, inner) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"));
     return insert.bind(ByteView(header.core.secret), header.core.version, view_of(request.header()), ByteView(header_hash),
@@ -138,10 +139,7 @@ Status Secrets::check_moved_inwards(const SecretHeader& header, const Policy& po
   if (!TRY(find.step())) return {};
   const Policy before = TRY(parse_policy(find.blob(0)));
   const std::string path_before = TRY(parse_header(find.blob(1))).path;
-  if (before.directory == header.directory) return {};
-  if (lies_below(policy.path, before.path) && lies_below(path_before, policy.path)) return {};
-  return Error(Errc::kAccess, "a secret stays under the policy of " + before.path + ", which it was written under; to have it "
-                              "under another, remove it and write a new one");
+  return vault::check_moved_inwards(before, path_before, policy);
 }
 
 Result<v1::GetSecretResponse> Secrets::get_secret(const CallContext&, const v1::GetSecretRequest& request) {

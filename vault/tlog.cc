@@ -97,6 +97,15 @@ std::string path_of(const TilePath& tile) {
   return out;
 }
 
+std::string roster_file(std::uint64_t version) { return "roster/" + std::to_string(version); }
+
+std::optional<std::uint64_t> roster_file_version(std::string_view path) {
+  constexpr std::string_view kFolder = "roster/";
+  if (!path.starts_with(kFolder)) return std::nullopt;
+  const auto version = decimal(path.substr(kFolder.size()));
+  return version ? std::optional(*version) : std::nullopt;
+}
+
 Result<TilePath> parse_tile_path(std::string_view path) {
   const Error bad(Errc::kInvalid, "no file of the audit log has this path");
   const std::string_view whole = path;

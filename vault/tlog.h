@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,10 @@ Result<TilePath> parse_tile_path(std::string_view path); // kInvalid unless path
 Result<Bytes> tile_content(const MerkleTree& tree, std::uint64_t size, const TilePath& tile);
 // Each tile and bundle of a log of that size once, at its present width: what an offline copy holds.
 std::vector<TilePath> tiles_of(std::uint64_t size);
+
+// Rosters lie beside the log: "roster/7".
+std::string roster_file(std::uint64_t version);
+std::optional<std::uint64_t> roster_file_version(std::string_view path);   // only what roster_file writes so
 
 // Entries of a bundle: each its length in 2 bytes, then itself.
 Bytes bundle_of(const std::vector<Bytes>& leaves);       // each of at most kMaxBundledBytes

@@ -56,6 +56,7 @@ Result<v1::HealthResponse> health(VaultState& state, Secrets& secrets, RequestBo
   response.set_admin_threshold(roster.threshold);
   response.set_secrets(TRY(secrets.count()));
   response.set_pending(TRY(book.pending()));
+  response.set_exposed(TRY(book.exposed()));
   response.set_log_size(state.log_size());
   for (const Person& person : roster.people) response.add_people(person.name);
   return response;

@@ -1,6 +1,7 @@
 #include "vault/vault_state.h"
 
 #include "vault/fields.h"
+#include "vault/log_audit.h"
 #include "vault/vault_schema.h"
 
 namespace conclave::vault {
@@ -38,7 +39,8 @@ Result<std::unique_ptr<VaultState>> VaultState::open(const SqliteVfs& vfs, const
   TRY(state->change([&]() -> Status {
     Statement insert = TRY(state->prepare("INSERT INTO roster (version, bytes) VALUES (1, ?)"));
     TRY(insert.bind(first_roster).run());
-    TRY(state->log({.kind = LeafKind::kRoster, .subject = first.hash(), .note = "version 1", .content = bytes_of(first_roster)}));
+    TRY(state->log({.kind = LeafKind::kRoster, .person = first_signer(first, first.signatures), .subject = first.hash(),
+                    .note = note_of(first), .content = {}}));
     return {};
   }));
   return state;
@@ -86,7 +88,7 @@ Status VaultState::change(const std::function<Status()>& body) {
 Result<VaultState::Logged> VaultState::log(LogLeaf leaf) {
   leaf.at = now();
   leaf.note = plain_text(leaf.note, kMaxLeafNoteBytes);
-  if (leaf.content.size() > kMaxLeafContentBytes) leaf.content.clear();  // the subject's hash stands for it
+  if (leaf.content.size() > kMaxLeafContentBytes) return Error(Errc::kInternal, "what is to be logged is too long");
   Logged out{tree_.size(), encode(leaf)};
   Statement insert = TRY(prepare("INSERT INTO leaf (position, bytes) VALUES (?, ?)"));
   TRY(insert.bind(out.position, out.leaf).run());
@@ -115,6 +117,11 @@ Result<std::vector<Bytes>> VaultState::leaves(std::uint64_t first, std::uint64_t
 
 Result<std::string> VaultState::log_file(const std::string& path) {
   if (path == "checkpoint") return checkpoint();
+  if (const auto version = roster_file_version(path)) {
+    const RosterVersion* found = roster_.at(*version);
+    if (found == nullptr) return Error(Errc::kNotFound, "there is no such roster version");
+    return string_of(encode(*found));
+  }
   const TilePath tile = TRY(parse_tile_path(path));
   if (!tile.entries) return string_of(TRY(tile_content(tree_, tree_.size(), tile)));
   if (tile.number > tree_.size() / kTileWidth) return Error(Errc::kNotFound, "the log has no such entries yet");

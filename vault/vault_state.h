@@ -70,7 +70,7 @@ class VaultState {
   [[nodiscard]] std::uint64_t log_size() const { return tree_.size(); }
   // The leaves [first, first + count). kNotFound: there are not so many.
   Result<std::vector<Bytes>> leaves(std::uint64_t first, std::uint64_t count);
-  // A file of the log by its tlog-tiles path. kNotFound, kInvalid.
+  // A file of the log by its path: tlog-tiles', or roster/VERSION. kNotFound, kInvalid.
   Result<std::string> log_file(const std::string& path);
 
  private:

@@ -1,5 +1,6 @@
 #include "tests/cluster/sim_person.h"
 
+#include "vault/log_audit.h"
 #include "vault/roster_client.h"
 
 namespace conclave::sim {
@@ -46,6 +47,12 @@ Result<cli::CheckedRequest> SimPerson::deny(const cli::CheckedRequest& request) 
   return cli::Voter({sim_.clock, sim_.random}, client_, cluster_, chain, device(), memory_).deny(request, "not today");
 }
 
+Result<std::size_t> SimPerson::disclose_due() {
+  const vault::RosterChain chain = TRY(roster());
+  const auto given = TRY(cli::Voter({sim_.clock, sim_.random}, client_, cluster_, chain, device(), memory_).disclose_due(name_));
+  return given.size();
+}
+
 Status SimPerson::put_policy(vault::Policy policy) {
   policy.signatures.clear();
   sign_policy(policy, device());
@@ -59,11 +66,15 @@ Result<std::vector<vault::LogLeaf>> SimPerson::read_log() {
   const auto signed_end = TRY(vault::open_checkpoint(TRY(client_.log_file("checkpoint")), origin, cluster_.log_key));
   std::vector<vault::LogLeaf> out;
   vault::MerkleTree tree;
+  vault::LogAudit audit(cluster_.roster_1, [this](std::uint64_t version) -> Result<Bytes> {
+    return bytes_of(view_of(TRY(client_.log_file(vault::roster_file(version)))));
+  });
   for (const vault::TilePath& tile : vault::tiles_of(signed_end.size)) {
     if (!tile.entries) continue;
     const std::string bundle = TRY(client_.log_file(path_of(tile)));
     for (const Bytes& leaf : TRY(vault::parse_bundle(view_of(bundle), tile.width))) {
       tree.append(vault::leaf_hash(leaf));
+      TRY(audit.take(leaf));
       out.push_back(TRY(vault::parse_leaf(leaf)));
     }
   }

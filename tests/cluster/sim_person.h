@@ -22,8 +22,10 @@ class SimPerson {
   Result<std::vector<cli::CheckedRequest>> requests(bool all);
   Result<cli::CheckedRequest> approve(const cli::CheckedRequest& request);
   Result<cli::CheckedRequest> deny(const cli::CheckedRequest& request);
+  // The shares that this person's votes promise and that are due now; how many were given.
+  Result<std::size_t> disclose_due();
   Status put_policy(vault::Policy policy);   // as an admin, who signs it
-  // Every leaf of the audit log: read, hashed, and its root the one that the vault signs.
+  // Every leaf of the audit log: read, hashed, its root the one that the vault signs, and each one that may stand there.
   Result<std::vector<vault::LogLeaf>> read_log();
 
  private:

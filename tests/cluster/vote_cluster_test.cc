@@ -32,6 +32,21 @@ TEST(VoteCluster, ASecretOpensByTwoOfThreeAndADenialEndsARequest) {
   EXPECT_GT(denials, 0u);
 }
 
+// Shares follow their votes once each approver's device has seen enough of them in the log.
+TEST(VoteCluster, ASecretOpensAlthoughSharesFollowTheQuorum) {
+  std::size_t openings = 0, denials = 0;
+  for_seeds(2, [&](std::uint64_t seed) {
+    VoteWorld world(seed, 2, {.disclose = vault::Disclose::kAfterQuorum});
+    start_all(world, 40s, 0.1);
+    world.finish();
+    world.check();
+    openings += world.votes.openings();
+    denials += world.votes.denials();
+  });
+  EXPECT_GT(openings, 0u);
+  EXPECT_GT(denials, 0u);
+}
+
 // The one request that waits, as `name` sees it.
 cli::CheckedRequest waiting_request(VoteWorld& world, const std::string& name) {
   std::optional<cli::CheckedRequest> out;

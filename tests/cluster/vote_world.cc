@@ -36,6 +36,7 @@ VoteWorld::VoteWorld(std::uint64_t seed, int mounts, Rules rules)
   policy.directory = folder;
   policy.request_lifetime = rules.request_lifetime;
   policy.longest_grant = rules.grant;
+  policy.disclose = rules.disclose;
   policy.most_openings = 1;   // so that each opening needs a request of its own
   run(person("ada").spawn([&] { ASSERT_TRUE(person("ada").put_policy(policy)); }));
   for (int i = 0; i < mounts; ++i) log_in(i);
@@ -134,6 +135,8 @@ void VoteWorld::start_approver(const std::string& name, MonoTime end, double den
       const Status voted = vote(name, request, !fs.sim.random.chance(denies));
       if (!voted && !is_late(voted.error().code)) expect_passing(voted, "vote");
     }
+    const auto given = person(name).disclose_due();   // as the next command does
+    if (!given && !is_late(given.error().code)) expect_passing(Status(given.error()), "disclose");
   });
 }
 

@@ -18,6 +18,7 @@ class VoteWorld {
   struct Rules {
     std::chrono::seconds request_lifetime{60};
     std::chrono::seconds grant{60};
+    vault::Disclose disclose = vault::Disclose::kWithVote;
   };
   static constexpr std::uint32_t kQuorum = 2;
   static constexpr const char* kSecret = "secrets/prod/db";

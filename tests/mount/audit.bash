@@ -30,7 +30,7 @@ echo -n again > "$M/secrets/team/db"
 waiting /secrets/team/db "another look"
 conclave deny "$id" --as bob --reason "not today" > /dev/null
 code=0; wait $waiter || code=$?
-[ $code -eq 1 ] && grep -qx "conclave request: denied: request $id" "$ROOT/said" || fail "denied: $code, $(cat "$ROOT/said")"
+[ $code -eq 1 ] && grep -qx "conclave request: denied: request ${id:0:8}" "$ROOT/said" || fail "denied: $code, $(cat "$ROOT/said")"
 refused '^conclave request: nobody decided request [0-9a-f]{8} in time$' conclave request /secrets/brief/x --reason hello --wait
 code=0; conclave request /secrets/brief/x --wait 2> "$ROOT/said" || code=$?
 [ $code -eq 2 ] || fail "without a reason it ended with $code"
@@ -39,7 +39,7 @@ step "audit show tells it, in order"
 conclave audit show > "$ROOT/shown"
 line() { grep -nE "$1" "$ROOT/shown" | head -n 1 | cut -d: -f1; }
 before=0
-for what in 'roster +- ' 'roster +root ' 'policy +root .* /secrets/team: 1 of bob' 'put +alice .* /secrets/team/db version 1' \
+for what in 'roster +root .* version 1' 'roster +root .* version 2' 'policy +root .* /secrets/team: 1 of bob' 'put +alice .* /secrets/team/db version 1' \
   'request +alice .* /secrets/team/db' 'approve +bob .* /secrets/team/db' 'release .* /secrets/team/db' \
   'open +alice .* /secrets/team/db' 'put +alice .* /secrets/team/db version 2' 'deny +bob .* /secrets/team/db'; do
   at=$(line "^20[-0-9]+T[0-9:]+Z $what")

@@ -6,7 +6,7 @@ conclave up --mount "$M"
 for person in alice bob carol; do conclave account create $person; done
 conclave account list | grep -c -E 'alice|bob|carol' | grep -qx 3
 refused 'exist|already' conclave account create alice
-conclave policy set /secrets/prod --approvers alice,bob,carol --quorum 2 --grant 10m --request 15m
+conclave policy set /secrets/prod --approvers alice,bob,carol --quorum 2 --grant 10m --request 15m --program-arguments
 conclave policy set /secrets/brief --approvers alice,bob,carol --quorum 2 --request 4s
 conclave policy set /secrets/short --approvers alice,bob,carol --quorum 2 --grant 3s
 
@@ -267,6 +267,49 @@ eventually 10 bash -c "! [ -d /proc/$mover ] || $CONCLAVE requests --as bob --js
 kill $mover 2> /dev/null || true; wait $mover 2> /dev/null || true
 [ ! -s "$M/plain" ] || fail "mv carried a secret out without a vote"
 
+step "a script names a request whole, and reasons are for who decides"
+echo -n "$secret-5" > "$M/secrets/prod/db"
+conclave request "$M/secrets/prod/db" --reason "for few eyes"
+id=$(pending)
+[ ${#id} = 64 ] || fail "--json gives no whole id: $id"
+refused '64 digits' conclave approve "${id:0:8}" --as bob < /dev/null
+refused '64 digits' conclave deny "${id:0:8}" --as bob --reason no < /dev/null
+conclave show "${id:0:8}" --as bob | grep -q 'for few eyes' || fail "an approver does not see the reason"
+! conclave requests --json | grep -q 'for few eyes' || fail "a machine sees the reason"
+! conclave audit show | grep -q 'for few eyes' || fail "the reason stands in the log"
+! grep -raqF 'for few eyes' "$M/.conclave/audit" || fail "the reason stands in the log's files"
+
+step "approvals of two requests that failed: the secret asks for a new version"
+conclave approve "$id" --as bob
+conclave deny "$id" --as carol --reason "not for you"
+eventually 10 none_pending
+conclave request "$M/secrets/prod/db" --reason "once more"
+id=$(pending)
+conclave approve "$id" --as carol
+conclave deny "$id" --as bob --reason "not for you either"
+conclave secret list --json | python3 -c '
+import json, sys
+[s] = [s for s in json.load(sys.stdin) if s["path"] == "/secrets/prod/db"]
+assert s["exposed"] is True and s["exposed_by"] == ["bob", "carol"], s'
+conclave audit verify | grep -q '^EXPOSED: /secrets/prod/db'
+conclave status | grep -q 'secrets are exposed' || fail "status does not say it"
+echo -n "$secret-6" > "$M/secrets/prod/db"
+! conclave audit verify | grep -q '^EXPOSED' || fail "a new version, and it is exposed still"
+
+step "shares that follow the quorum: with the next command, or at once while somebody watches"
+conclave policy set /secrets/later --approvers alice,bob,carol --quorum 2 --disclose after-quorum
+echo -n later > "$M/secrets/later/x"
+cat "$M/secrets/later/x" > "$ROOT/opened" & reader=$!
+eventually 10 one_pending
+id=$(pending)
+conclave approve "$id" --as bob
+conclave approve "$id" --as carol | grep -q 'Approved by carol: 2 of 2 (1 more shares to follow), pending'
+[ -d /proc/$reader ] && [ ! -s "$ROOT/opened" ] || fail "it opened without bob's share"
+conclave requests --watch --as bob > "$ROOT/watched" 2>&1 & watcher=$!
+eventually 20 grep -q "Your share went to request ${id:0:8}" "$ROOT/watched"
+wait $reader && [ "$(cat "$ROOT/opened")" = later ] || fail "the shares are there, and cat printed $(cat "$ROOT/opened")"
+kill $watcher; wait $watcher 2> /dev/null || true
+
 step "the audit log verifies and tells the story"
 conclave audit verify
 conclave audit show | grep -qi release
@@ -274,8 +317,8 @@ conclave audit show | grep -qi den
 
 step "wrong passphrase, unknown identity, logout"
 echo wrong > "$ROOT/wrong"
-CONCLAVE_PASSPHRASE_FILE=$ROOT/wrong refused 'passphrase' conclave approve "$(pending)" --as bob
-refused "no identity 'mallory'" conclave approve "$(pending)" --as mallory
+CONCLAVE_PASSPHRASE_FILE=$ROOT/wrong refused 'passphrase' conclave approve "$id" --as bob
+refused "no identity 'mallory'" conclave approve "$id" --as mallory
 conclave logout
 ! timeout 20 cat "$M/secrets/prod/db" 2> /dev/null || fail "read after logout"
 

@@ -20,7 +20,7 @@ class SecretBookTest : public testing::Test {
     filed.secret.header.core.version = 1;
     filed.request.grant = 600s;
     filed.request.openings = 2;
-    filed.request.reason = key.person;
+    filed.request.claims = vault::Claims{{}, "", 0, "", key.person};
     const Hash rd = filed.request.rd();
     book.filed(key, std::move(filed), nullptr);
     book.decided(rd, vault::v1::APPROVED, now);
@@ -53,7 +53,7 @@ TEST_F(SecretBookTest, WhoLeavesTakesGrantsAndRequestsAlong) {
   const auto left = book.leave(7, "bob");
   EXPECT_EQ(left.grants, std::vector{grant});
   ASSERT_EQ(left.requests.size(), 1u);
-  EXPECT_EQ(left.requests[0].first->request.reason, "alice");
+  EXPECT_EQ(left.requests[0].first->request.claims->reason, "alice");
   EXPECT_FALSE(book.grant_of(7, InodeId{20}, now));
   EXPECT_EQ(book.list().size(), 1u);  // carol's
   const std::lock_guard lock(grant->mutex);

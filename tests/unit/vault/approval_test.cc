@@ -14,7 +14,7 @@ Person& person_in(RosterVersion& roster, const std::string& name) {
   CHECK(false);
 }
 
-TEST(Approval, Is205BytesAndNoFlippedByteIsAccepted) {
+TEST(Approval, Is238BytesWithItsShareAndNoFlippedByteIsAccepted) {
   Story story;
   const Case a_case = story.a_case();
   const RosterChain chain = story.chain();
@@ -22,7 +22,8 @@ TEST(Approval, Is205BytesAndNoFlippedByteIsAccepted) {
   EXPECT_EQ(bytes.size(), kApprovalBytes);
   EXPECT_EQ(encode(*parse_approval(bytes)), bytes);
   EXPECT_EQ(check_approval(*parse_approval(bytes), a_case, chain).value()->name, "bob");
-  EXPECT_EQ(lengths_accepted(bytes, parse_approval), 0u);
+  EXPECT_EQ(lengths_accepted(bytes, parse_approval), 1u);   // the vote without its share
+  EXPECT_EQ(encode(*parse_approval(ByteView(bytes).first(kVoteBytes))), encode_vote(*parse_approval(bytes)));
   EXPECT_EQ(flips_accepted(bytes,
                            [&](ByteView flipped) {
                              const auto approval = parse_approval(flipped);

@@ -52,7 +52,7 @@ struct Continuity : ServedStory {
   }
   void slip_in(const SealedVersion& sealed) {
     ASSERT_TRUE(world.state().change([&]() -> Status {
-      const auto logged = TRY(world.state().log({.kind = LeafKind::kPut, .subject = sealed.header.hash(), .content = encode(sealed.header)}));
+      const auto logged = TRY(world.state().log({.kind = LeafKind::kPut, .subject = sealed.header.hash(), .content = encode(LoggedPut{sealed.header, head_of(sealed.table)})}));
       Statement insert = TRY(world.state().prepare(
           "INSERT INTO secret (secret, version, header, header_hash, share_table, policy, position, inner) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"));
       return insert.bind(ByteView(sealed.header.core.secret), sealed.header.core.version, encode(sealed.header),

@@ -67,20 +67,19 @@ std::map<std::string, Bytes> samples() {
   request.header = header.hash();
   request.table = table.hash();
   request.requester = login;
-  request.host = "desk";
-  request.uid = 1001;
-  request.program = "cat db";
+  const Claims claims{bytes_for<16>("salt"), "desk", 1001, "cat db", "because"};
+  request.claims_hash = labelled_hash("claims", encode(claims));
   request.key = bytes_for<32>("request key");
   request.filed = {70};
   request.expires = {80};
   request.grant = std::chrono::seconds(90);
   request.openings = 16;
-  request.reason = "because";
   request.log_size = 5;
   request.log_root = bytes_for<32>("root");
   request.signature = bytes_for<64>("request");
   const Hash rd = request.rd();
-  const Approval approval{rd, ada.kid(), 1, {100}, bytes_for<80>("share"), bytes_for<64>("approval")};
+  const Approval approval{rd, ada.kid(), 1, Part::kWhole, {100}, labelled_hash("sealed share", bytes_for<80>("share")),
+                          bytes_for<64>("approval"), bytes_for<80>("share")};
   const Denial denial{rd, ada.kid(), {110}, "no", bytes_for<64>("denial")};
   return {
       {"device", encode(ada.public_half())},
@@ -96,7 +95,11 @@ std::map<std::string, Bytes> samples() {
       {"quorum commitment", bytes_of(quorum_commitment(header.core, secret("0123456789abcdef0123456789abcdef")))},
       {"request", encode(request)},
       {"rd", bytes_of(rd)},
+      {"claims", encode(claims)},
+      {"put", encode(LoggedPut{header, head_of(table)})},
+      {"share table hash", bytes_of(table.hash())},
       {"approval", encode(approval)},
+      {"vote", encode_vote(approval)},
       {"denial", encode(denial)},
       {"record", encode(Record{rd, Happening::kClosed, {120}, bytes_for<64>("record")})},
       {"release hash", bytes_of(release_hash(rd, {approval}, bytes_for<96>("inner")))},

@@ -22,7 +22,7 @@ TEST(LogLeaf, RoundTripsAndRefusesEveryTruncation) {
 TEST(LogLeaf, UnknownKindsAndUnreadableTextAreRefused) {
   LogLeaf leaf{LeafKind::kTimeOut, kNow, "", {}, "", {}};
   EXPECT_TRUE(parse_leaf(encode(leaf)));
-  leaf.kind = static_cast<LeafKind>(15);
+  leaf.kind = static_cast<LeafKind>(16);
   EXPECT_FALSE(parse_leaf(encode(leaf)));
   leaf.kind = static_cast<LeafKind>(0);
   EXPECT_FALSE(parse_leaf(encode(leaf)));

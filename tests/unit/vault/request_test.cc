@@ -67,12 +67,26 @@ TEST(Request, WhatIsShownIsPlainText) {
   wish.program = std::string("cat\0x", 5);
   const Request request = make_request(story.sealed.header, story.sealed.table, story.rules, story.author,
                                        story.request_key.public_key, wish, kNow, story.random);
-  EXPECT_TRUE(is_plain_text(request.reason));
-  EXPECT_EQ(request.reason.size(), kMaxReasonBytes);
-  EXPECT_EQ(request.program, "cat?x");
-  Request hostile = request;
+  const Claims& claims = *request.claims;
+  EXPECT_TRUE(is_plain_text(claims.reason));
+  EXPECT_EQ(claims.reason.size(), kMaxReasonBytes);
+  EXPECT_EQ(claims.program, "cat?x");
+  Claims hostile = claims;
   hostile.reason = "ok\x1b[1A";
-  EXPECT_EQ(code_of(parse_request(encode(hostile))), Errc::kCorrupt);
+  EXPECT_EQ(code_of(parse_claims(encode(hostile))), Errc::kCorrupt);
+}
+
+TEST(Request, CommitsToItsClaimsAndDoesNotShowThem) {
+  Story story;
+  const std::string shown = string_of(encode(story.request));
+  for (const char* part : {"desk", "cat /mnt", "restart of the database"}) EXPECT_EQ(shown.find(part), std::string::npos) << part;
+  Request read = parse_request(encode(story.request)).value();
+  EXPECT_FALSE(read.claims);
+  const Bytes claims = encode(*story.request.claims);
+  EXPECT_EQ(code_of(add_claims(read, claims)), kDone);
+  EXPECT_EQ(read.claims->reason, "restart of the database");
+  EXPECT_EQ(lengths_accepted(claims, parse_claims), 0u);
+  EXPECT_EQ(flips_accepted(claims, [&](ByteView flipped) { return add_claims(read, flipped).has_value(); }), 0u);
 }
 
 TEST(Case, EveryPartBelongsToTheOthers) {

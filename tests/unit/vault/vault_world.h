@@ -13,6 +13,7 @@
 #include "tests/support/sim_clock.h"
 #include "tests/support/sim_files.h"
 #include "tests/unit/vault/cast.h"
+#include "vault/log_audit.h"
 #include "vault/release_proof.h"
 #include "vault/vault_ops.h"
 
@@ -164,6 +165,7 @@ class VaultWorld {
   Result<v1::RequestView> file(const Request& request, std::uint64_t session = 0) {
     v1::FileRequestRequest filing;
     filing.set_request(string_of(encode(request)));
+    if (request.claims) filing.set_claims(string_of(encode(*request.claims)));
     filing.set_path_now("/secrets/prod/db");
     filing.set_session(session);
     return call<v1::RequestView>(host(), "FileRequest", filing);
@@ -192,6 +194,11 @@ class VaultWorld {
     v1::CancelRequest request;
     request.set_cancellation(string_of(encode(record)));
     return call<v1::RequestView>(host(), "Cancel", request);
+  }
+  Result<v1::RequestView> view(const Peer& as, const Hash& rd) {
+    v1::GetRequestRequest request;
+    request.set_id(to_hex(rd));
+    return call<v1::RequestView>(as, "GetRequest", request);
   }
   v1::State state_of(const Hash& rd) {
     v1::GetRequestRequest request;
@@ -235,6 +242,15 @@ class VaultWorld {
       EXPECT_EQ(log_file(path_of(tile)).value_or(""), string_of(tile_content(tree, tree.size(), tile).value_or({})));
     }
     return leaves;
+  }
+  std::vector<Bytes> entries() { return state_->leaves(0, state_->log_size()).value(); }
+  // An audit of these entries, with this vault's rosters beside them and no memory.
+  Result<LogAudit> audit(const std::vector<Bytes>& entries) {
+    LogAudit out(cast_.roster.hash(), [this](std::uint64_t version) -> Result<Bytes> {
+      return bytes_of(view_of(TRY(log_file(roster_file(version)))));
+    });
+    for (const Bytes& entry : entries) TRY(out.take(entry));
+    return out;
   }
   std::size_t leaves_of(LeafKind kind) {
     std::size_t out = 0;

@@ -1,0 +1,241 @@
+#include "vault/log_audit.h"
+
+#include <algorithm>
+
+#include "base/certificate.h"
+#include "vault/fields.h"
+
+namespace conclave::vault {
+namespace {
+
+constexpr std::chrono::seconds kSkew = kCertificateSkew;   // between a signer's clock and the vault's
+
+Error wrong(std::string why) { return {Errc::kCorrupt, std::move(why)}; }
+
+bool within_skew(WallTime a, WallTime b) { return a.ns <= (b + kSkew).ns && b.ns <= (a + kSkew).ns; }
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+Status check_words(const LogLeaf& leaf, const std::string& person, const std::string& note) {
+  if (leaf.person != person) return wrong("it names " + leaf.person + " for what " + person + " signed");
+  if (leaf.note != plain_text(note, kMaxLeafNoteBytes)) return wrong("its note is not that of what it holds");
+  return {};
+}
+
+}  // namespace
+
+std::string note_of(const RosterVersion& roster) { return "version " + std::to_string(roster.version); }
+std::string note_of(const Policy& policy) { return policy.path + ": " + quorum_text(policy); }
+std::string note_of(const SecretHeader& header) { return header.path + " version " + std::to_string(header.core.version); }
+
+Status LogAudit::take(ByteView entry) {
+  const LogLeaf leaf = TRY(parse_leaf(entry));
+  const Status status = check(leaf);
+  if (!status) {
+    const std::string which = "entry " + std::to_string(tree_.size()) + " of the log (" + line_of(leaf) + ")";
+    return Error(Errc::kCorrupt, which + ": " + status.error().message);
+  }
+  tree_.append(leaf_hash(entry));
+  return {};
+}
+
+Status LogAudit::check(const LogLeaf& leaf) {
+  if (leaf.kind == LeafKind::kRoster) return roster(leaf);
+  if (!chain_) return wrong("no roster stands before it");
+  switch (leaf.kind) {
+    case LeafKind::kPolicy: return policy(leaf);
+    case LeafKind::kPut: return put(leaf);
+    case LeafKind::kRequest: return request(leaf);
+    default: return of_request(leaf);
+  }
+}
+
+Status LogAudit::roster(const LogLeaf& leaf) {
+  const Bytes bytes = TRY(rosters_(chain_ ? chain_->current().version + 1 : 1));
+  const RosterVersion next = TRY(parse_roster(bytes));
+  if (next.hash() != leaf.subject || !leaf.content.empty()) return wrong("the roster beside the log is another one");
+  if (next.log_size > tree_.size() || (next.log_size > 0 && next.log_root != tree_.root(next.log_size))) {
+    return wrong("its signers saw another log");
+  }
+  TRY(check_words(leaf, first_signer(next, next.signatures), note_of(next)));
+  if (!chain_) {
+    chain_ = TRY(RosterChain::begin(bytes, pinned_));
+    return {};
+  }
+  TRY(check_put(chain_->current(), next, leaf.at));
+  return chain_->append(bytes);
+}
+
+Status LogAudit::policy(const LogLeaf& leaf) {
+  Policy next = TRY(parse_policy(leaf.content));
+  if (next.hash() != leaf.subject) return wrong("it holds another policy than it names");
+  const auto current = policies_.find(next.directory);
+  TRY(vault::check_put(next, current == policies_.end() ? nullptr : current->second.get(), *chain_, leaf.at));
+  TRY(check_words(leaf, first_signer(chain_->current(), next.signatures), note_of(next)));
+  policies_[next.directory] = std::make_shared<const Policy>(std::move(next));
+  return {};
+}
+
+Status LogAudit::put(const LogLeaf& leaf) {
+  LoggedPut put = TRY(parse_put(leaf.content));
+  const SecretHeader& header = put.header;
+  if (put.table.header != leaf.subject) return wrong("it holds another version than it names");
+  TRY(check_words(leaf, header.author.person, note_of(header)));
+  const auto in_force = policies_.find(header.directory);
+  if (in_force == policies_.end() || in_force->second->hash() != put.table.policy) return wrong("the policy in force is another");
+  if (header.roster_version != chain_->current().version || put.table.roster_version != header.roster_version) {
+    return wrong("it was sealed under a roster that did not hold");
+  }
+  if (!within_skew(header.written, leaf.at)) return wrong("it was written at another time");
+  TRY(check_header(header, *chain_));
+  TRY(verify_signature(put.table, header));
+  for (const auto& [directory, other] : policies_) TRY(check_not_nearer(*other, *in_force->second, header.path));
+  std::uint64_t before = 0;
+  if (const auto newest = newest_.find(header.core.secret); newest != newest_.end()) {
+    const Version& version = versions_.at(newest->second);
+    before = version.header.core.version;
+    TRY(check_moved_inwards(*version.policy, version.header.path, *in_force->second));
+  }
+  if (header.core.version != before + 1) return wrong("version " + std::to_string(before) + " was the newest");
+  newest_[header.core.secret] = leaf.subject;
+  versions_.emplace(leaf.subject, Version{header, put.table.hash(), in_force->second});
+  return {};
+}
+
+Status LogAudit::request(const LogLeaf& leaf) {
+  Ballot ballot;
+  ballot.request = TRY(parse_request(leaf.content));
+  const Request& request = ballot.request;
+  if (request.rd() != leaf.subject || ballots_.contains(leaf.subject)) return wrong("it holds another request than it names");
+  const auto version = versions_.find(request.header);
+  if (version == versions_.end() || version->second.table != request.table) return wrong("no such version was put");
+  ballot.version = &version->second;
+  const SecretHeader& header = version->second.header;
+  if (newest_.at(header.core.secret) != request.header) return wrong("the version was replaced before");
+  TRY(check_words(leaf, request.requester.person, header.path));
+  TRY(check_requester(request, *chain_));
+  TRY(check_request_limits(request, *version->second.policy));
+  if (!within_skew(request.filed, leaf.at)) return wrong("it was filed at another time");
+  const bool same_log = request.log_size <= tree_.size() && (request.log_size == 0 || request.log_root == tree_.root(request.log_size));
+  if (!same_log) return wrong("its requester saw another log");
+  ballots_.emplace(leaf.subject, std::move(ballot));
+  return {};
+}
+
+Status LogAudit::of_request(const LogLeaf& leaf) {
+  const auto found = ballots_.find(leaf.subject);
+  if (found == ballots_.end()) return wrong("no such request was made");
+  Ballot& ballot = found->second;
+  if (leaf.note != plain_text(ballot.version->header.path, kMaxLeafNoteBytes)) return wrong("its note is not the secret's path");
+  switch (leaf.kind) {
+    case LeafKind::kApprove:
+    case LeafKind::kDisclose: return approve(leaf, ballot);
+    case LeafKind::kDeny: return deny(leaf, ballot);
+    case LeafKind::kRelease: return release(leaf, ballot);
+    case LeafKind::kOpen:
+    case LeafKind::kClose:
+    case LeafKind::kExpire:
+    case LeafKind::kCancel: return record(leaf, ballot);
+    case LeafKind::kTimeOut: return time_out(leaf, ballot);
+    default: return wrong("nothing of this kind is written yet");
+  }
+}
+
+// Votes are taken while nothing is decided and time is left.
+Status LogAudit::approve(const LogLeaf& leaf, Ballot& ballot) {
+  const Approval approval = TRY(parse_approval(leaf.content));
+  const Policy& policy = *ballot.version->policy;
+  const Person* person = TRY(check_vote(approval, {policy, ballot.request, leaf.subject}, *chain_));
+  if (approval.share) return wrong("a share stands in the log");
+  if (leaf.person != person->name) return wrong("it names " + leaf.person + " for the vote of " + person->name);
+  if ((approval.part == Part::kShare) != (leaf.kind == LeafKind::kDisclose)) return wrong("a vote is no share");
+  const Tally tally = tally_of(policy, ballot.yes, ballot.no);
+  const bool open = ballot.stage == Stage::kWaiting && tally.decision != Decision::kDenied && !tally.can_release();
+  if (!open || leaf.at.ns > (ballot.request.expires + kSkew).ns) return wrong("the request was decided or over");
+  if (approval.at.ns > (leaf.at + kSkew).ns) return wrong("the vote is of a later time");
+  if (leaf.kind == LeafKind::kDisclose ? !share_is_due(policy, tally, person->name)
+                                       : contains(tally.approved, person->name) || contains(tally.denied, person->name)) {
+    return wrong(leaf.kind == LeafKind::kDisclose ? "its share was not due" : person->name + " had voted already");
+  }
+  ballot.yes.push_back({person->name, approval.part});
+  return {};
+}
+
+Status LogAudit::deny(const LogLeaf& leaf, Ballot& ballot) {
+  const Denial denial = TRY(parse_denial(leaf.content));
+  const Policy& policy = *ballot.version->policy;
+  const Person* person = TRY(check_vote(denial, {policy, ballot.request, leaf.subject}, *chain_));
+  if (leaf.person != person->name) return wrong("it names " + leaf.person + " for the vote of " + person->name);
+  const Tally tally = tally_of(policy, ballot.yes, ballot.no);
+  const bool open = ballot.stage == Stage::kWaiting && tally.decision != Decision::kDenied && !tally.can_release();
+  if (!open || leaf.at.ns > (ballot.request.expires + kSkew).ns) return wrong("the request was decided or over");
+  if (contains(ballot.no, person->name)) return wrong(person->name + " had denied it already");
+  ballot.no.push_back(person->name);
+  return {};
+}
+
+bool LogAudit::is_denied(const Ballot& ballot) {
+  return tally_of(*ballot.version->policy, ballot.yes, ballot.no).decision == Decision::kDenied;
+}
+
+Status LogAudit::release(const LogLeaf& leaf, Ballot& ballot) {
+  const Tally tally = tally_of(*ballot.version->policy, ballot.yes, ballot.no);
+  if (ballot.stage != Stage::kWaiting) return wrong("the request was released or over before");
+  if (!tally.can_release()) return wrong("released without a quorum: the votes before it are not enough");
+  if (leaf.content.size() != sizeof(Hash) || !leaf.person.empty()) return wrong("a release holds a hash, and nobody signs it");
+  if (leaf.at.ns > (ballot.request.expires + kSkew).ns) return wrong("the request was over");
+  ballot.stage = Stage::kReleased;
+  ++releases_;
+  return {};
+}
+
+Status LogAudit::record(const LogLeaf& leaf, Ballot& ballot) {
+  const Record record = TRY(parse_record(leaf.content));
+  TRY(check_record(record, ballot.request));
+  if (leaf.person != ballot.request.requester.person) return wrong("it names another person than the requester");
+  const bool cancels = record.happening == Happening::kCancelled;
+  const LeafKind kind = cancels ? LeafKind::kCancel
+                        : record.happening == Happening::kOpened ? LeafKind::kOpen
+                        : record.happening == Happening::kClosed ? LeafKind::kClose : LeafKind::kExpire;
+  if (kind != leaf.kind) return wrong("it holds a record of another kind");
+  if (cancels && is_denied(ballot)) return wrong("the request was denied before");
+  if (ballot.stage != (cancels ? Stage::kWaiting : Stage::kReleased)) return wrong("the request was not released, or was over");
+  if (kind != LeafKind::kOpen) {
+    ballot.stage = Stage::kEnded;
+  } else if (++ballot.openings > ballot.request.openings) {
+    return wrong("opened more often than it may be");
+  }
+  return {};
+}
+
+Status LogAudit::time_out(const LogLeaf& leaf, Ballot& ballot) {
+  if (!leaf.content.empty() || !leaf.person.empty()) return wrong("nobody signs that time is over");
+  if (is_denied(ballot)) return wrong("the request was denied before");
+  if (ballot.stage != Stage::kWaiting || leaf.at.ns < ballot.request.expires.ns) return wrong("the request was not over");
+  ballot.stage = Stage::kEnded;
+  return {};
+}
+
+std::vector<LogAudit::Secret> LogAudit::secrets() const {
+  std::map<Hash, std::vector<SharesOut>> out_of;   // by the header's hash
+  for (const auto& [rd, ballot] : ballots_) {
+    SharesOut& shares = out_of[ballot.request.header].emplace_back();
+    for (const Yes& yes : ballot.yes) {
+      if (yes.part != Part::kVote) shares.people.insert(yes.person);
+    }
+    shares.quorum = tally_of(*ballot.version->policy, ballot.yes, ballot.no).can_release();
+  }
+  std::vector<Secret> out;
+  for (const auto& [secret, newest] : newest_) {
+    const Version& version = versions_.at(newest);
+    out.push_back({version.header.path, version.header.author.person, quorum_text(*version.policy), version.header.core.version,
+                   version.header.written, version.policy->disclose == Disclose::kAfterQuorum,
+                   exposed_by(*version.policy, out_of[newest])});
+  }
+  std::sort(out.begin(), out.end(), [](const Secret& a, const Secret& b) { return a.path < b.path; });
+  return out;
+}
+
+}  // namespace conclave::vault
