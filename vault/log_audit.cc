@@ -59,6 +59,7 @@ Status LogAudit::roster(const LogLeaf& leaf) {
   if (next.log_size > tree_.size() || (next.log_size > 0 && next.log_root != tree_.root(next.log_size))) {
     return wrong("its signers saw another log");
   }
+  if (chain_ && next.log_size < sealed_to_) return wrong("its signers had not seen the newest policy or secret");
   TRY(check_words(leaf, first_signer(next, next.signatures), note_of(next)));
   if (!chain_) {
     chain_ = TRY(RosterChain::begin(bytes, pinned_));
@@ -75,6 +76,7 @@ Status LogAudit::policy(const LogLeaf& leaf) {
   TRY(vault::check_put(next, current == policies_.end() ? nullptr : current->second.get(), *chain_, leaf.at));
   TRY(check_words(leaf, first_signer(chain_->current(), next.signatures), note_of(next)));
   policies_[next.directory] = std::make_shared<const Policy>(std::move(next));
+  sealed_to_ = tree_.size() + 1;
   return {};
 }
 
@@ -100,6 +102,7 @@ Status LogAudit::put(const LogLeaf& leaf) {
   }
   if (header.core.version != before + 1) return wrong("version " + std::to_string(before) + " was the newest");
   newest_[header.core.secret] = leaf.subject;
+  sealed_to_ = tree_.size() + 1;
   versions_.emplace(leaf.subject, Version{header, put.table.hash(), in_force->second});
   return {};
 }
@@ -143,7 +146,34 @@ Status LogAudit::of_request(const LogLeaf& leaf) {
   }
 }
 
+// The vault counts votes by the roster that it has then: who lost standing since their vote does not count.
+Tally LogAudit::count(const Ballot& ballot) const {
+  const Hash rd = ballot.request.rd();
+  const Asked asked{*ballot.version->policy, ballot.request, rd};
+  std::vector<Yes> yes;
+  for (const Approval& approval : ballot.approvals) {
+    if (const auto person = check_vote(approval, asked, *chain_)) yes.push_back({(*person)->name, approval.part});
+  }
+  std::vector<std::string> no;
+  for (const Denial& denial : ballot.denials) {
+    if (const auto person = check_vote(denial, asked, *chain_)) no.push_back((*person)->name);
+  }
+  return tally_of(asked.policy, yes, no);
+}
+
 // Votes are taken while nothing is decided and time is left.
+Status LogAudit::check_waits(const LogLeaf& leaf, const Ballot& ballot) const {
+  const bool over = leaf.at.ns > (ballot.request.expires + kSkew).ns;
+  return ballot.stage != Stage::kWaiting || over ? wrong("the request was decided or over") : Status();
+}
+
+void LogAudit::decide(Ballot& ballot) const {
+  const Tally tally = count(ballot);
+  if (tally.can_release()) ballot.stage = Stage::kApproved;
+  if (tally.decision == Decision::kDenied) ballot.stage = Stage::kDenied;
+  ballot.approved = ballot.stage == Stage::kApproved;
+}
+
 Status LogAudit::approve(const LogLeaf& leaf, Ballot& ballot) {
   const Approval approval = TRY(parse_approval(leaf.content));
   const Policy& policy = *ballot.version->policy;
@@ -151,15 +181,16 @@ Status LogAudit::approve(const LogLeaf& leaf, Ballot& ballot) {
   if (approval.share) return wrong("a share stands in the log");
   if (leaf.person != person->name) return wrong("it names " + leaf.person + " for the vote of " + person->name);
   if ((approval.part == Part::kShare) != (leaf.kind == LeafKind::kDisclose)) return wrong("a vote is no share");
-  const Tally tally = tally_of(policy, ballot.yes, ballot.no);
-  const bool open = ballot.stage == Stage::kWaiting && tally.decision != Decision::kDenied && !tally.can_release();
-  if (!open || leaf.at.ns > (ballot.request.expires + kSkew).ns) return wrong("the request was decided or over");
+  TRY(check_waits(leaf, ballot));
   if (approval.at.ns > (leaf.at + kSkew).ns) return wrong("the vote is of a later time");
+  const Tally tally = count(ballot);
   if (leaf.kind == LeafKind::kDisclose ? !share_is_due(policy, tally, person->name)
                                        : contains(tally.approved, person->name) || contains(tally.denied, person->name)) {
     return wrong(leaf.kind == LeafKind::kDisclose ? "its share was not due" : person->name + " had voted already");
   }
-  ballot.yes.push_back({person->name, approval.part});
+  ballot.approvals.push_back(approval);
+  if (approval.part != Part::kVote) ballot.gave_share.insert(person->name);
+  decide(ballot);
   return {};
 }
 
@@ -168,22 +199,18 @@ Status LogAudit::deny(const LogLeaf& leaf, Ballot& ballot) {
   const Policy& policy = *ballot.version->policy;
   const Person* person = TRY(check_vote(denial, {policy, ballot.request, leaf.subject}, *chain_));
   if (leaf.person != person->name) return wrong("it names " + leaf.person + " for the vote of " + person->name);
-  const Tally tally = tally_of(policy, ballot.yes, ballot.no);
-  const bool open = ballot.stage == Stage::kWaiting && tally.decision != Decision::kDenied && !tally.can_release();
-  if (!open || leaf.at.ns > (ballot.request.expires + kSkew).ns) return wrong("the request was decided or over");
-  if (contains(ballot.no, person->name)) return wrong(person->name + " had denied it already");
-  ballot.no.push_back(person->name);
+  TRY(check_waits(leaf, ballot));
+  if (contains(count(ballot).denied, person->name)) return wrong(person->name + " had denied it already");
+  ballot.denials.push_back(denial);
+  decide(ballot);
   return {};
 }
 
-bool LogAudit::is_denied(const Ballot& ballot) {
-  return tally_of(*ballot.version->policy, ballot.yes, ballot.no).decision == Decision::kDenied;
-}
-
 Status LogAudit::release(const LogLeaf& leaf, Ballot& ballot) {
-  const Tally tally = tally_of(*ballot.version->policy, ballot.yes, ballot.no);
-  if (ballot.stage != Stage::kWaiting) return wrong("the request was released or over before");
-  if (!tally.can_release()) return wrong("released without a quorum: the votes before it are not enough");
+  if (ballot.stage == Stage::kReleased || ballot.stage == Stage::kEnded) return wrong("the request was released or over before");
+  if (ballot.stage != Stage::kApproved || !count(ballot).can_release()) {
+    return wrong("released without a quorum: the votes before it are not enough");
+  }
   if (leaf.content.size() != sizeof(Hash) || !leaf.person.empty()) return wrong("a release holds a hash, and nobody signs it");
   if (leaf.at.ns > (ballot.request.expires + kSkew).ns) return wrong("the request was over");
   ballot.stage = Stage::kReleased;
@@ -200,8 +227,8 @@ Status LogAudit::record(const LogLeaf& leaf, Ballot& ballot) {
                         : record.happening == Happening::kOpened ? LeafKind::kOpen
                         : record.happening == Happening::kClosed ? LeafKind::kClose : LeafKind::kExpire;
   if (kind != leaf.kind) return wrong("it holds a record of another kind");
-  if (cancels && is_denied(ballot)) return wrong("the request was denied before");
-  if (ballot.stage != (cancels ? Stage::kWaiting : Stage::kReleased)) return wrong("the request was not released, or was over");
+  const bool waits = ballot.stage == Stage::kWaiting || ballot.stage == Stage::kApproved;
+  if (cancels ? !waits : ballot.stage != Stage::kReleased) return wrong("the request was not released, or was over");
   if (kind != LeafKind::kOpen) {
     ballot.stage = Stage::kEnded;
   } else if (++ballot.openings > ballot.request.openings) {
@@ -212,8 +239,8 @@ Status LogAudit::record(const LogLeaf& leaf, Ballot& ballot) {
 
 Status LogAudit::time_out(const LogLeaf& leaf, Ballot& ballot) {
   if (!leaf.content.empty() || !leaf.person.empty()) return wrong("nobody signs that time is over");
-  if (is_denied(ballot)) return wrong("the request was denied before");
-  if (ballot.stage != Stage::kWaiting || leaf.at.ns < ballot.request.expires.ns) return wrong("the request was not over");
+  const bool waits = ballot.stage == Stage::kWaiting || ballot.stage == Stage::kApproved;
+  if (!waits || leaf.at.ns < ballot.request.expires.ns) return wrong("the request was not over, or had ended before");
   ballot.stage = Stage::kEnded;
   return {};
 }
@@ -221,11 +248,7 @@ Status LogAudit::time_out(const LogLeaf& leaf, Ballot& ballot) {
 std::vector<LogAudit::Secret> LogAudit::secrets() const {
   std::map<Hash, std::vector<SharesOut>> out_of;   // by the header's hash
   for (const auto& [rd, ballot] : ballots_) {
-    SharesOut& shares = out_of[ballot.request.header].emplace_back();
-    for (const Yes& yes : ballot.yes) {
-      if (yes.part != Part::kVote) shares.people.insert(yes.person);
-    }
-    shares.quorum = tally_of(*ballot.version->policy, ballot.yes, ballot.no).can_release();
+    out_of[ballot.request.header].push_back({ballot.gave_share, ballot.request.requester.person, ballot.approved});
   }
   std::vector<Secret> out;
   for (const auto& [secret, newest] : newest_) {

@@ -43,7 +43,8 @@ class LogAudit {
   [[nodiscard]] std::vector<Secret> secrets() const;
 
  private:
-  enum class Stage : std::uint8_t { kWaiting, kReleased, kEnded };
+  // As the vault goes on, entry by entry: what was decided stays so, whoever leaves the roster later.
+  enum class Stage : std::uint8_t { kWaiting, kApproved, kDenied, kReleased, kEnded };
   struct Version {
     SecretHeader header;
     Hash table{};
@@ -52,8 +53,10 @@ class LogAudit {
   struct Ballot {
     Request request;
     const Version* version = nullptr;
-    std::vector<Yes> yes;
-    std::vector<std::string> no;
+    std::vector<Approval> approvals;
+    std::vector<Denial> denials;
+    std::set<std::string> gave_share;   // also who has left since: what went out is out
+    bool approved = false;              // once
     Stage stage = Stage::kWaiting;
     std::uint32_t openings = 0;
   };
@@ -69,7 +72,9 @@ class LogAudit {
   Status release(const LogLeaf& leaf, Ballot& ballot);
   Status record(const LogLeaf& leaf, Ballot& ballot);
   Status time_out(const LogLeaf& leaf, Ballot& ballot);
-  static bool is_denied(const Ballot& ballot);
+  Status check_waits(const LogLeaf& leaf, const Ballot& ballot) const;
+  [[nodiscard]] Tally count(const Ballot& ballot) const;   // by the roster of this place
+  void decide(Ballot& ballot) const;                       // after a vote
 
   const Hash pinned_;
   const RosterFile rosters_;
@@ -80,6 +85,7 @@ class LogAudit {
   std::map<SecretId, Hash> newest_;
   std::map<Hash, Ballot> ballots_;                              // by rd
   std::uint64_t releases_ = 0;
+  std::uint64_t sealed_to_ = 0;                                 // behind the newest policy or put
 };
 
 // The notes of entries, as the vault writes them and an audit expects them.

@@ -108,7 +108,9 @@ bool share_is_due(const Policy& policy, const Tally& tally, std::string_view per
 std::vector<std::string> exposed_by(const Policy& policy, const std::vector<SharesOut>& requests) {
   std::set<std::string> out;
   for (const SharesOut& request : requests) {
-    if (!request.quorum) out.insert(request.people.begin(), request.people.end());
+    if (request.quorum || request.people.empty()) continue;
+    out.insert(request.people.begin(), request.people.end());
+    if (policy.place_of(request.requester).group != nullptr) out.insert(request.requester);
   }
   for (const ApproverGroup& group : policy.groups) {
     const auto have = std::count_if(group.approvers.begin(), group.approvers.end(), [&](const auto& name) { return out.contains(name); });

@@ -42,10 +42,12 @@ Tally count_votes(const Case& a_case, const std::vector<Approval>& approvals, co
 bool share_is_due(const Policy& policy, const Tally& tally, std::string_view person);
 
 // Rule: whether shares that went out for requests of one version can be put together by their requesters (and a vault in league
-// with them) although no request of theirs had its quorum. The approvers who gave them, if so; nobody else.
+// with them) although no request of theirs had its quorum. Whose shares these are, if so. A requester who is an approver, too,
+// has their own share beside those that were given.
 struct SharesOut {
   std::set<std::string> people;             // whose shares went out for one request
-  bool quorum = false;                      // it had its own
+  std::string requester;
+  bool quorum = false;                      // it had its own, once
 };
 std::vector<std::string> exposed_by(const Policy& policy, const std::vector<SharesOut>& requests);
 

@@ -152,8 +152,9 @@ Result<v1::RequestView> RequestBook::deny(const CallContext& context, const v1::
 // A vote that check_approval or check_denial let pass for the time it names. The same again is done already.
 Status RequestBook::vote(const Voted& voted, const Loaded& loaded) {
   const Hash& rd = loaded.row.rd;
-  if (TRY(state_.number("SELECT count(*) FROM vote WHERE rd = ? AND person = ? AND bytes = ?", ByteView(rd), voted.person,
-                        voted.bytes)) > 0) {
+  // What is signed names the share, which may be gone already.
+  if (TRY(state_.number("SELECT count(*) FROM vote WHERE rd = ?1 AND person = ?2 AND substr(bytes, 1, length(?3)) = ?3", ByteView(rd),
+                        voted.person, voted.logged)) > 0) {
     return {};
   }
   TRY(check_may_vote(voted, loaded));
@@ -308,7 +309,7 @@ Status RequestBook::events(const CallContext& context, const v1::EventsRequest& 
 
 Result<std::uint64_t> RequestBook::exposed() {
   Statement search = TRY(state_.prepare(
-      "SELECT s.policy, s.header_hash, v.rd, v.person, v.bytes, r.state FROM secret AS s JOIN request AS r ON r.header_hash = s.header_hash "
+      "SELECT s.policy, s.header_hash, v.rd, v.person, v.bytes, r.person, r.approved FROM secret AS s JOIN request AS r ON r.header_hash = s.header_hash "
       "JOIN vote AS v ON v.rd = r.rd WHERE v.kind <> ? AND s.version = (SELECT max(version) FROM secret WHERE secret = s.secret)"));
   search.bind(static_cast<int>(LeafKind::kDeny));
   struct Version {
@@ -320,8 +321,8 @@ Result<std::uint64_t> RequestBook::exposed() {
     Version& version = versions[hash_of(search.blob(1))];
     version.policy = bytes_of(search.blob(0));
     SharesOut& shares = version.by_request[hash_of(search.blob(2))];
-    const auto state = static_cast<v1::State>(search.i64(5));
-    shares.quorum = state == v1::APPROVED || state == v1::RELEASED || state == v1::OPEN || state == v1::CLOSED || state == v1::EXPIRED;
+    shares.requester = search.text(5);
+    shares.quorum = search.i64(6) != 0;
     if (TRY(parse_approval(search.blob(4))).part != Part::kVote) shares.people.insert(std::string(search.text(3)));
   }
   std::uint64_t out = 0;
@@ -426,9 +427,13 @@ Result<v1::RequestView> RequestBook::view_of_row(const Row& row, const Peer& pee
   return view;
 }
 
+// What ends without a release gives nobody its shares: they are not kept for who steals the database later.
 Status RequestBook::set_state(const Hash& rd, v1::State state) {
-  Statement update = TRY(state_.prepare("UPDATE request SET state = ? WHERE rd = ?"));
-  return update.bind(static_cast<int>(state), ByteView(rd)).run();
+  Statement update = TRY(state_.prepare("UPDATE request SET state = ?1, approved = approved OR ?1 = ?2 WHERE rd = ?3"));
+  TRY(update.bind(static_cast<int>(state), static_cast<int>(v1::APPROVED), ByteView(rd)).run());
+  if (state != v1::DENIED && state != v1::TIMED_OUT && state != v1::CANCELLED) return {};
+  Statement forget = TRY(state_.prepare("UPDATE vote SET bytes = substr(bytes, 1, ?) WHERE rd = ? AND kind <> ?"));
+  return forget.bind(static_cast<std::uint64_t>(kVoteBytes), ByteView(rd), static_cast<int>(LeafKind::kDeny)).run();
 }
 
 // A session that does not listen finds out when it asks; one whose events overflow has stopped reading.

@@ -35,6 +35,7 @@ CREATE INDEX IF NOT EXISTS secret_by_header ON secret (header_hash);
 CREATE TABLE IF NOT EXISTS request (
   rd BLOB PRIMARY KEY,
   state INTEGER NOT NULL,   -- conclave.vault.v1.State
+  approved INTEGER NOT NULL DEFAULT 0,  -- it had its quorum, whatever came of it
   bytes BLOB NOT NULL,
   claims BLOB NOT NULL,     -- for who decides, not for the log
   header_hash BLOB NOT NULL,
@@ -49,7 +50,7 @@ CREATE TABLE IF NOT EXISTS vote (
   rd BLOB NOT NULL REFERENCES request (rd),
   person TEXT NOT NULL,
   kind INTEGER NOT NULL,    -- LeafKind: approve, deny, share
-  bytes BLOB NOT NULL,      -- an approval with its share: given out with the request's release alone
+  bytes BLOB NOT NULL,      -- an approval with its share: given out with the request's release alone, and deleted if it ends otherwise
   position INTEGER NOT NULL, -- of its leaf
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   UNIQUE (rd, person, kind));

@@ -45,6 +45,43 @@ TEST_F(Audited, WhatAnHonestVaultWroteVerifies) {
   EXPECT_EQ(audit->tree().root(), world.state().log_root(world.state().log_size()));
 }
 
+// The vault counts by the roster that it has then, and goes on asking; so does who reads its log.
+TEST_F(Audited, AVoteOfWhoHasLeftSinceMakesNoQuorum) {
+  file();
+  ASSERT_TRUE(approve("bob"));
+  world.change_roster([](RosterVersion& roster) { VaultWorld::person_in(roster, "bob").revoked = true; });
+  ASSERT_EQ(approve("carol")->state(), v1::PENDING);
+  EXPECT_EQ(with(leaf(LeafKind::kRelease, "", Bytes(sizeof(Hash), 1))), Errc::kCorrupt);
+  ASSERT_EQ(approve("dave")->state(), v1::APPROVED);
+  ASSERT_TRUE(world.release(rd()));
+  const auto audit = world.audit(world.entries());
+  ASSERT_TRUE(audit) << audit.error().message;
+  EXPECT_EQ(audit->releases(), 1u);
+}
+
+TEST_F(Audited, WhatWasDecidedStaysSoWhoeverLeaves) {
+  file();
+  ASSERT_TRUE(deny("dave"));
+  world.change_roster([](RosterVersion& roster) { VaultWorld::person_in(roster, "dave").revoked = true; });
+  EXPECT_EQ(code_of(world.audit(world.entries())), kDone);
+  const Approval bob = story.approval_of("bob", world.clock().wall());
+  EXPECT_EQ(with(leaf(LeafKind::kApprove, "bob", encode_vote(bob))), Errc::kCorrupt);
+}
+
+TEST_F(Audited, ARosterWhoseSignersHadNotSeenTheNewestSecretIsRefused) {
+  RosterVersion next = world.next_roster([](RosterVersion& roster) {
+    roster.log_size = 1;   // the first roster alone
+  });
+  next.log_root = world.state().log_root(1);
+  next.signatures.clear();
+  sign_roster(next, story.device("ada"));
+  std::vector<Bytes> entries = world.entries();
+  entries.push_back(encode(LogLeaf{LeafKind::kRoster, world.clock().wall(), "ada", next.hash(), note_of(next), {}}));
+  LogAudit audit(story.roster.hash(), [&](std::uint64_t version) -> Result<Bytes> { return encode(version == 1 ? story.roster : next); });
+  for (std::size_t i = 0; i + 1 < entries.size(); ++i) ASSERT_TRUE(audit.take(entries[i]));
+  EXPECT_EQ(code_of(audit.take(entries.back())), Errc::kCorrupt);
+}
+
 TEST_F(Audited, AReleaseThatFollowsNoQuorumIsRefused) {
   const Bytes hash(sizeof(Hash), 1);
   EXPECT_EQ(with(leaf(LeafKind::kRelease, "", hash)), Errc::kCorrupt);   // nobody asked

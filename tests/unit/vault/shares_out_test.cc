@@ -75,11 +75,54 @@ TEST_F(SharesGoOut, ARequestThatHasItsQuorumOpens) {
 
 TEST_F(SharesGoOut, ApprovalsOfTwoRequestsThatFailedAreExposure) {
   split_votes();
-  EXPECT_EQ(exposed_by(), (std::vector<std::string>{"bob", "carol"}));
+  EXPECT_EQ(exposed_by(), (std::vector<std::string>{"bob", "carol", "dave"}));   // who asked has his own share
   EXPECT_EQ(exposed_at_the_vault(), 1u);
   put_next_version(2);
   EXPECT_TRUE(exposed_by().empty());   // a new version is the answer
   EXPECT_EQ(exposed_at_the_vault(), 0u);
+}
+
+TEST_F(SharesGoOut, ARequestThatHadItsQuorumAndWasNotClaimedIsNoExposure) {
+  file_and_approve();
+  story.request = story.ask("bob");   // whose own share would make two with carol's
+  file();
+  world.clock().advance(std::chrono::hours(1));
+  world.book().tick(world.clock().now());
+  EXPECT_EQ(world.state_of(rd()), v1::TIMED_OUT);
+  EXPECT_TRUE(exposed_by().empty());
+  EXPECT_EQ(exposed_at_the_vault(), 0u);
+}
+
+TEST_F(SharesGoOut, WhoAsksAndIsAnApproverHasAShareBesideThoseGiven) {
+  story.request = story.ask("dave");
+  file();
+  ASSERT_TRUE(approve("bob"));
+  ASSERT_TRUE(deny("carol"));
+  EXPECT_EQ(exposed_by(), (std::vector<std::string>{"bob", "dave"}));
+  EXPECT_EQ(exposed_at_the_vault(), 1u);
+}
+
+TEST_F(SharesGoOut, TheSharesOfARequestThatEndsOtherwiseAreNotKept) {
+  const auto kept = [&] { return world.state().number("SELECT count(*) FROM vote WHERE length(bytes) = ?", kApprovalBytes).value(); };
+  file();
+  const Approval bob = story.approval_of("bob", world.clock().wall());
+  ASSERT_TRUE(world.approve("bob", bob));
+  EXPECT_EQ(kept(), 1u);
+  ASSERT_TRUE(deny("carol"));
+  EXPECT_EQ(kept(), 0u);
+  EXPECT_EQ(code_of(world.approve("bob", bob)), kDone);   // the same again is done already
+  story.request = make_request(story.sealed.header, story.sealed.table, story.rules, story.author, story.request_key.public_key, {},
+                               kNow, story.random);
+  file();
+  ASSERT_TRUE(approve("bob"));
+  ASSERT_TRUE(world.cancel(make_record(rd(), Happening::kCancelled, world.clock().wall(), story.author.key)));
+  EXPECT_EQ(kept(), 0u);
+  story.request = story.ask("alice");
+  file_and_approve();
+  EXPECT_EQ(kept(), 2u);
+  world.clock().advance(std::chrono::hours(1));
+  world.book().tick(world.clock().now());
+  EXPECT_EQ(kept(), 0u);
 }
 
 TEST_F(SharesGoOut, AfterTheQuorumNothingIsOutWhenRequestsFail) {
@@ -133,14 +176,17 @@ TEST(Exposure, IsByGroupsAndOnlyOfRequestsWithoutTheirQuorum) {
   Policy rules = cast.policy(2, {"bob", "carol", "dave"});
   using People = std::vector<std::string>;
   EXPECT_EQ(exposed_by(rules, {}), People());
-  EXPECT_EQ(exposed_by(rules, {{{"bob"}, false}, {{"bob"}, false}}), People());
-  EXPECT_EQ(exposed_by(rules, {{{"bob"}, false}, {{"carol"}, false}}), (People{"bob", "carol"}));
-  EXPECT_EQ(exposed_by(rules, {{{"bob", "carol"}, true}}), People());
-  EXPECT_EQ(exposed_by(rules, {{{"bob", "carol"}, true}, {{"dave"}, false}}), People());
-  EXPECT_EQ(exposed_by(rules, {{{"bob", "carol"}, true}, {{"dave"}, false}, {{"carol"}, false}}), (People{"carol", "dave"}));
+  EXPECT_EQ(exposed_by(rules, {{{"bob"}, "erin", false}, {{"bob"}, "erin", false}}), People());
+  EXPECT_EQ(exposed_by(rules, {{{"bob"}, "erin", false}, {{"carol"}, "erin", false}}), (People{"bob", "carol"}));
+  EXPECT_EQ(exposed_by(rules, {{{"bob", "carol"}, "erin", true}}), People());
+  EXPECT_EQ(exposed_by(rules, {{{"bob", "carol"}, "erin", true}, {{"dave"}, "erin", false}}), People());
+  EXPECT_EQ(exposed_by(rules, {{{"bob", "carol"}, "erin", true}, {{"dave"}, "erin", false}, {{"carol"}, "erin", false}}),
+            (People{"carol", "dave"}));
+  EXPECT_EQ(exposed_by(rules, {{{"bob"}, "dave", false}}), (People{"bob", "dave"}));   // dave has his own share
+  EXPECT_EQ(exposed_by(rules, {{{}, "dave", false}, {{"bob"}, "erin", false}}), People());
   rules.groups.push_back({"security", 1, {"alice"}});
-  EXPECT_EQ(exposed_by(rules, {{{"bob"}, false}, {{"carol"}, false}}), People());
-  EXPECT_EQ(exposed_by(rules, {{{"bob", "alice"}, false}, {{"carol"}, false}}), (People{"alice", "bob", "carol"}));
+  EXPECT_EQ(exposed_by(rules, {{{"bob"}, "erin", false}, {{"carol"}, "erin", false}}), People());
+  EXPECT_EQ(exposed_by(rules, {{{"bob", "alice"}, "erin", false}, {{"carol"}, "erin", false}}), (People{"alice", "bob", "carol"}));
 }
 
 TEST_F(SharesGoOut, ClaimsAreForTheRequesterTheApproversAndAdmins) {
