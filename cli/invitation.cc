@@ -19,9 +19,9 @@ std::string invitations(const PersonClient& admin) { return admin.folder().path 
 Result<vault::RosterVersion> next_roster(Context& context, PersonClient& admin, const vault::Person& person) {
   const vault::Checkpoint seen = TRY(log_check(admin.vault(), admin.cluster(), admin.memory()).advance());
   vault::RosterVersion next = admin.roster().current();
+  next.previous = next.hash();
   next.log_size = seen.size;
   next.log_root = seen.root;
-  next.previous = next.hash();
   next.version += 1;
   next.issued = context.clock().wall();
   next.signatures.clear();
