@@ -34,8 +34,8 @@ Result<std::string> request_line(Context& context, const std::string& mount, con
 
 constexpr std::size_t kShortDigits = 2 * vault::kShortIdBytes;
 
-// `PATH NUL REASON` to the mount's control file, and then what became of it.
-Status request(Context& context, const std::string& given, const std::string& reason, bool wait) {
+// `PATH NUL REASON`, and `NUL VERSION`, to the mount's control file, and then what became of it.
+Status request(Context& context, const std::string& given, const std::string& reason, unsigned version, bool wait) {
   const ClusterFile cluster = TRY(context.cluster());
   const auto mounts = mounts_of(cluster.id);
   if (mounts.empty()) {
@@ -43,7 +43,7 @@ Status request(Context& context, const std::string& given, const std::string& re
                                   "that the answer is sealed to; `conclave mount DIR` mounts it");
   }
   const auto [mount, path] = path_on_mount(given, mounts);
-  const Status asked = write_control(mount, "request", view_of(path + '\0' + reason));
+  const Status asked = write_control(mount, "request", view_of(path + '\0' + reason + (version == 0 ? "" : '\0' + std::to_string(version))));
   if (!asked && asked.error().code == Errc::kNotFound) return Error(Errc::kNotFound, path + " is no secret of this cluster");
   TRY(asked);
   for (bool waited = false;; waited = true) {
@@ -202,14 +202,16 @@ Status deny(Context& context, const std::string& id, const std::string& reason, 
 
 int run_request(Context& context, const Arguments& args) {
   std::string path, reason;
+  unsigned version = 0;
   bool wait = false;
   CommandLine line("conclave request", "Asks for a secret to be opened, before a program does.");
   context.accept_identity(line);
   line.argument("PATH", path, "on a mount, or of the cluster (/secrets/…)");
   line.required("--reason", reason, "what approvers read");
+  line.option("--version", version, 1, 1'000'000'000, "an older one: opens read it while its request or grant lives");
   line.flag("--wait", wait, "until it is decided");
   if (const auto code = line.parse(args)) return *code;
-  return Context::finish("request", request(context, path, reason, wait));
+  return Context::finish("request", request(context, path, reason, version, wait));
 }
 
 int run_requests(Context& context, const Arguments& args) {

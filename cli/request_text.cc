@@ -90,6 +90,9 @@ std::string full_text(const CheckedRequest& request, WallTime now) {
   const vault::SecretHeader& header = request.a_case.header;
   std::string out = "Request " + request.view.id() + ": " + std::string(state_text(request.view.state())) + "\n";
   out += line("secret", header.path + ", version " + std::to_string(header.core.version));
+  if (request.view.newest() > header.core.version) {
+    out += line("", "an older one: version " + std::to_string(request.view.newest()) + " is current (the server's word, not signed)");
+  }
   const std::string now_at = vault::plain_text(request.view.path_now(), vault::kMaxPathBytes);
   if (!now_at.empty() && now_at != header.path) out += line("", "now at " + now_at + " (the server's word, not signed)");
   out += line("written by", header.author.person + ", " + vault::time_text(header.written));

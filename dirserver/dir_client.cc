@@ -48,6 +48,9 @@ Result<v1::Entry> DirClient::lookup(const v1::LookupRequest& request) {
 Result<v1::GetAttrResponse> DirClient::get_attr(const v1::GetAttrRequest& request) {
   return ask<v1::GetAttrResponse>(CONCLAVE_DIR_PATH("GetAttr"), request);
 }
+Result<v1::PermitPutResponse> DirClient::permit_put(const v1::PermitPutRequest& request) {
+  return ask<v1::PermitPutResponse>(CONCLAVE_DIR_PATH("PermitPut"), request);
+}
 Result<v1::Entry> DirClient::set_attr(const v1::SetAttrRequest& request) {
   return change<v1::Entry>(CONCLAVE_DIR_PATH("SetAttr"), request);
 }

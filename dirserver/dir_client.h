@@ -47,6 +47,7 @@ class DirClient {
   Result<v1::Entry> set_xattr(const v1::SetXattrRequest& request);
   Result<v1::Entry> remove_xattr(const v1::RemoveXattrRequest& request);
   Result<v1::StatFsResponse> stat_fs();
+  Result<v1::PermitPutResponse> permit_put(const v1::PermitPutRequest& request);
 
   // Bytes: where they lie, and how many there are.
   Result<v1::PlaceResponse> place(const v1::PlaceRequest& request);

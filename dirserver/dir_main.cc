@@ -63,7 +63,7 @@ Status serve(Config& config, const std::string& path, Files& files) {
   TRY(know_what_is_stored(*store, servers, gate, clock));
 
   HealJobs heal_jobs;
-  DirOps ops(*store, gate, placing, heal_jobs, own.heal_mib_per_second, random.u64(), log);
+  DirOps ops(*store, gate, placing, heal_jobs, own.heal_mib_per_second, random.u64(), server.tls, log);
   Router router(clock);
   ops.add_to(router);
   CurlTransport transport(server.tls, clock);

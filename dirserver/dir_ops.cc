@@ -7,6 +7,7 @@
 #include "dirserver/dir_copies.h"
 #include "dirserver/dir_names.h"
 #include "dirserver/dir_past.h"
+#include "dirserver/dir_permit.h"
 #include "dirserver/dir_rename.h"
 #include "dirserver/dir_trust.h"
 #include "dirserver/dir_xattrs.h"
@@ -47,6 +48,9 @@ void DirOps::add_to(Router& router) {
       path_of("Place"), clients, [this](const auto& context, const auto& request) { return place(context, request); });
   router.unary<v1::SyncRequest, v1::SyncResponse>(
       path_of("Sync"), clients, [this](const auto& context, const auto&) { return sync(context); });
+
+  router.unary<v1::PermitPutRequest, v1::PermitPutResponse>(
+      path_of("PermitPut"), clients, [this](const auto& context, const auto& request) { return permit_put(context, request); });
 
   shows<v1::StatFsRequest>(router, "StatFs", &DirOps::stat_fs);
   shows<v1::ServersRequest>(router, "Servers", &DirOps::servers);
@@ -155,6 +159,16 @@ Result<v1::PlaceResponse> DirOps::place(const CallContext& context, const v1::Pl
   if (!request.create() || !missing) return found;
   return store_.commit<v1::PlaceResponse>(OpId{}, false,
                                           [&](Change& change) { return make_places(change, call, request); });
+}
+
+Result<v1::PermitPutResponse> DirOps::permit_put(const CallContext& context, const v1::PermitPutRequest& request) {
+  const Call call = TRY(admit(context, request));
+  PutPermit permit = TRY(store_.read<PutPermit>([&](View& view) { return permit_for(view, call, request); }));
+  permit.cluster = self_.cluster;
+  permit.at = placing_.clock.wall();
+  v1::PermitPutResponse out;
+  out.set_permit(string_of(TRY(seal(permit, self_.own))));
+  return out;
 }
 
 Result<v1::SyncResponse> DirOps::sync(const CallContext& context) {

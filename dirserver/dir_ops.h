@@ -8,6 +8,7 @@
 #include "base/guarded.h"
 #include "base/log.h"
 #include "base/router.h"
+#include "base/tls.h"
 #include "dirserver/dir_chains.h"
 #include "dirserver/dir_store.h"
 #include "dirserver/heal_jobs.h"
@@ -17,11 +18,11 @@ namespace conclave::dir {
 
 class DirOps {
  public:
-  // `boot`: random, of this start.
+  // `boot`: random, of this start. `self`: whose key signs permits to put.
   DirOps(DirStore& store, SessionGate& gate, const Change::Placing& placing, HealJobs& jobs, unsigned heal_mib_per_second,
-         std::uint64_t boot, Log& log)
+         std::uint64_t boot, const TlsIdentity& self, Log& log)
       : store_(store), gate_(gate), placing_(placing), jobs_(jobs), heal_mib_per_second_(heal_mib_per_second), boot_(boot),
-        log_(log) {}
+        self_(self), log_(log) {}
 
   void add_to(Router& router);
 
@@ -53,6 +54,7 @@ class DirOps {
 
   Result<v1::PlaceResponse> place(const CallContext& context, const v1::PlaceRequest& request);
   Result<v1::SyncResponse> sync(const CallContext& context);
+  Result<v1::PermitPutResponse> permit_put(const CallContext& context, const v1::PermitPutRequest& request);
   Result<v1::RegisterResponse> register_server(const CallContext& context, const v1::RegisterRequest& request);
   Result<v1::HeartbeatResponse> heartbeat(const CallContext& context, const v1::HeartbeatRequest& request);
   void note_lacking(const Server& server, ServerId id, const v1::HeartbeatRequest& request, v1::HeartbeatResponse& out);
@@ -79,6 +81,7 @@ class DirOps {
   HealJobs& jobs_;
   const unsigned heal_mib_per_second_;
   const std::uint64_t boot_;
+  const TlsIdentity& self_;
   Log& log_;
   std::mutex mutex_;
   std::optional<v1::Past> newer_ GUARDED_BY(mutex_);   // that a file server has seen: this database is an old one

@@ -45,6 +45,7 @@ class SecretAuthor {
  private:
   static constexpr int kAttempts = 4;
   Status seal_once(std::uint32_t uid, const InodePtr& inode, const SecretBytes& content);
+  Result<std::string> permit_to_put(std::uint32_t uid, InodeId secret, const Hash& version);
   Status store_payload(Inode& inode, const Held& held, std::uint64_t version, ByteView payload);
 
   Fs& fs_;

@@ -45,13 +45,26 @@ SecretBook::Found SecretBook::look(const SecretKey& key, std::uint64_t version, 
   return {.stand = Stand::kWait, .key = waiting, .request = asked.request};
 }
 
+std::optional<std::uint64_t> SecretBook::chosen(const SecretKey& key, MonoTime now) const {
+  const std::lock_guard lock(mutex_);
+  if (const auto asked = asked_.find(key); asked != asked_.end()) {
+    return asked->second.chosen ? std::optional(asked->second.version) : std::nullopt;
+  }
+  const auto at = grants_.find(key);
+  if (at == grants_.end() || !at->second->chosen) return std::nullopt;
+  const Grant& grant = *at->second;
+  const std::lock_guard inner(at->second->mutex);
+  const bool serves = !grant.over && now < grant.expires && grant.openings_left > 0;
+  return serves ? std::optional(grant.version) : std::nullopt;
+}
+
 void SecretBook::forget_verdict(const SecretKey& key) {
   const std::lock_guard lock(mutex_);
   const auto at = asked_.find(key);
   if (at != asked_.end() && at->second.phase == Asked::Phase::kEnded) asked_.erase(at);
 }
 
-void SecretBook::filed(const SecretKey& key, FiledRequest request, LoginPtr login) {
+void SecretBook::filed(const SecretKey& key, FiledRequest request, LoginPtr login, bool chosen) {
   Wakes wakes;
   {
     const std::lock_guard lock(mutex_);
@@ -59,6 +72,7 @@ void SecretBook::filed(const SecretKey& key, FiledRequest request, LoginPtr logi
     asked.version = request.secret.header.core.version;
     asked.request = std::make_shared<const FiledRequest>(std::move(request));
     asked.login = std::move(login);
+    asked.chosen = chosen;
     asked.phase = Asked::Phase::kPending;
     asked.state = vault::v1::PENDING;
     wakes = take_wakes(asked);
@@ -90,6 +104,7 @@ GrantPtr SecretBook::granted(const SecretKey& key, const std::shared_ptr<const F
     const vault::Request& request = of->request;
     grant->expires = now + request.grant;
     grant->version = asked.version;
+    grant->chosen = asked.chosen;
     grant->request = asked.request;
     grant->login = asked.login;
     {

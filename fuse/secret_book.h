@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "base/guarded.h"
@@ -27,6 +28,7 @@ struct SecretKey {
 struct Grant {
   MonoTime expires;                    // as the next three: set before others see it
   std::uint64_t version = 0;
+  bool chosen = false;                 // that version was asked for, not the newest
   std::shared_ptr<const FiledRequest> request;
   LoginPtr login;
   std::mutex mutex;
@@ -59,14 +61,17 @@ class SecretBook {
     std::shared_ptr<const FiledRequest> request;
     Errc verdict = Errc::kAccess;
   };
-  // `version`: the newest; a grant or a request of an older one does not serve. With `may_file` false, kMine is not
-  // taken: it is only told.
+  // `version`: the newest, or what was chosen; a grant or a request of another one does not serve. With `may_file` false, kMine
+  // is not taken: it is only told.
   Found look(const SecretKey& key, std::uint64_t version, MonoTime now, bool may_file);
+
+  // The version that was asked for by its number, while its request or grant lives: opens are of that one.
+  [[nodiscard]] std::optional<std::uint64_t> chosen(const SecretKey& key, MonoTime now) const;
 
   // Who asks anew, explicitly, is not told how the last request ended.
   void forget_verdict(const SecretKey& key);
 
-  void filed(const SecretKey& key, FiledRequest request, LoginPtr login);
+  void filed(const SecretKey& key, FiledRequest request, LoginPtr login, bool chosen);
   void not_filed(const SecretKey& key);
   // The claimed plaintext becomes a grant with one opening taken. Null: the uid has logged out meanwhile.
   GrantPtr granted(const SecretKey& key, const std::shared_ptr<const FiledRequest>& request, SecretBytes plaintext, MonoTime now);
@@ -108,6 +113,7 @@ class SecretBook {
     std::shared_ptr<const FiledRequest> request;   // null while kFiling
     LoginPtr login;
     std::uint64_t version = 0;
+    bool chosen = false;
     vault::v1::State state = vault::v1::FILED;
     Errc verdict = Errc::kAccess;
     MonoTime ended;

@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/guarded.h"
 #include "fuse/program_info.h"
@@ -33,6 +34,13 @@ std::string_view state_name(vault::v1::State state) {
 SessionId session_of(const Fs& fs) {
   const auto session = fs.parts().session();
   return session ? session->id() : SessionId{};
+}
+
+Result<std::uint64_t> number_in(std::string_view text) {
+  std::uint64_t out = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), out);
+  const bool whole = failure == std::errc() && end == text.data() + text.size() && out != 0;
+  return whole ? Result<std::uint64_t>(out) : Error(Errc::kInvalid, "a version is a number from 1 on");
 }
 
 Error verdict(Errc code) {
@@ -127,7 +135,7 @@ Result<OpenAnswer> SecretFiles::open(const Caller& caller, OpenFile& file) {
     if (!newest && newest.error().code != Errc::kNotFound) return newest.error();
     draft = TRY(parts_.author.open(caller, file.inode, truncated || !newest));
   } else if ((file.flags & O_NONBLOCK) == 0) {
-    grant = TRY(obtain(caller, file.inode, Ask::kAsPolicySays, ""));
+    grant = TRY(obtain(caller, file.inode, Ask::kAsPolicySays, {}));
   } else {
     TRY(parts_.logins.find(caller.uid, parts_.clock.wall()));
   }
@@ -137,12 +145,13 @@ Result<OpenAnswer> SecretFiles::open(const Caller& caller, OpenFile& file) {
 
 // The grant of this caller for the newest version: there already, claimed now, or after the vote (kPending). Looked for
 // again once a request was filed, and when the version was replaced before the request for it came.
-Result<GrantPtr> SecretFiles::obtain(const Caller& caller, const InodePtr& inode, Ask ask, const std::string& reason) {
+Result<GrantPtr> SecretFiles::obtain(const Caller& caller, const InodePtr& inode, Ask ask, const Wanted& wanted) {
   for (int attempt = 1; attempt <= kAttempts; ++attempt) {
     const LoginPtr login = TRY(parts_.logins.find(caller.uid, parts_.clock.wall()));
     const SecretKey key{caller.uid, inode->id, login->cert.person};
     if (ask == Ask::kAlways && attempt == 1) parts_.book.forget_verdict(key);
-    SecretOnFile secret = TRY(parts_.vault.newest(inode->id));
+    const auto chosen = ask == Ask::kAlways ? wanted.version : parts_.book.chosen(key, parts_.clock.now()).value_or(0);
+    SecretOnFile secret = TRY(parts_.vault.version(inode->id, chosen));
     TRY(parts_.places.check_sealed_here(inode->id, secret.policy));
     const bool may_file = ask == Ask::kAlways || (ask == Ask::kAsPolicySays && secret.policy.auto_request);
     const auto found = parts_.book.look(key, secret.header.core.version, parts_.clock.now(), may_file);
@@ -155,27 +164,28 @@ Result<GrantPtr> SecretFiles::obtain(const Caller& caller, const InodePtr& inode
     }
     if (ask == Ask::kNever) return Errc::kWouldBlock;
     if (!may_file) return Error(Errc::kAccess, "the policy wants `conclave request PATH --reason …` first");
-    const Status filed = file_request(key, caller, login, std::move(secret), ask == Ask::kAlways, reason);
+    const Status filed = file_request(key, caller, login, std::move(secret), ask == Ask::kAlways ? &wanted : nullptr);
     if (!filed && filed.error().code != Errc::kStale) return filed.error();
   }
   return Error(Errc::kWouldBlock, "the secret is replaced again and again; try again");
 }
 
 Status SecretFiles::file_request(const SecretKey& key, const Caller& caller, const LoginPtr& login, SecretOnFile secret,
-                                 bool explicitly, const std::string& reason) {
+                                 const Wanted* wanted) {
   const auto run = [&]() -> Status {
     const ProgramInfo program = program_info(parts_.proc, caller.pid, secret.policy.program_arguments);
     vault::Wish wish;
     wish.host = parts_.host;
     wish.uid = caller.uid;
     wish.program = program.command;
-    wish.reason = explicitly ? reason : program.reason;
+    wish.reason = wanted != nullptr ? wanted->reason : program.reason;
+    const bool chosen = wanted != nullptr && wanted->version != 0;
     const auto seen = parts_.fs.parts().inodes.seen(key.inode);
     FiledRequest filed = TRY(parts_.vault.file(std::move(secret), *login, wish, seen ? seen->path : "",
-                                               session_of(parts_.fs)));
+                                               session_of(parts_.fs), chosen));
     parts_.log.info("request filed", {{"id", vault::short_id(filed.request.rd())}, {"uid", caller.uid},
                                       {"person", login->cert.person}});
-    parts_.book.filed(key, std::move(filed), login);
+    parts_.book.filed(key, std::move(filed), login, chosen);
     return {};
   };
   const Status status = run();
@@ -216,7 +226,7 @@ Result<ReadAnswer> SecretFiles::read(const Caller& caller, OpenFile& file, const
     grant = own->grant;
   }
   if (!grant) {  // O_NONBLOCK: what is decided is taken, nothing is asked
-    auto obtained = obtain(caller, file.inode, Ask::kNever, "");
+    auto obtained = obtain(caller, file.inode, Ask::kNever, {});
     if (!obtained && obtained.error().code == Errc::kPending) return Errc::kWouldBlock;
     grant = TRY(std::move(obtained));
     const std::lock_guard lock(own->mutex);
@@ -239,7 +249,7 @@ Result<unsigned> SecretFiles::poll(const Caller& caller, OpenFile& file, const P
     const std::lock_guard lock(own->mutex);
     if (own->grant) return POLLIN;
   }
-  auto obtained = obtain({.uid = file.uid, .gid = caller.gid, .pid = caller.pid}, file.inode, Ask::kAsPolicySays, "");
+  auto obtained = obtain({.uid = file.uid, .gid = caller.gid, .pid = caller.pid}, file.inode, Ask::kAsPolicySays, {});
   if (!obtained) {
     if (obtained.error().code != Errc::kPending) return POLLERR;
     const auto login = parts_.logins.find(file.uid, parts_.clock.wall());
@@ -327,13 +337,16 @@ Result<InodePtr> SecretFiles::walk(const Caller& caller, const std::string& path
 
 Status SecretFiles::take_request(const Caller& caller, std::string_view message) {
   const auto nul = message.find('\0');
-  if (nul == std::string_view::npos) return Error(Errc::kInvalid, "a request is PATH NUL REASON");
+  if (nul == std::string_view::npos) return Error(Errc::kInvalid, "a request is PATH NUL REASON, and NUL VERSION if it is not the newest");
+  const std::string_view rest = message.substr(nul + 1);
+  Wanted wanted{std::string(rest.substr(0, rest.find('\0'))), 0};
+  if (wanted.reason.size() < rest.size()) wanted.version = TRY(number_in(rest.substr(wanted.reason.size() + 1)));
   const InodePtr inode = TRY(walk(caller, std::string(message.substr(0, nul))));
   {
     const std::lock_guard lock(inode->mutex);
     if (inode->attr.class_() != dir::v1::SECRET || inode->is_dir()) return Error(Errc::kInvalid, "that is no secret");
   }
-  auto obtained = obtain(caller, inode, Ask::kAlways, std::string(message.substr(nul + 1)));
+  auto obtained = obtain(caller, inode, Ask::kAlways, wanted);
   if (obtained) {
     parts_.book.give_back(*obtained);  // asked for, not opened
     return {};

@@ -34,7 +34,8 @@ class SecretFiles final : public Duty {
   // Opens wait until it is known whether the page-cache guard holds on this kernel; if not, every one is refused.
   void guard_tested(bool holds);
 
-  // Control files: a login as vault/login_handover.h writes it, any message, "PATH NUL REASON".
+  // Control files: a login as vault/login_handover.h writes it, any message, "PATH NUL REASON", after which
+  // another NUL and a version may stand.
   Status take_login(const Caller& caller, std::string_view message);
   Status take_logout(const Caller& caller, std::string_view message);
   Status take_request(const Caller& caller, std::string_view message);
@@ -54,9 +55,12 @@ class SecretFiles final : public Duty {
   Result<AttrAnswer> attributes(const Caller& caller, const InodePtr& inode);
   Result<OpenAnswer> open(const Caller& caller, OpenFile& file);
   enum class Ask : std::uint8_t { kNever, kAsPolicySays, kAlways };   // may a request be filed?
-  Result<GrantPtr> obtain(const Caller& caller, const InodePtr& inode, Ask ask, const std::string& reason);
-  Status file_request(const SecretKey& key, const Caller& caller, const LoginPtr& login, SecretOnFile secret, bool explicitly,
-                      const std::string& reason);
+  struct Wanted {                        // by `conclave request`
+    std::string reason;
+    std::uint64_t version = 0;           // 0: the newest
+  };
+  Result<GrantPtr> obtain(const Caller& caller, const InodePtr& inode, Ask ask, const Wanted& wanted);
+  Status file_request(const SecretKey& key, const Caller& caller, const LoginPtr& login, SecretOnFile secret, const Wanted* wanted);
   Result<GrantPtr> claim(const SecretKey& key, const InodePtr& inode, const std::shared_ptr<const FiledRequest>& request);
   Result<ReadAnswer> read(const Caller& caller, OpenFile& file, const ReadRequest& request);
   [[nodiscard]] Status check_guard() const;

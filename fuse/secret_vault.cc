@@ -45,15 +45,16 @@ vault::LogCheck SecretVault::log_check() {
 }
 
 // Once more if it is stale: a roster version may have come between the two answers, and what needs a proof since.
-Result<SecretOnFile> SecretVault::newest(InodeId inode) {
-  auto found = newest_once(inode);
-  if (!found && found.error().code == Errc::kStale) found = newest_once(inode);
+Result<SecretOnFile> SecretVault::version(InodeId inode, std::uint64_t number) {
+  auto found = version_once(inode, number);
+  if (!found && found.error().code == Errc::kStale) found = version_once(inode, number);
   return found;
 }
 
-Result<SecretOnFile> SecretVault::newest_once(InodeId inode) {
+Result<SecretOnFile> SecretVault::version_once(InodeId inode, std::uint64_t number) {
   vault::v1::GetSecretRequest request;
   request.set_secret(string_of(id_of(inode)));
+  request.set_version(number);
   const auto answer = TRY(client_.get_secret(request));
   const vault::RosterChain chain = TRY(roster());
   SecretOnFile out;
@@ -67,7 +68,8 @@ Result<SecretOnFile> SecretVault::newest_once(InodeId inode) {
   TRY(vault::check_policy(out.policy, chain, pointer_to(out.proofs.policy)));
   TRY(vault::check_header(out.header, chain, pointer_to(out.proofs.header)));
   TRY(vault::check_share_table(out.table, out.header, out.policy, chain));
-  if (out.header.core.secret != id_of(inode)) return Error(Errc::kKeyRejected, "the vault answered with another secret");
+  const bool asked_for = out.header.core.secret == id_of(inode) && (number == 0 || out.header.core.version == number);
+  if (!asked_for) return Error(Errc::kKeyRejected, "the vault answered with another secret, or another version");
   return out;
 }
 
@@ -118,7 +120,7 @@ Status SecretVault::check_login(const vault::LoginCert& cert, std::uint32_t role
 }
 
 Result<FiledRequest> SecretVault::file(SecretOnFile secret, const vault::Login& login, const vault::Wish& wish,
-                                       const std::string& path_now, SessionId session) {
+                                       const std::string& path_now, SessionId session, bool older) {
   FiledRequest out{.secret = std::move(secret), .request = {}, .bytes = {}, .key = make_agreement_key(random_)};
   vault::Wish full = wish;
   const vault::Checkpoint seen = TRY(newest_checkpoint());
@@ -133,6 +135,7 @@ Result<FiledRequest> SecretVault::file(SecretOnFile secret, const vault::Login& 
   filing.set_claims(string_of(encode(*out.request.claims)));
   filing.set_path_now(vault::plain_text(path_now, vault::kMaxPathBytes));
   filing.set_session(raw(session));
+  filing.set_older(older);
   TRY(client_.file_request(filing));
   return out;
 }
@@ -194,11 +197,12 @@ Result<vault::SealedVersion> SecretVault::seal(const SecretBytes& plaintext, con
   return vault::seal_secret(plaintext, place, policy, chain.current(), author, clock_.wall(), random_);
 }
 
-Status SecretVault::put(const vault::SealedVersion& sealed) {
+Status SecretVault::put(const vault::SealedVersion& sealed, const std::string& permit) {
   vault::v1::PutSecretRequest request;
   request.set_header(string_of(encode(sealed.header)));
   request.set_share_table(string_of(encode(sealed.table)));
   request.set_inner(string_of(sealed.inner));
+  request.set_permit(permit);
   return client_.put_secret(request);
 }
 

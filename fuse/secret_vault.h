@@ -45,17 +45,18 @@ class SecretVault {
 
   [[nodiscard]] vault::SecretId id_of(InodeId inode) const;
 
-  // The newest version. kNotFound: none was ever put.
-  Result<SecretOnFile> newest(InodeId inode);
+  // The newest version; or one by its number. kNotFound: none was ever put.
+  Result<SecretOnFile> newest(InodeId inode) { return version(inode, 0); }
+  Result<SecretOnFile> version(InodeId inode, std::uint64_t number);
   // The policy in force of a directory itself, not of those above (vault/policy_client.h).
   Result<vault::Policy> policy(InodeId directory);
   Result<std::vector<vault::Policy>> policies();   // all that the vault names
   // A login as its device certifies it: kKeyRejected, kKeyRevoked, kKeyExpired, kAccess (a role is missing).
   Status check_login(const vault::LoginCert& cert, std::uint32_t roles);
 
-  // Makes a request under a fresh key, and files it. `session` gets its events.
+  // Makes a request under a fresh key, and files it. `session` gets its events. `older`: the version need not be the newest.
   Result<FiledRequest> file(SecretOnFile secret, const vault::Login& login, const vault::Wish& wish,
-                            const std::string& path_now, SessionId session);
+                            const std::string& path_now, SessionId session, bool older);
   Result<vault::v1::State> state(const Hash& rd);
   // The release of an approved request, its place in the log verified. kWouldBlock: votes are missing; kAccess, kTimedOut.
   Result<ReleasedKey> release(const FiledRequest& filed);
@@ -68,8 +69,9 @@ class SecretVault {
   // Seals under the policy and the newest roster; nothing is sent yet.
   Result<vault::SealedVersion> seal(const SecretBytes& plaintext, const vault::SealPlace& place, const vault::Policy& policy,
                                     const vault::Login& author);
-  // Makes the version current; its payload must be durable at the file servers. kStale: seal it again.
-  Status put(const vault::SealedVersion& sealed);
+  // Makes the version current; its payload must be durable at the file servers. `permit`: the directory server's, for this header.
+  // kStale: seal it again.
+  Status put(const vault::SealedVersion& sealed, const std::string& permit);
 
   // Told to the vault; a failure changes nothing here.
   void logout(const vault::Login& login);
@@ -77,7 +79,7 @@ class SecretVault {
 
  private:
   vault::LogCheck log_check();
-  Result<SecretOnFile> newest_once(InodeId inode);
+  Result<SecretOnFile> version_once(InodeId inode, std::uint64_t number);
   Result<vault::Case> case_of(const FiledRequest& filed);
   // The roster now; fetched once, then what has come since.
   Result<vault::RosterChain> roster();

@@ -59,7 +59,9 @@ Result<v1::RequestView> RequestBook::file(const CallContext& context, const v1::
                                       view_of(request.claims())));
   TRY(check_filing(a_case, state_.roster(), state_.now()));
   TRY(accounts_.check_not_logged_out(parsed.requester));
-  if (TRY(secrets_.newest_version(a_case.header.core.secret)) != a_case.header.core.version) {
+  if (request.older()) {
+    TRY(secrets_.check_policy_in_force(a_case.policy));
+  } else if (TRY(secrets_.newest_version(a_case.header.core.secret)) != a_case.header.core.version) {
     return Error(Errc::kStale, "the secret has a newer version");
   }
   if (parsed.log_size > state_.log_size()) return Error(Errc::kInvalid, "the request has seen more of the log than there is");
@@ -307,33 +309,6 @@ Status RequestBook::events(const CallContext& context, const v1::EventsRequest& 
   return {};
 }
 
-Result<std::uint64_t> RequestBook::exposed() {
-  Statement search = TRY(state_.prepare(
-      "SELECT s.policy, s.header_hash, v.rd, v.person, v.bytes, r.person, r.approved FROM secret AS s JOIN request AS r ON r.header_hash = s.header_hash "
-      "JOIN vote AS v ON v.rd = r.rd WHERE v.kind <> ? AND s.version = (SELECT max(version) FROM secret WHERE secret = s.secret)"));
-  search.bind(static_cast<int>(LeafKind::kDeny));
-  struct Version {
-    Bytes policy;
-    std::map<Hash, SharesOut> by_request;
-  };
-  std::map<Hash, Version> versions;
-  while (TRY(search.step())) {
-    Version& version = versions[hash_of(search.blob(1))];
-    version.policy = bytes_of(search.blob(0));
-    SharesOut& shares = version.by_request[hash_of(search.blob(2))];
-    shares.requester = search.text(5);
-    shares.quorum = search.i64(6) != 0;
-    if (TRY(parse_approval(search.blob(4))).part != Part::kVote) shares.people.insert(std::string(search.text(3)));
-  }
-  std::uint64_t out = 0;
-  for (const auto& [header, version] : versions) {
-    std::vector<SharesOut> requests;
-    for (const auto& [rd, shares] : version.by_request) requests.push_back(shares);
-    out += exposed_by(TRY(parse_policy(version.policy)), requests).empty() ? 0 : 1;
-  }
-  return out;
-}
-
 Result<std::uint64_t> RequestBook::pending() { return state_.number("SELECT count(*) FROM request WHERE state <= 1"); }
 
 void RequestBook::tick(MonoTime now) {
@@ -423,6 +398,7 @@ Result<v1::RequestView> RequestBook::view_of_row(const Row& row, const Peer& pee
   std::uint32_t needed = 0;
   for (const ApproverGroup& group : policy.groups) needed += group.m;
   view.set_needed(needed);
+  view.set_newest(TRY(secrets_.newest_version(TRY(parse_header(secret.header)).core.secret)));
   *view.mutable_proofs() = message_of(TRY(secrets_.proofs(secret)));
   return view;
 }

@@ -18,9 +18,10 @@ class RequestBook final : public Duty {
  public:
   RequestBook(VaultState& state, Accounts& accounts, Secrets& secrets, EventHub& events, Clock& clock);
 
-  // A request for the current version of a secret. The same again is answered as it stands. kStale (a newer version is
-  // current, or another request that waits has its digits), kOverloaded (kMaxPendingRequestsPerUser wait already, or too many came at once), kKeyRevoked, kInvalid (it
-  // names more of the log than there is), and as open_case and check_filing.
+  // A request for the current version of a secret, or knowingly for an older one, of which kAccess: another policy is in force
+  // now. The same again is answered as it stands. kStale (a newer version is current, or another request that waits has its
+  // digits), kOverloaded (kMaxPendingRequestsPerUser wait already, or too many came at once), kKeyRevoked, kInvalid (it names more
+  // of the log than there is), and as open_case and check_filing.
   Result<v1::RequestView> file(const CallContext& context, const v1::FileRequestRequest& request);
   // By rd or its first digits. kNotFound; kInvalid when several fit. Views have no share, and claims for who may see them.
   Result<v1::RequestView> get(const CallContext& context, const v1::GetRequestRequest& request);

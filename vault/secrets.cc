@@ -1,6 +1,11 @@
 #include "vault/secrets.h"
 
+#include <algorithm>
+
 #include "base/limits.h"
+#include "base/put_permit.h"
+#include "base/token.h"
+#include "vault/fields.h"
 #include "vault/log_audit.h"
 #include "vault/proof_message.h"
 #include "vault/secret_seal.h"
@@ -95,7 +100,7 @@ Result<v1::ListPoliciesResponse> Secrets::list_policies(const CallContext&, cons
   return response;
 }
 
-Result<v1::PutSecretResponse> Secrets::put_secret(const CallContext&, const v1::PutSecretRequest& request) {
+Result<v1::PutSecretResponse> Secrets::put_secret(const CallContext& context, const v1::PutSecretRequest& request) {
   const SecretHeader header = TRY(parse_header(view_of(request.header())));
   const ShareTable table = TRY(parse_share_table(view_of(request.share_table())));
   const Hash header_hash = header.hash();
@@ -103,6 +108,7 @@ Result<v1::PutSecretResponse> Secrets::put_secret(const CallContext&, const v1::
   const std::optional<Policy> policy = TRY(current_policy(header.directory));
   if (!policy) return Error(Errc::kNotFound, "no policy is set for the secret's directory");
   TRY(check_put(header, table, *policy, state_.roster(), state_.now()));
+  TRY(check_permit(context.peer, header, *policy, view_of(request.permit())));
   TRY(accounts_.check_not_logged_out(header.author));
   if (request.inner().size() != kInnerBytes) return Error(Errc::kInvalid, "the locked data key has the wrong length");
   TRY(check_nearest(header, *policy));
@@ -120,6 +126,29 @@ Result<v1::PutSecretResponse> Secrets::put_secret(const CallContext&, const v1::
                        view_of(request.share_table()), encode(*policy), logged.position, view_of(request.inner())).run();
   }));
   return v1::PutSecretResponse();
+}
+
+// The vault knows no names: that this is a secret, at this path, below the policy's own folder, and that who puts it may write it,
+// is the directory server's word, given for this very version, to this very caller, now.
+Status Secrets::check_permit(const Peer& peer, const SecretHeader& header, const Policy& policy, ByteView sealed) {
+  const ClusterId& cluster = state_.roster().current().cluster;
+  const PutPermit permit = TRY(open_put_permit(sealed, cluster, ca_pem_, state_.now()));
+  const std::chrono::seconds skew = kCertificateSkew;
+  const bool fresh = state_.now() <= permit.at + skew && permit.at <= state_.now() + skew;
+  if (!fresh) return Error(Errc::kStale, "the permit to put is not of now");
+  if (permit.holder != holder_of(peer.fingerprint)) return Error(Errc::kStale, "the permit to put was given to another certificate");
+  if (permit.version != header.hash() || permit.inodes.empty() ||
+      secret_id_of(cluster, permit.inodes.back()) != header.core.secret || plain_text(permit.path, kMaxPathBytes) != header.path) {
+    return Error(Errc::kAccess, "the permit to put is for another version, secret or path");
+  }
+  if (peer.role == Role::kUser && peer.name != header.author.person) {
+    return Error(Errc::kAccess, peer.name + " puts what " + header.author.person + " wrote");
+  }
+  const auto depth = static_cast<std::size_t>(std::ranges::count(policy.path, '/'));   // of a folder's path, as of a name in "/"
+  const bool below = lies_below(header.path, policy.path) && depth < permit.inodes.size();
+  const bool of_root = policy.path == "/" && policy.directory == kRootInode;
+  if (of_root || (below && permit.inodes[depth - 1] == policy.directory)) return {};
+  return Error(Errc::kAccess, "the policy of " + policy.path + " is not that of a folder on the way to " + header.path);
 }
 
 Status Secrets::check_nearest(const SecretHeader& header, const Policy& policy) {
@@ -156,6 +185,13 @@ Result<v1::GetSecretResponse> Secrets::get_secret(const CallContext&, const v1::
   response.set_policy(string_of(secret.policy));
   *response.mutable_proofs() = message_of(TRY(proofs(secret)));
   return response;
+}
+
+Status Secrets::check_policy_in_force(const Policy& policy) {
+  const auto current = TRY(current_policy(policy.directory));
+  if (current && current->hash() == policy.hash()) return {};
+  return Error(Errc::kAccess, "that version was sealed under version " + std::to_string(policy.version) + " of the policy of " + policy.path +
+                              ", which is not in force any more");
 }
 
 Result<StoredSecret> Secrets::find_by_header(const Hash& header) {

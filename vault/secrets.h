@@ -18,7 +18,9 @@ struct StoredSecret {
 
 class Secrets {
  public:
-  Secrets(VaultState& state, Accounts& accounts) : state_(state), accounts_(accounts) {}
+  // `ca_pem`: who made the directory server's certificate.
+  Secrets(VaultState& state, Accounts& accounts, std::string ca_pem)
+      : state_(state), accounts_(accounts), ca_pem_(std::move(ca_pem)) {}
 
   // The directory's next policy, judged by its signatures and the chain. The same again is done already.
   Result<v1::PutPolicyResponse> put_policy(const CallContext& context, const v1::PutPolicyRequest& request);
@@ -26,8 +28,8 @@ class Secrets {
   Result<v1::ListPoliciesResponse> list_policies(const CallContext& context, const v1::ListPoliciesRequest& request);
 
   // Makes a version current; its payload is already at the file servers. kStale (not the next version, or the policy or
-  // roster has moved on: seal again), kAccess (another policy is nearer to the secret's path, or its
-  // versions so far lie under a folder that does not hold this policy's), and as check_put.
+  // roster has moved on: seal again), kAccess (no permit of the directory server for this put; another policy is nearer to the
+  // secret's path, or its versions so far lie under a folder that does not hold this policy's), and as check_put.
   // The same again is done already.
   Result<v1::PutSecretResponse> put_secret(const CallContext& context, const v1::PutSecretRequest& request);
   // `inner` is never in the answer.
@@ -35,6 +37,10 @@ class Secrets {
 
   // What shows that policy and header were logged before their signers left; nothing while they stand.
   Result<SecretProofs> proofs(const StoredSecret& secret);
+
+  // For who opens an older version: kAccess unless its folder's policy is the same still. What was sealed again under a stronger
+  // policy does not open by the weaker one that it had.
+  Status check_policy_in_force(const Policy& policy);
 
   // kNotFound.
   Result<StoredSecret> find_by_header(const Hash& header);
@@ -45,11 +51,13 @@ class Secrets {
   Result<std::optional<Policy>> current_policy(InodeId directory);
   Result<std::optional<LogProof>> proof_of(const Policy& policy);
   Result<std::optional<LogProof>> proof_before(const RosterVersion* refusing, std::uint64_t position);
+  Status check_permit(const Peer& peer, const SecretHeader& header, const Policy& policy, ByteView sealed);
   Status check_nearest(const SecretHeader& header, const Policy& policy);
   Status check_moved_inwards(const SecretHeader& header, const Policy& policy);
 
   VaultState& state_;
   Accounts& accounts_;
+  const std::string ca_pem_;
 };
 
 }  // namespace conclave::vault

@@ -61,7 +61,7 @@ Status serve(Config& config, const std::string& path, Files& files) {
   const auto state = TRY(VaultState::open(vfs, server.data + "/vault.db", own.first_roster, std::move(own.log_key), clock,
                                           random, waiter));
   Accounts accounts(*state, std::move(own.issuer), server.cluster.id);
-  Secrets secrets(*state, accounts);
+  Secrets secrets(*state, accounts, server.cluster.ca_pem);
   EventHub events;
   RequestBook book(*state, accounts, secrets, events, clock);
   Router router(clock);

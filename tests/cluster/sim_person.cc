@@ -61,6 +61,21 @@ Status SimPerson::put_policy(vault::Policy policy) {
   return client_.put_policy(request);
 }
 
+Status SimPerson::put_version(InodeId secret, std::uint64_t version, const std::string& path) {
+  const vault::RosterChain chain = TRY(roster());
+  const auto policies = TRY(client_.list_policies());
+  const vault::Policy policy = TRY(vault::parse_policy(view_of(policies.policies(0))));
+  const vault::SealPlace place{vault::secret_id_of(cluster_.id, secret), version, policy.directory, path};
+  const WallTime now = sim_.clock.wall();
+  const auto sealed = TRY(vault::seal_secret(vault::secret("bogus"), place, policy, chain.current(),
+                                             vault_.people().login(name_, now), now, sim_.random));
+  vault::v1::PutSecretRequest request;
+  request.set_header(string_of(encode(sealed.header)));
+  request.set_share_table(string_of(encode(sealed.table)));
+  request.set_inner(string_of(sealed.inner));
+  return client_.put_secret(request);
+}
+
 Result<std::vector<vault::LogLeaf>> SimPerson::read_log() {
   const std::string origin = vault::log_origin(cluster_.id);
   const auto signed_end = TRY(vault::open_checkpoint(TRY(client_.log_file("checkpoint")), origin, cluster_.log_key));

@@ -25,6 +25,8 @@ class SimPerson {
   // The shares that this person's votes promise and that are due now; how many were given.
   Result<std::size_t> disclose_due();
   Status put_policy(vault::Policy policy);   // as an admin, who signs it
+  // As an author who speaks to the vault with a program of their own: a version under the policy that is in force, without a mount.
+  Status put_version(InodeId secret, std::uint64_t version, const std::string& path);
   // Every leaf of the audit log: read, hashed, its root the one that the vault signs, and each one that may stand there.
   Result<std::vector<vault::LogLeaf>> read_log();
 

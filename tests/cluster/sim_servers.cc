@@ -70,8 +70,8 @@ struct DirParts {
         locks(process.transport(), process.sim().clock, lock),
         store(must(dir::DirStore::open(vfs, std::string(kFolder) + "/dir.db", 4, placing, dir::TreeOwner{}, process.sim().clock,
                                        process.sim().waiter, process.log()))),
-        ops(*store, gate, placing, heal_jobs, 60, process.sim().random.u64(), process.log()), router(process.sim().clock),
-        lock_sync(*store, gate, servers, locks, process.sim().clock, process.log()),
+        ops(*store, gate, placing, heal_jobs, 60, process.sim().random.u64(), sim_dir_identity(), process.log()),
+        router(process.sim().clock), lock_sync(*store, gate, servers, locks, process.sim().clock, process.log()),
         orphan_sweep(*store, locks, process.sim().clock, process.log()),
         sync_tick(*store, process.sim().clock, process.log()),
         checkpointing(*store, process.sim().clock, process.log()),
@@ -225,6 +225,17 @@ Peer sim_peer(Role role, const std::string& name) {
   peer.name = name;
   for (std::size_t i = 0; i < name.size(); ++i) peer.fingerprint[i % 32] ^= static_cast<std::uint8_t>(name[i]);
   return peer;
+}
+
+const TlsIdentity& sim_dir_identity() {
+  static const TlsIdentity identity = [] {
+    constexpr auto kAges = std::chrono::hours(24 * 365 * 100);   // from 1970: with a vault it is 2030
+    SimRandom random(7);
+    const CertifiedKey ca = make_ca(kSimCluster, WallTime{0}, kAges, random);
+    return TlsIdentity{kSimCluster, ca.chain_pem, must(issue(ca, kSimCluster, {.role = Role::kDir, .name = "1", .device_kid_hex = ""},
+                                                             WallTime{0}, kAges, random))};
+  }();
+  return identity;
 }
 
 SimServer::SimServer(Simulation& sim, Role role, const std::string& name, std::uint64_t disk_seed)

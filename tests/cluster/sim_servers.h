@@ -9,6 +9,7 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "base/tls.h"
 #include "dirserver/dir_rows.h"
 #include "tests/support/simulation.h"
 
@@ -21,6 +22,8 @@ inline constexpr std::uint16_t kBackPort = 2;
 // CONCLAVE_SIM_LOG=info shows what the servers and mounts log; otherwise nothing is shown.
 LogLevel sim_log_level();
 Peer sim_peer(Role role, const std::string& name);
+// The directory server's certificate, and the CA's: the network simulates TLS, but permits to put are signed.
+const TlsIdentity& sim_dir_identity();
 
 // A server process. What runs in it is built by `build` at each start and lives until its tasks have ended.
 class SimServer {

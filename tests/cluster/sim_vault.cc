@@ -20,7 +20,7 @@ struct VaultParts {
       : vfs(process.disk(), process.sim().clock, process.sim().random),
         state(vault::VaultState::open(vfs, "data/vault.db", first_roster, std::move(log_key), process.sim().clock,
                                       process.sim().random, process.sim().waiter).value()),
-        accounts(*state, std::move(issuer), kSimCluster), secrets(*state, accounts),
+        accounts(*state, std::move(issuer), kSimCluster), secrets(*state, accounts, sim_dir_identity().ca_pem),
         book(*state, accounts, secrets, events, process.sim().clock), router(process.sim().clock) {
     vault::add_routes(router, *state, accounts, secrets, book);
     process.node().listen(kFrontPort, router);

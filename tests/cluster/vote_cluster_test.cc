@@ -47,6 +47,20 @@ TEST(VoteCluster, ASecretOpensAlthoughSharesFollowTheQuorum) {
   EXPECT_GT(denials, 0u);
 }
 
+// One spoiled 537 numbers of secrets to come, and buried the present one under a version without a payload.
+TEST(VoteCluster, AnAuthorWhoSpeaksToTheVaultAlonePutsNothing) {
+  VoteWorld world(1, 1, {});
+  InodeId db{};
+  world.fs.on_mount(0, [&](SimMount& mount) { db = InodeId{mount.stat(VoteWorld::kSecret)->inode()}; });
+  SimPerson alice(world.fs.sim, *world.fs.vault, "alice");
+  world.fs.sim.scheduler.join(alice.spawn([&] {
+    EXPECT_NE(code_of(alice.put_version(InodeId{raw(db) + 1}, 1, "/secrets/prod/next")), kDone);
+    EXPECT_NE(code_of(alice.put_version(db, 2, "/secrets/prod/db")), kDone);
+  }));
+  world.fs.on_mount(0, [&](SimMount&) { EXPECT_EQ(code_of(world.write_secret(0)), kDone); });
+  world.check();
+}
+
 // The one request that waits, as `name` sees it.
 cli::CheckedRequest waiting_request(VoteWorld& world, const std::string& name) {
   std::optional<cli::CheckedRequest> out;

@@ -279,6 +279,18 @@ conclave show "${id:0:8}" --as bob | grep -q 'for few eyes' || fail "an approver
 ! conclave audit show | grep -q 'for few eyes' || fail "the reason stands in the log"
 ! grep -raqF 'for few eyes' "$M/.conclave/audit" || fail "the reason stands in the log's files"
 
+step "an older version opens for who asks for it by its number"
+conclave deny "$id" --as bob --reason "another one"
+conclave request "$M/secrets/prod/db" --reason "the one before" --version 8
+id=$(pending)
+conclave show "$id" --as bob > "$ROOT/shown"
+grep -q 'db, version 8$' "$ROOT/shown" && grep -q 'an older one: version 9 is current' "$ROOT/shown" || fail "show says $(cat "$ROOT/shown")"
+conclave approve "$id" --as bob
+conclave approve "$id" --as carol
+[ "$(timeout 20 cat "$M/secrets/prod/db")" = "$secret-4" ] || fail "not the one that was asked for"
+conclave request "$M/secrets/prod/db" --reason "the newest again"
+id=$(pending)
+
 step "approvals of two requests that failed: the secret asks for a new version"
 conclave approve "$id" --as bob
 conclave deny "$id" --as carol --reason "not for you"

@@ -48,7 +48,7 @@ class DirWorld {
     start_failure_ = opened ? std::string() : opened.error().message;
     if (!opened) return;
     store_ = std::move(opened).value();
-    ops_ = std::make_unique<DirOps>(*store_, gate_, placing, *jobs_, 60, 42, log_);
+    ops_ = std::make_unique<DirOps>(*store_, gate_, placing, *jobs_, 60, 42, self_, log_);
     ops_->add_to(*router_);
     auto rows = store_->read<std::vector<ServerRow>>([](View& view) { return view.servers(); });
     if (rows) {
@@ -58,6 +58,8 @@ class DirWorld {
   [[nodiscard]] const std::string& start_failure() const { return start_failure_; }
   DirStore& store() { return *store_; }
   SessionGate& gate() { return gate_; }
+  // Its certificate, and the CA's.
+  [[nodiscard]] const TlsIdentity& self() const { return self_; }
   ServerTable& servers() { return *servers_; }
   HealJobs& jobs() { return *jobs_; }
   sim::SimClock& clock() { return clock_; }
@@ -105,11 +107,19 @@ class DirWorld {
   }
 
  private:
+  TlsIdentity identity() {
+    constexpr auto kLong = std::chrono::hours(1000);
+    const CertifiedKey ca = make_ca(ClusterId{}, clock_.wall(), kLong, random_);
+    return {ClusterId{}, ca.chain_pem, issue(ca, ClusterId{}, {.role = Role::kDir, .name = "1", .device_kid_hex = ""},
+                                             clock_.wall(), kLong, random_).value()};
+  }
+
   const unsigned replicas_, min_insync_;
   sim::SimClock clock_;
   SystemWaiter waiter_;
   Log log_{"test", LogLevel::kError};
   sim::SimRandom random_{7};
+  const TlsIdentity self_ = identity();
   SqliteVfs vfs_;
   SessionGate gate_{ClusterId{}};
   std::unique_ptr<EpochKeys> keys_;

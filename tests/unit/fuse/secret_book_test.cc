@@ -14,15 +14,15 @@ class SecretBookTest : public testing::Test {
  protected:
   static SecretKey key_of(const std::string& person) { return {7, InodeId{20}, person}; }
   // An open that files, and a vault that approves.
-  void approve(const SecretKey& key) {
-    ASSERT_EQ(book.look(key, 1, now, true).stand, Stand::kMine);
+  void approve(const SecretKey& key, std::uint64_t version = 1, bool chosen = false) {
+    ASSERT_EQ(book.look(key, version, now, true).stand, Stand::kMine);
     FiledRequest filed;
-    filed.secret.header.core.version = 1;
+    filed.secret.header.core.version = version;
     filed.request.grant = 600s;
     filed.request.openings = 2;
     filed.request.claims = vault::Claims{{}, "", 0, "", key.person};
     const Hash rd = filed.request.rd();
-    book.filed(key, std::move(filed), nullptr);
+    book.filed(key, std::move(filed), nullptr, chosen);
     book.decided(rd, vault::v1::APPROVED, now);
   }
   GrantPtr claim(const SecretKey& key, const SecretBook::Found& found) {
@@ -39,6 +39,30 @@ TEST_F(SecretBookTest, AnotherPersonOfTheSameUidStartsAnew) {
   approve(key_of("alice"));
   EXPECT_EQ(book.look(key_of("bob"), 1, now, false).stand, Stand::kMine);
   EXPECT_EQ(book.look(key_of("alice"), 1, now, false).stand, Stand::kClaim);
+}
+
+TEST_F(SecretBookTest, AChosenVersionIsThatOfTheOpensWhileItsRequestOrGrantLives) {
+  const SecretKey key = key_of("alice");
+  approve(key);
+  EXPECT_EQ(book.chosen(key, now), std::nullopt);
+  ASSERT_TRUE(claim(key, book.look(key, 1, now, true)));
+  EXPECT_EQ(book.chosen(key, now), std::nullopt);
+  approve(key, 2, true);
+  EXPECT_EQ(book.chosen(key, now), 2u);
+  ASSERT_TRUE(claim(key, book.look(key, 2, now, true)));
+  EXPECT_EQ(book.chosen(key, now), 2u);
+  EXPECT_EQ(book.chosen(key, now + 600s), std::nullopt);
+  EXPECT_EQ(book.look(key, 2, now, true).stand, Stand::kGranted);   // the second of two openings
+  EXPECT_EQ(book.chosen(key, now), std::nullopt);
+}
+
+TEST_F(SecretBookTest, WhoAsksForTheNewestHasChosenNoMore) {
+  const SecretKey key = key_of("alice");
+  approve(key, 2, true);
+  ASSERT_TRUE(claim(key, book.look(key, 2, now, true)));
+  approve(key, 3, false);
+  EXPECT_EQ(book.chosen(key, now), std::nullopt);
+  EXPECT_EQ(book.look(key, 3, now, true).stand, Stand::kClaim);
 }
 
 TEST_F(SecretBookTest, WhoLeavesTakesGrantsAndRequestsAlong) {

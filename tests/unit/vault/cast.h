@@ -14,6 +14,7 @@
 namespace conclave::vault {
 
 inline constexpr WallTime kNow{1'900'000'000'000'000'000};
+inline constexpr InodeId kSecretInode{9};
 inline constexpr auto kMinute = std::chrono::seconds(60);
 
 inline SecretBytes secret(std::string_view text) { return SecretBytes::copy_of(view_of(text)); }
@@ -101,7 +102,7 @@ struct Cast {
   }
 
   SealedVersion seal(std::string_view text, const Policy& under, const Login& author) {
-    const SealPlace place{SecretId{9}, 1, InodeId{77}, "/secrets/prod/db"};
+    const SealPlace place{secret_id_of(cluster, kSecretInode), 1, InodeId{77}, "/secrets/prod/db"};
     return seal_secret(secret(text), place, under, roster, author, kNow, random).value();
   }
 };

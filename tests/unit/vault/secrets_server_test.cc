@@ -47,6 +47,73 @@ TEST_F(SecretsServer, APolicySetWithinHoldsForTheNextVersionOfWhatLayThereAlread
   EXPECT_EQ(code_of(world.put_secret(version(4, story.rules, story.rules.path + "/db"))), Errc::kAccess);  // and not back
 }
 
+// Any author could spoil the numbers of secrets that do not exist yet, and bury one under a newer version without a payload.
+TEST_F(SecretsServer, APutNeedsTheDirectoryServersWordForThisVersionAtThisPlace) {
+  const SealedVersion next = second(story.rules);
+  const PutPermit good = world.permit_for(next, VaultWorld::host());
+  const auto rows = world.all_rows();
+  const auto puts = [&](ByteView permit) { return code_of(world.put_secret(next, VaultWorld::host(), permit)); };
+  const auto says = [&](const std::function<void(PutPermit&)>& change) {
+    PutPermit permit = good;
+    change(permit);
+    return puts(seal(permit, world.dir()).value());
+  };
+  EXPECT_EQ(puts({}), Errc::kInvalid);
+  EXPECT_EQ(says([](PutPermit& p) { p.inodes.back() = InodeId{537}; }), Errc::kAccess);   // another secret
+  EXPECT_EQ(says([](PutPermit& p) { p.inodes.clear(); }), Errc::kAccess);
+  EXPECT_EQ(says([](PutPermit& p) { p.path += "2"; }), Errc::kAccess);
+  EXPECT_EQ(says([](PutPermit& p) { p.inodes.at(1) = InodeId{78}; }), Errc::kAccess);     // another folder lies at the policy's path
+  EXPECT_EQ(says([&](PutPermit& p) { p.version = story.sealed.header.hash(); }), Errc::kAccess);
+  EXPECT_EQ(says([](PutPermit& p) { p.holder += 1; }), Errc::kStale);
+  EXPECT_EQ(says([](PutPermit& p) { p.at = p.at + std::chrono::seconds(-301); }), Errc::kStale);
+  EXPECT_EQ(says([](PutPermit& p) { p.at = p.at + std::chrono::seconds(301); }), Errc::kStale);
+  EXPECT_EQ(says([](PutPermit& p) { p.cluster[0] ^= 1; }), Errc::kAccess);
+  const CertifiedKey alone = make_ca(story.cluster, kNow, std::chrono::hours(1), world.random());
+  const CertificateSubject subject{.role = Role::kDir, .name = "1", .device_kid_hex = ""};
+  const CertifiedKey elsewhere = issue(alone, story.cluster, subject, kNow, std::chrono::hours(1), world.random()).value();
+  EXPECT_EQ(puts(seal(good, world.file_server()).value()), Errc::kAccess);
+  EXPECT_EQ(puts(seal(good, elsewhere).value()), Errc::kAccess);
+  EXPECT_EQ(flips_accepted(seal(good, world.dir()).value(), [&](const Bytes& flipped) { return puts(flipped) == kDone; }), 0u);
+  EXPECT_EQ(world.all_rows(), rows);
+  EXPECT_EQ(says([](PutPermit&) {}), kDone);
+}
+
+// Whoever buries a secret under a newer version does not take away the one before.
+TEST_F(SecretsServer, AnOlderVersionOpensForWhoAsksForItWhileItsPolicyIsInForce) {
+  ASSERT_TRUE(world.put_secret(second(story.rules)));
+  EXPECT_EQ(code_of(world.file(story.request)), Errc::kStale);
+  const auto filed = world.file(story.request, 0, true);
+  ASSERT_TRUE(filed) << filed.error().message;
+  EXPECT_EQ(filed->newest(), 2u);
+  for (const char* name : {"bob", "carol"}) ASSERT_TRUE(approve(name));
+  EXPECT_EQ(opened(*world.release(rd())).value_or("?"), "s3cret");
+  EXPECT_EQ(code_of(world.audit(world.entries())), kDone);
+
+  Policy stronger = story.rules;
+  stronger.version = 2;
+  stronger.previous = story.rules.hash();
+  stronger.groups[0].m = 3;
+  stronger.signatures.clear();
+  sign_policy(stronger, story.device("ada"));
+  ASSERT_TRUE(world.put_policy(stronger));
+  story.request = story.ask("alice");
+  EXPECT_EQ(code_of(world.file(story.request, 0, true)), Errc::kAccess);
+  std::vector<Bytes> entries = world.entries();
+  entries.push_back(encode(LogLeaf{LeafKind::kRequest, world.clock().wall(), "alice", rd(), story.sealed.header.path,
+                                   encode(story.request)}));
+  EXPECT_EQ(code_of(world.audit(entries)), Errc::kCorrupt);
+}
+
+// Whose certificate it is puts in their own name alone; a host is believed its people.
+TEST_F(SecretsServer, APersonPutsWhatThatPersonWrote) {
+  const SealedVersion next = second(story.rules);   // alice's
+  const auto puts = [&](const Peer& as) {
+    return code_of(world.put_secret(next, as, seal(world.permit_for(next, as), world.dir()).value()));
+  };
+  EXPECT_EQ(puts(world.user("bob")), Errc::kAccess);
+  EXPECT_EQ(puts(world.user("alice")), kDone);
+}
+
 TEST_F(SecretsServer, APolicySetWithinDoesNotReachOutForOtherSecrets) {
   const Policy inner = policy_at(78, story.rules.path + "/within");
   EXPECT_EQ(code_of(world.put_secret(version(2, inner, inner.path + "/db"))), Errc::kAccess);

@@ -4,11 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/connect_wire.h"
+#include "base/put_permit.h"
+#include "base/token.h"
 #include "base/waiter.h"
 #include "tests/support/sim_clock.h"
 #include "tests/support/sim_files.h"
@@ -24,6 +27,9 @@ class VaultWorld {
   VaultWorld(sim::SimFiles& files, Cast& cast) : cast_(cast), files_(files), vfs_(files, clock_, random_) {
     clock_.advance(Duration(kNow.ns - clock_.wall().ns));
     const CertifiedKey ca = make_ca(cast.cluster, kNow, std::chrono::hours(1000), random_);
+    ca_pem_ = ca.chain_pem;
+    dir_ = certified(ca, Role::kDir);
+    file_ = certified(ca, Role::kFile);
     issuer_ = make_user_issuer(ca, cast.cluster, kNow, std::chrono::hours(1000), random_).value();
     log_seed_ = SecretBytes(32);
     start();
@@ -43,7 +49,7 @@ class VaultWorld {
     if (!opened) return;
     state_ = std::move(opened).value();
     accounts_ = std::make_unique<Accounts>(*state_, CertifiedKey{issuer_.chain_pem, issuer_.key_pem.clone()}, cast_.cluster);
-    secrets_ = std::make_unique<Secrets>(*state_, *accounts_);
+    secrets_ = std::make_unique<Secrets>(*state_, *accounts_, ca_pem_);
     events_ = std::make_unique<EventHub>();
     book_ = std::make_unique<RequestBook>(*state_, *accounts_, *secrets_, *events_, clock_);
     router_ = std::make_unique<Router>(clock_);
@@ -151,23 +157,46 @@ class VaultWorld {
     return call<v1::LogoutResponse>(as, "Logout", request);
   }
   Result<v1::PutPolicyResponse> put_policy(const Policy& policy, const std::string& by = "ada") {
+    folders_.push_back(policy);
     v1::PutPolicyRequest request;
     request.set_policy(string_of(encode(policy)));
     return call<v1::PutPolicyResponse>(user(by), "PutPolicy", request);
   }
+  // What the directory server says of this world's one secret, wherever the header has it: folders lie where policies name them.
+  PutPermit permit_for(const SealedVersion& sealed, const Peer& as) {
+    PutPermit out{cast_.cluster, clock_.wall(), holder_of(as.fingerprint), 1002, sealed.header.hash(), sealed.header.path, {}};
+    for (const char c : out.path) {
+      if (c == '/') out.inodes.push_back(InodeId{1000 + out.inodes.size()});
+    }
+    out.inodes.back() = kSecretInode;
+    for (const Policy& policy : folders_) {
+      const auto depth = static_cast<std::size_t>(std::count(policy.path.begin(), policy.path.end(), '/'));
+      if (lies_below(out.path, policy.path)) out.inodes.at(depth - 1) = policy.directory;
+    }
+    return out;
+  }
   Result<v1::PutSecretResponse> put_secret(const SealedVersion& sealed) {
+    return put_secret(sealed, host(), seal(permit_for(sealed, host()), dir_).value());
+  }
+  Result<v1::PutSecretResponse> put_secret(const SealedVersion& sealed, const Peer& as, ByteView permit) {
     v1::PutSecretRequest request;
     request.set_header(string_of(encode(sealed.header)));
     request.set_share_table(string_of(encode(sealed.table)));
     request.set_inner(string_of(sealed.inner));
-    return call<v1::PutSecretResponse>(host(), "PutSecret", request);
+    request.set_permit(string_of(permit));
+    return call<v1::PutSecretResponse>(as, "PutSecret", request);
   }
-  Result<v1::RequestView> file(const Request& request, std::uint64_t session = 0) {
+  [[nodiscard]] const CertifiedKey& dir() const { return dir_; }
+  [[nodiscard]] const CertifiedKey& file_server() const { return file_; }
+  [[nodiscard]] const CertifiedKey& users() const { return issuer_; }
+  sim::SimRandom& random() { return random_; }
+  Result<v1::RequestView> file(const Request& request, std::uint64_t session = 0, bool older = false) {
     v1::FileRequestRequest filing;
     filing.set_request(string_of(encode(request)));
     if (request.claims) filing.set_claims(string_of(encode(*request.claims)));
     filing.set_path_now("/secrets/prod/db");
     filing.set_session(session);
+    filing.set_older(older);
     return call<v1::RequestView>(host(), "FileRequest", filing);
   }
   Result<v1::RequestView> approve(const std::string& by, const Approval& approval) {
@@ -275,7 +304,14 @@ class VaultWorld {
   sim::SimRandom random_{7};
   SystemWaiter waiter_;
   SqliteVfs vfs_;
-  CertifiedKey issuer_;
+  CertifiedKey certified(const CertifiedKey& ca, Role role) {
+    const CertificateSubject subject{.role = role, .name = "1", .device_kid_hex = ""};
+    return issue(ca, cast_.cluster, subject, kNow, std::chrono::hours(1000), random_).value();
+  }
+
+  CertifiedKey issuer_, dir_, file_;
+  std::string ca_pem_;
+  std::vector<Policy> folders_;
   SecretBytes log_seed_;
   std::unique_ptr<VaultState> state_;
   std::unique_ptr<Accounts> accounts_;
