@@ -27,19 +27,17 @@ Descriptor own_control() {
   return Descriptor(fsmount(context.number(), FSMOUNT_CLOEXEC, 0));
 }
 
-// False: it is not there, or not to be had.
-bool abort_in(const Descriptor& control, const std::string& connection) {
-  if (control.number() < 0) return false;
-  const Descriptor file(openat(control.number(), (connection + "/abort").c_str(), O_WRONLY | O_CLOEXEC));
-  return file.number() >= 0 && write(file.number(), "1", 1) == 1;
-}
-
-Status end_connection(const std::string& connection) {
-  if (abort_in(Descriptor(open(kControl, O_PATH | O_DIRECTORY | O_CLOEXEC)), connection)) return {};
-  const Descriptor control = own_control();
-  if (control.number() < 0) return Error(errc_of_errno(errno), std::string("FUSE's control files: ") + std::strerror(errno));
-  if (!abort_in(control, connection) && errno != ENOENT) return Error(errc_of_errno(errno), std::strerror(errno));
-  return {};
+// What ends this very connection when it is written to: numbers are given again to other mounts, and once the connection is
+// gone nothing happens.
+Descriptor abort_file(const std::string& connection) {
+  const std::string name = connection + "/abort";
+  for (const bool own : {false, true}) {
+    const Descriptor control = own ? own_control() : Descriptor(open(kControl, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (control.number() < 0) continue;
+    Descriptor file(openat(control.number(), name.c_str(), O_WRONLY | O_CLOEXEC));
+    if (file.number() >= 0) return file;
+  }
+  return Descriptor();
 }
 
 }  // namespace
@@ -77,11 +75,15 @@ int run_mount_watch(const std::vector<std::string>& args) {
   sigaddset(&died, kParentDied);
   sigprocmask(SIG_BLOCK, &died, nullptr);
   prctl(PR_SET_PDEATHSIG, kParentDied);
+  const Descriptor file = abort_file(args[1]);
+  if (std::to_string(getppid()) != args[0]) return 1;   // too late: the number may be another mount's by now
+  if (file.number() < 0) {
+    std::cerr << "conclave mount-watch: FUSE's control files cannot be had: mount fusectl at " << kControl << "\n";
+    return 1;
+  }
   int signal = 0;
-  if (std::to_string(getppid()) == args[0]) sigwait(&died, &signal);   // else it was too late already
-  const Status ended = end_connection(args[1]);
-  if (!ended) std::cerr << "conclave mount-watch: " << ended.error().message << "\n";
-  return ended ? 0 : 1;
+  sigwait(&died, &signal);
+  return write(file.number(), "1", 1) == 1 ? 0 : 1;
 }
 
 }  // namespace conclave::fuse_fs

@@ -16,8 +16,8 @@ namespace conclave::fuse_fs {
 // system has them mounted (/sys/fs/fuse/connections): a user's own mount on a system without is not helped.
 Status watch_mount(const std::string& device);
 
-// `conclave mount-watch PARENT CONNECTION`, that child: exit code 0 when the connection is no more, 1 if that could not be
-// brought about.
+// `conclave mount-watch PARENT CONNECTION`, that child: exit code 0 when the connection is no more, 1 if it cannot bring that
+// about, which it knows at once.
 int run_mount_watch(const std::vector<std::string>& args);
 
 }  // namespace conclave::fuse_fs

@@ -47,7 +47,7 @@ SecretBook::Found SecretBook::look(const SecretKey& key, std::uint64_t version, 
 
 std::optional<std::uint64_t> SecretBook::chosen(const SecretKey& key, MonoTime now) const {
   const std::lock_guard lock(mutex_);
-  if (const auto asked = asked_.find(key); asked != asked_.end()) {
+  if (const auto asked = asked_.find(key); asked != asked_.end() && asked->second.phase != Asked::Phase::kEnded) {
     return asked->second.chosen ? std::optional(asked->second.version) : std::nullopt;
   }
   const auto at = grants_.find(key);

@@ -116,8 +116,7 @@ Status LogAudit::request(const LogLeaf& leaf) {
   if (version == versions_.end() || version->second.table != request.table) return wrong("no such version was put");
   ballot.version = &version->second;
   const SecretHeader& header = version->second.header;
-  const bool in_force = policies_.at(header.directory)->hash() == version->second.policy->hash();
-  if (newest_.at(header.core.secret) != request.header && !in_force) return wrong("the version was replaced before");
+  TRY(check_still_opens(version->second, request.header));
   TRY(check_words(leaf, request.requester.person, header.path));
   TRY(check_requester(request, *chain_));
   TRY(check_request_limits(request, *version->second.policy));
@@ -125,6 +124,17 @@ Status LogAudit::request(const LogLeaf& leaf) {
   const bool same_log = request.log_size <= tree_.size() && (request.log_size == 0 || request.log_root == tree_.root(request.log_size));
   if (!same_log) return wrong("its requester saw another log");
   ballots_.emplace(leaf.subject, std::move(ballot));
+  return {};
+}
+
+// As Secrets::check_still_opens, at that place of the log.
+Status LogAudit::check_still_opens(const Version& version, const Hash& header) const {
+  const Hash& newest = newest_.at(version.header.core.secret);
+  if (newest == header) return {};
+  const Policy& policy = *version.policy;
+  const bool same = policies_.at(policy.directory)->hash() == policy.hash() && versions_.at(newest).policy->directory == policy.directory;
+  if (!same) return wrong("the version was replaced before, and its policy as well");
+  for (const auto& [directory, other] : policies_) TRY(check_not_nearer(*other, policy, version.header.path));
   return {};
 }
 
@@ -214,6 +224,7 @@ Status LogAudit::release(const LogLeaf& leaf, Ballot& ballot) {
   }
   if (leaf.content.size() != sizeof(Hash) || !leaf.person.empty()) return wrong("a release holds a hash, and nobody signs it");
   if (leaf.at.ns > (ballot.request.expires + kSkew).ns) return wrong("the request was over");
+  TRY(check_still_opens(*ballot.version, ballot.request.header));
   ballot.stage = Stage::kReleased;
   ++releases_;
   return {};

@@ -66,6 +66,7 @@ class LogAudit {
   Status policy(const LogLeaf& leaf);
   Status put(const LogLeaf& leaf);
   Status request(const LogLeaf& leaf);
+  [[nodiscard]] Status check_still_opens(const Version& version, const Hash& header) const;
   Status of_request(const LogLeaf& leaf);            // what names one that was made
   Status approve(const LogLeaf& leaf, Ballot& ballot);
   Status deny(const LogLeaf& leaf, Ballot& ballot);

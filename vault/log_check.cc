@@ -7,6 +7,17 @@ namespace {
 
 constexpr unsigned kTileHeight = 8;   // levels of the tree in one tile
 
+// What cannot be kept for want of room is compared anew, and kept, the next time: a full disk takes nobody's commands away.
+Status unless_full(Status kept) {
+  const bool full = !kept && (kept.error().code == Errc::kNoSpace || kept.error().code == Errc::kQuota);
+  return full ? Status() : kept;
+}
+
+bool is_leaf(ByteView bytes, LeafKind kind, const Hash& subject, ByteView content) {
+  const auto leaf = parse_leaf(bytes);
+  return leaf && leaf->kind == kind && leaf->subject == subject && std::ranges::equal(leaf->content, content);
+}
+
 }  // namespace
 
 Result<Checkpoint> LogCheck::advance() {
@@ -28,7 +39,7 @@ Status LogCheck::check_named(std::uint64_t size, const Hash& root) {
     return Error(Errc::kCorrupt, "the newest roster names another audit log than this device has seen: " + std::string(kRolledBack));
   }
   TRY(same);
-  return memory_.remember(named);
+  return unless_full(memory_.remember(named));
 }
 
 Status LogCheck::check_same_log(const Checkpoint& one, const Checkpoint& other) {
@@ -48,17 +59,27 @@ Status LogCheck::check_logged(std::uint64_t from, const Checkpoint& checkpoint, 
     const auto leaves = TRY(bundle(number, checkpoint.size));
     for (std::uint64_t i = 0; i < leaves.size(); ++i) {
       const std::uint64_t index = number * kTileWidth + i;
-      const auto leaf = parse_leaf(leaves[i]);
-      const bool is_it = index >= from && leaf && leaf->kind == kind && leaf->subject == subject &&
-                         std::ranges::equal(leaf->content, content);
-      if (!is_it) continue;
-      const auto proof = TRY(inclusion_proof(index, checkpoint.size, [&](unsigned level, std::uint64_t at) {
-        return subtree(level, at, checkpoint.size);
-      }));
-      return verify_inclusion(leaf_hash(leaves[i]), index, checkpoint.size, proof, checkpoint.root);
+      if (index >= from && is_leaf(leaves[i], kind, subject, content)) return check_included(leaves[i], index, checkpoint);
     }
   }
   return missing;
+}
+
+Status LogCheck::check_logged_at(std::uint64_t index, const Checkpoint& checkpoint, LeafKind kind, const Hash& subject,
+                                 ByteView content) {
+  const Error missing(Errc::kCorrupt, "the log that the vault signs does not have at that place what it shows");
+  if (index >= checkpoint.size) return missing;
+  const auto leaves = TRY(bundle(index / kTileWidth, checkpoint.size));
+  const std::uint64_t at = index % kTileWidth;
+  if (at >= leaves.size() || !is_leaf(leaves[at], kind, subject, content)) return missing;
+  return check_included(leaves[at], index, checkpoint);
+}
+
+Status LogCheck::check_included(ByteView leaf, std::uint64_t index, const Checkpoint& checkpoint) {
+  const auto proof = TRY(inclusion_proof(index, checkpoint.size, [&](unsigned level, std::uint64_t at) {
+    return subtree(level, at, checkpoint.size);
+  }));
+  return verify_inclusion(leaf_hash(leaf), index, checkpoint.size, proof, checkpoint.root);
 }
 
 // Inside a tile, what is above its hashes is computed.
@@ -89,7 +110,7 @@ Result<std::vector<Bytes>> LogCheck::bundle(std::uint64_t number, std::uint64_t 
 
 Status accept_roster(const RosterChain& chain, VaultMemory& memory, LogCheck& log) {
   if (!TRY(memory.knows(chain.current()))) TRY(log.check_named(chain.current().log_size, chain.current().log_root));
-  return memory.check_roster(chain);
+  return unless_full(memory.check_roster(chain));
 }
 
 }  // namespace conclave::vault

@@ -32,8 +32,11 @@ class LogCheck {
   // than kMostLeaves would have to be looked at.
   static constexpr std::uint64_t kMostLeaves = 4096;
   Status check_logged(std::uint64_t from, const Checkpoint& checkpoint, LeafKind kind, const Hash& subject, ByteView content);
+  // The leaf at exactly that place, however long ago. kCorrupt: it is another.
+  Status check_logged_at(std::uint64_t index, const Checkpoint& checkpoint, LeafKind kind, const Hash& subject, ByteView content);
 
  private:
+  Status check_included(ByteView leaf, std::uint64_t index, const Checkpoint& checkpoint);
   Result<Hash> subtree(unsigned level, std::uint64_t index, std::uint64_t size);
   Result<std::vector<Bytes>> bundle(std::uint64_t number, std::uint64_t size);
 
@@ -45,7 +48,7 @@ class LogCheck {
 };
 
 // For who has fetched a roster that `memory` may not know yet: the log that its newest version names is the one that was seen,
-// and it is no older than what was seen. Remembers both. As VaultMemory::check_roster, and kCorrupt.
+// and it is no older than what was seen. Remembers both, where there is room. As VaultMemory::check_roster, and kCorrupt.
 Status accept_roster(const RosterChain& chain, VaultMemory& memory, LogCheck& log);
 
 }  // namespace conclave::vault

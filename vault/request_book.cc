@@ -12,6 +12,7 @@ namespace {
 
 constexpr auto kExpiryTick = std::chrono::seconds(1);
 constexpr int kMaxListed = 500;   // what one message and one person can take in
+constexpr std::size_t kMostLooked = 20'000;   // requests, for those that concern an approver: more than may wait, of 300 people
 
 constexpr std::string_view kRowColumns = "rd, state, bytes, header_hash, session, path_now, filed_ns, expires_ns, claims";
 
@@ -59,11 +60,9 @@ Result<v1::RequestView> RequestBook::file(const CallContext& context, const v1::
                                       view_of(request.claims())));
   TRY(check_filing(a_case, state_.roster(), state_.now()));
   TRY(accounts_.check_not_logged_out(parsed.requester));
-  if (request.older()) {
-    TRY(secrets_.check_policy_in_force(a_case.policy));
-  } else if (TRY(secrets_.newest_version(a_case.header.core.secret)) != a_case.header.core.version) {
-    return Error(Errc::kStale, "the secret has a newer version");
-  }
+  const bool newest = TRY(secrets_.newest_version(a_case.header.core.secret)) == a_case.header.core.version;
+  if (!newest && !request.older()) return Error(Errc::kStale, "the secret has a newer version");
+  TRY(secrets_.check_still_opens(a_case.header, a_case.policy));
   if (parsed.log_size > state_.log_size()) return Error(Errc::kInvalid, "the request has seen more of the log than there is");
   const std::string& person = parsed.requester.person;
   const std::uint64_t waiting = TRY(state_.number("SELECT count(*) FROM request WHERE person = ? AND state <= 1", person));
@@ -114,12 +113,13 @@ Result<v1::RequestView> RequestBook::get(const CallContext& context, const v1::G
 
 Result<v1::ListRequestsResponse> RequestBook::list(const CallContext& context, const v1::ListRequestsRequest& request) {
   Statement search = TRY(state_.prepare(
-      "SELECT rd FROM request WHERE ?1 OR state <= 1 ORDER BY filed_ns DESC LIMIT ?2"));
-  search.bind(request.all() ? 1 : 0, kMaxListed);
+      "SELECT rd FROM request WHERE ?1 OR state <= 1 ORDER BY filed_ns DESC"));
+  search.bind(request.all() ? 1 : 0);
   std::vector<Hash> found;
-  while (TRY(search.step())) found.push_back(hash_of(search.blob(0)));
+  while (found.size() < kMostLooked && TRY(search.step())) found.push_back(hash_of(search.blob(0)));
   v1::ListRequestsResponse response;
   for (const Hash& rd : found) {
+    if (response.requests_size() >= kMaxListed) break;
     const Row row = TRY(find(rd));
     if (!request.approver().empty()) {
       const Policy policy = TRY(parse_policy(TRY(secrets_.find_by_header(row.header)).policy));
@@ -232,6 +232,7 @@ Result<v1::ReleaseResponse> RequestBook::release(const CallContext&, const v1::R
   if (loaded.row.state != v1::APPROVED) return ended(loaded.row.state);
   TRY(check_open(loaded.a_case, state_.roster(), state_.now()));
   TRY(accounts_.check_not_logged_out(loaded.a_case.request.requester));
+  TRY(secrets_.check_still_opens(loaded.a_case.header, loaded.a_case.policy));
   return release_approved(loaded);
 }
 

@@ -187,11 +187,17 @@ Result<v1::GetSecretResponse> Secrets::get_secret(const CallContext&, const v1::
   return response;
 }
 
-Status Secrets::check_policy_in_force(const Policy& policy) {
+Status Secrets::check_still_opens(const SecretHeader& header, const Policy& policy) {
+  Statement find = TRY(state_.prepare("SELECT version, policy FROM secret WHERE secret = ? ORDER BY version DESC LIMIT 1"));
+  find.bind(ByteView(header.core.secret));
+  if (!TRY(find.step()) || find.u64(0) == header.core.version) return {};
+  const Policy newest = TRY(parse_policy(find.blob(1)));
   const auto current = TRY(current_policy(policy.directory));
-  if (current && current->hash() == policy.hash()) return {};
-  return Error(Errc::kAccess, "that version was sealed under version " + std::to_string(policy.version) + " of the policy of " + policy.path +
-                              ", which is not in force any more");
+  if (!current || current->hash() != policy.hash() || newest.directory != policy.directory) {
+    return Error(Errc::kAccess, "that version was sealed under version " + std::to_string(policy.version) + " of the policy of " +
+                                policy.path + ", which is not in force for it any more");
+  }
+  return check_nearest(header, policy);
 }
 
 Result<StoredSecret> Secrets::find_by_header(const Hash& header) {

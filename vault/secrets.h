@@ -38,9 +38,10 @@ class Secrets {
   // What shows that policy and header were logged before their signers left; nothing while they stand.
   Result<SecretProofs> proofs(const StoredSecret& secret);
 
-  // For who opens an older version: kAccess unless its folder's policy is the same still. What was sealed again under a stronger
-  // policy does not open by the weaker one that it had.
-  Status check_policy_in_force(const Policy& policy);
+  // For who asks for this version, and again for who is to get it. An older one than the newest: kAccess unless its policy is in
+  // force still, is that of the newest version's folder, and no other is nearer to the path by now. What was sealed again, or
+  // would be, under a stronger policy does not open by the weaker one that it had.
+  Status check_still_opens(const SecretHeader& header, const Policy& policy);
 
   // kNotFound.
   Result<StoredSecret> find_by_header(const Hash& header);

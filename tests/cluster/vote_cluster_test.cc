@@ -54,8 +54,8 @@ TEST(VoteCluster, AnAuthorWhoSpeaksToTheVaultAlonePutsNothing) {
   world.fs.on_mount(0, [&](SimMount& mount) { db = InodeId{mount.stat(VoteWorld::kSecret)->inode()}; });
   SimPerson alice(world.fs.sim, *world.fs.vault, "alice");
   world.fs.sim.scheduler.join(alice.spawn([&] {
-    EXPECT_NE(code_of(alice.put_version(InodeId{raw(db) + 1}, 1, "/secrets/prod/next")), kDone);
-    EXPECT_NE(code_of(alice.put_version(db, 2, "/secrets/prod/db")), kDone);
+    EXPECT_EQ(code_of(alice.put_version(InodeId{raw(db) + 1}, 1, "/secrets/prod/next")), Errc::kInvalid);
+    EXPECT_EQ(code_of(alice.put_version(db, 2, "/secrets/prod/db")), Errc::kInvalid);
   }));
   world.fs.on_mount(0, [&](SimMount&) { EXPECT_EQ(code_of(world.write_secret(0)), kDone); });
   world.check();

@@ -22,7 +22,7 @@ print("dir", {k: s["dir"][k] for k in ("inodes", "chunks", "orphans", "commits",
 print("vault", s["vault"])
 print("lock", s["lock"]["epoch"], sorted((x["label"], x["locks"]) for x in s["lock"]["sessions"]))
 print("servers", [x["name"] for x in s["servers"]], "healthy", s["healthy"])'
-  (cd "$CONCLAVE_DIR" && find . -path ./log -prune -o -path ./run -prune -o -type f ! -name scrub -printf '%P %s\n' | sort)
+  (cd "$CONCLAVE_DIR" && find . -path ./log -prune -o -path ./run -prune -o -type f ! -name 'scrub*' -printf '%P %s\n' | sort)
   (cd "$M" && find . -path ./.conclave -prune -o -printf '%P %y %m %s\n' | sort)
 }
 descriptors() {  # of each server, but of chunks: the scrubber opens them

@@ -104,6 +104,37 @@ TEST_F(SecretsServer, AnOlderVersionOpensForWhoAsksForItWhileItsPolicyIsInForce)
   EXPECT_EQ(code_of(world.audit(entries)), Errc::kCorrupt);
 }
 
+// "As long as its policy is in force": for its secret, and when it is released too.
+TEST_F(SecretsServer, AnOlderVersionDoesNotOpenByAWeakerPolicyThanTheNewest) {
+  const std::string within = story.rules.path + "/within";
+  story.sealed = version(2, story.rules, within + "/db");
+  ASSERT_TRUE(world.put_secret(story.sealed));
+  story.request = story.ask("alice");
+  ASSERT_TRUE(world.file(story.request));
+  for (const char* name : {"bob", "carol"}) ASSERT_TRUE(approve(name));
+  const Policy inner = policy_at(78, within);
+  EXPECT_EQ(code_of(world.file(story.ask("alice"), 0, true)), kDone) << "it is the newest still";
+  ASSERT_TRUE(world.put_secret(version(3, inner, within + "/db")));
+  EXPECT_EQ(code_of(world.release(rd())), Errc::kAccess);
+  story.request = story.ask("alice");
+  EXPECT_EQ(code_of(world.file(story.request, 0, true)), Errc::kAccess);
+  EXPECT_EQ(code_of(world.audit(world.entries())), kDone);
+  std::vector<Bytes> entries = world.entries();
+  entries.push_back(encode(LogLeaf{LeafKind::kRequest, world.clock().wall(), "alice", rd(), story.sealed.header.path,
+                                   encode(story.request)}));
+  EXPECT_EQ(code_of(world.audit(entries)), Errc::kCorrupt);
+}
+
+TEST_F(SecretsServer, TheNewestVersionMayBeNamedByItsNumberWhateverPolicyWasSetSince) {
+  Policy stronger = story.rules;
+  stronger.version = 2;
+  stronger.previous = story.rules.hash();
+  stronger.signatures.clear();
+  sign_policy(stronger, story.device("ada"));
+  ASSERT_TRUE(world.put_policy(stronger));
+  EXPECT_EQ(code_of(world.file(story.request, 0, true)), kDone);
+}
+
 // Whose certificate it is puts in their own name alone; a host is believed its people.
 TEST_F(SecretsServer, APersonPutsWhatThatPersonWrote) {
   const SealedVersion next = second(story.rules);   // alice's
