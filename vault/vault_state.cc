@@ -22,14 +22,31 @@ Result<RosterChain> load_roster(Database& db, ByteView first_roster) {
   }
 }
 
-}  // namespace
+constexpr std::int64_t kFormat = 2;
 
+Result<std::int64_t> number_of(Database& database, std::string_view query) {
+  auto statement = TRY(database.prepare(query));
+  if (!TRY(statement.step())) return Error(Errc::kCorrupt, "the database answers nothing");
+  return statement.i64(0);
+}
+
+Status make_schema(Database& database) {
+  const bool has_one = TRY(number_of(database, "SELECT count(*) FROM sqlite_schema WHERE name = 'request'")) != 0;
+  const std::string all = std::string(kSchema) + "PRAGMA user_version = " + std::to_string(kFormat) + ";";
+  if (!has_one) return database.transaction(true, [&] { return database.exec(all); });
+  const std::int64_t format = TRY(number_of(database, "PRAGMA user_version"));
+  if (format == kFormat) return {};
+  return Error(Errc::kNotSupported, "the vault's database is of format " + std::to_string(format) +
+                                        ", which this version does not know: run the version that made it");
+}
+
+}  // namespace
 
 Result<std::unique_ptr<VaultState>> VaultState::open(const SqliteVfs& vfs, const std::string& path,
                                                      ByteView first_roster, SigningKey log_key, Clock& clock,
                                                      Random& random, Waiter& waiter) {
   auto db = TRY(Database::open(vfs, path, Database::Access::kReadWrite));
-  TRY(db->exec(kSchema));
+  TRY(make_schema(*db));
   RosterChain roster = TRY(load_roster(*db, first_roster));
   auto state = std::unique_ptr<VaultState>(
       new VaultState(std::move(db), std::move(roster), std::move(log_key), clock, random, waiter));
