@@ -53,8 +53,8 @@ Status SecretAuthor::seal(std::uint32_t uid, const InodePtr& inode, OpenDraft& d
     const auto seen = waiter_.observe(&draft);
     {
       const std::lock_guard lock(draft.mutex);
-      if (!draft.draft.needs_seal(last_close)) return {};
-      if (!draft.sealing) {
+      if (!draft.sealing) {   // else what is under way may fail, and is owed still
+        if (!draft.draft.needs_seal(last_close)) return {};
         draft.sealing = true;
         content = draft.draft.content();
         draft.draft.sealed();
