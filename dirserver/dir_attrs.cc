@@ -105,7 +105,7 @@ Status check_size(Change& change, const Call& call, const Node& node, const v1::
   if (!node.is_regular()) return Error(Errc::kInvalid, "only regular files have a size to set");
   if (request.size_bytes() > kMaxFileBytes) return Error(Errc::kFileTooBig);
   if (!request.by_descriptor()) TRY(require(change.view(), call, node, kMayWrite));
-  if (node.file_class == v1::APPEND) return Error(Errc::kNotPermitted, "an append-only file is not cut");
+  if (node.is_log()) return Error(Errc::kNotPermitted, "an append-only file is not cut");
   return require_lease(call, request.token(), node.inode, {LeaseMode::kWrite});
 }
 

@@ -156,7 +156,7 @@ Result<v1::PunchResponse> punch(Change& change, const Call& call, const v1::Punc
   TRY(require_lease(call, request.token(), inode, {LeaseMode::kWrite}));
   if (request.first() > request.last() || request.first() > kLastPosition) return Error(Errc::kInvalid);
   const Node* node = TRY(change.view().node(inode));
-  if (node->file_class == v1::APPEND) return Error(Errc::kNotPermitted, "an append-only file keeps its bytes");
+  if (node->is_log()) return Error(Errc::kNotPermitted, "an append-only file keeps its bytes");
   const std::size_t all = std::numeric_limits<std::size_t>::max();
   TRY(change.drop_chunks(inode, request.first(), std::min(request.last(), kLastPosition), all));
   return v1::PunchResponse();

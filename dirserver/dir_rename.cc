@@ -78,7 +78,7 @@ Status check_objects(View& view, const Sides& sides) {
   }
   if (sides.victim == nullptr || sides.exchange) return {};
   if (sides.victim->is_directory() && TRY(view.has_names(sides.victim->inode))) return Error(Errc::kNotEmpty);
-  if (sides.victim->is_regular() && sides.victim->file_class == v1::APPEND) {
+  if (sides.victim->is_log()) {
     return Error(Errc::kNotPermitted, "an append-only file is not replaced");
   }
   return {};

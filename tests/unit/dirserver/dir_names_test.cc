@@ -208,19 +208,27 @@ TEST_F(DirNames, RenameOverAnotherVictimThanHeldIsStale) {
 
 TEST_F(DirNames, ClassesAreInheritedAndKeptApart) {
   const auto secrets = host.look(kRoot, "secrets")->attr().inode();
-  const auto sensors = host.look(kRoot, "sensors")->attr().inode();
   const auto dir = host.make(secrets, "prod", S_IFDIR | 0755);
   const auto file = host.make(dir, "db", S_IFREG | 0644);
   EXPECT_EQ(host.attr(file)->class_(), v1::SECRET);
   EXPECT_EQ(code_of(host.rename(dir, "db", kRoot, "db")), Errc::kCrossDevice);
   EXPECT_EQ(code_of(host.link(file, kRoot, "db")), Errc::kCrossDevice);
   EXPECT_FALSE(code_of(host.rename(dir, "db", secrets, "db")));
+}
 
-  const auto log = host.make(sensors, "log", S_IFREG | 0644);
-  host.make(sensors, "other", S_IFREG | 0644);
-  EXPECT_EQ(code_of(host.rename(sensors, "other", sensors, "log")), Errc::kNotPermitted);
-  EXPECT_EQ(code_of(host.truncate(log, 0)), Errc::kNotPermitted);
-  EXPECT_FALSE(code_of(host.rename(sensors, "log", sensors, "log.1")));
+TEST_F(DirNames, ALogOfAnyClassIsNeitherCutNorPunchedNorReplaced) {
+  for (const std::string folder : {"sensors", "chat"}) {
+    const auto logs = host.look(kRoot, folder)->attr().inode();
+    const auto log = host.make(logs, "log", S_IFREG | 0644);
+    host.make(logs, "other", S_IFREG | 0644);
+    EXPECT_EQ(code_of(host.rename(logs, "other", logs, "log")), Errc::kNotPermitted) << folder;
+    EXPECT_EQ(code_of(host.truncate(log, 0)), Errc::kNotPermitted) << folder;
+    v1::PunchRequest punch;
+    punch.set_inode(log);
+    punch.set_token(host.lease(log, LeaseMode::kWrite));
+    EXPECT_EQ(code_of(host.change<v1::PunchResponse>("Punch", punch)), Errc::kNotPermitted) << folder;
+    EXPECT_FALSE(code_of(host.rename(logs, "log", logs, "log.1"))) << folder;
+  }
 }
 
 TEST_F(DirNames, OnlyRootAndTheOwnerOfTheTreeSetAClass) {
