@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "dirserver/schema_sql.h"
+#include "dirserver/dir_schema.h"
 
 namespace conclave::dir {
 namespace {
@@ -13,7 +13,7 @@ constexpr std::uint64_t kFirstCookie = 16;  // below: free for . and .. at clien
 
 Status make_schema(Database& database) {
   return database.transaction(true, [&]() -> Status {
-    TRY(database.exec(kSchemaSql));
+    TRY(database.exec(kSchema));
     auto state = TRY(database.prepare("INSERT INTO state VALUES (1, ?, ?, 1, ?, randomblob(16), 1, 0, 0, 0, 0, 0)"));
     return state.bind(kFormat, kFirstInode, kFirstCookie).run();
   });
