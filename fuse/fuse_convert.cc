@@ -8,7 +8,7 @@
 
 namespace conclave::fuse_fs {
 
-Caller caller_of(fuse_req_t req) {
+client::Caller caller_of(fuse_req_t req) {
   const fuse_ctx* context = fuse_req_ctx(req);
   return {context->uid, context->gid, static_cast<std::uint32_t>(context->pid)};
 }
@@ -46,7 +46,7 @@ struct stat stat_of(const dir::v1::Attr& attr) {
   return out;
 }
 
-fuse_entry_param entry_param_of(const EntryAnswer& entry) {
+fuse_entry_param entry_param_of(const client::EntryAnswer& entry) {
   fuse_entry_param out{};
   out.ino = entry.attr.inode();
   out.attr = stat_of(entry.attr);
@@ -55,7 +55,7 @@ fuse_entry_param entry_param_of(const EntryAnswer& entry) {
   return out;
 }
 
-void fill(fuse_file_info& info, const OpenAnswer& open) {
+void fill(fuse_file_info& info, const client::OpenAnswer& open) {
   info.fh = open.handle;
   info.direct_io = open.direct_io;
   info.keep_cache = open.keep_cache;
@@ -64,23 +64,23 @@ void fill(fuse_file_info& info, const OpenAnswer& open) {
   info.nonseekable = open.non_seekable;
 }
 
-LockRequest lock_request_of(fuse_ino_t ino, const fuse_file_info& info, const struct flock& lock) {
-  LockRequest out;
+client::LockRequest lock_request_of(fuse_ino_t ino, const fuse_file_info& info, const struct flock& lock) {
+  client::LockRequest out;
   out.inode = InodeId{ino};
   out.handle = info.fh;
   out.owner = info.lock_owner;
-  out.type = lock.l_type == F_RDLCK   ? LockRequest::Type::kShared
-             : lock.l_type == F_WRLCK ? LockRequest::Type::kExclusive
-                                      : LockRequest::Type::kUnlock;
+  out.type = lock.l_type == F_RDLCK   ? client::LockRequest::Type::kShared
+             : lock.l_type == F_WRLCK ? client::LockRequest::Type::kExclusive
+                                      : client::LockRequest::Type::kUnlock;
   out.start = static_cast<std::uint64_t>(lock.l_start);
   out.end = lock.l_len == 0 ? kMaxFileBytes : static_cast<std::uint64_t>(lock.l_start + lock.l_len - 1);
   out.pid = static_cast<std::uint32_t>(lock.l_pid);
   return out;
 }
 
-struct flock flock_of(const LockRequest& lock) {
+struct flock flock_of(const client::LockRequest& lock) {
   struct flock out {};
-  using Type = LockRequest::Type;
+  using Type = client::LockRequest::Type;
   out.l_type = static_cast<short>(lock.type == Type::kShared ? F_RDLCK : lock.type == Type::kExclusive ? F_WRLCK : F_UNLCK);
   out.l_whence = SEEK_SET;
   out.l_start = static_cast<off_t>(lock.start);
@@ -89,8 +89,8 @@ struct flock flock_of(const LockRequest& lock) {
   return out;
 }
 
-AttrChange change_of(const struct stat& attr, int to_set) {
-  AttrChange out;
+client::AttrChange change_of(const struct stat& attr, int to_set) {
+  client::AttrChange out;
   if ((to_set & FUSE_SET_ATTR_MODE) != 0) out.mode = attr.st_mode;
   if ((to_set & FUSE_SET_ATTR_UID) != 0) out.uid = attr.st_uid;
   if ((to_set & FUSE_SET_ATTR_GID) != 0) out.gid = attr.st_gid;

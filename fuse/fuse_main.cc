@@ -13,22 +13,17 @@
 #include "base/cluster_file.h"
 #include "base/curl_transport.h"
 #include "base/server_main.h"
-#include "fuse/append_files.h"
+#include "client/client.h"
 #include "fuse/fuse_ops.h"
 #include "fuse/mount_status.h"
 #include "fuse/mount_table.h"
 #include "fuse/mount_watch.h"
-#include "fuse/secret_mount.h"
+#include "fuse/page_cache_guard.h"
 
 namespace conclave::fuse_fs {
 namespace {
 
-constexpr unsigned kFlushThreads = 8;      // requests in flight to file servers
-constexpr unsigned kParkingThreads = 4;
-constexpr unsigned kRecallThreads = 3;     // a recall may wait for a read that waits for another
-constexpr unsigned kEndingThreads = 4;     // one may wait for a READ that is at a file server
-constexpr unsigned kPageThreads = 16;      // a page that a parked request holds keeps one busy
-constexpr unsigned kSideThreads = 4;       // for fsync: D syncs while the file servers do
+constexpr unsigned kPageThreads = 16;   // a page that a parked request holds keeps one busy
 constexpr auto kFarewell = std::chrono::seconds(30);   // to write back at the end; then it is said and left
 
 // mount.toml: cluster = "../cluster.toml", log = "info", and [tls] certificate, key; paths relative to it.
@@ -71,24 +66,25 @@ std::string host_name() {
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "host";
 }
 
-// All parts of one mount, in the order in which they are made.
+// A client with a kernel in front of it.
 class Mount {
  public:
   Mount(const MountConfig& config, const std::string& path, Files& files, Log& log)
-      : config_(config), path_(path), files_(files), log_(log), transport_(config.tls, clock_) {}
+      : path_(path), log_(log), transport_(config.tls, clock_),
+        client_({.cluster = config.cluster, .transport = transport_, .clock = clock_, .waiter = waiter_, .random = random_,
+                 .files = files, .log = log, .host = host_name(), .mount = path, .label = host_name() + ":" + path,
+                 .memory = memory_of(config, path), .owner = {geteuid(), getegid(), 0}},
+                client_hooks()) {
+    options_.fs_name = "conclave:" + to_hex(config.cluster.id).substr(0, 8);
+    add_status();
+  }
 
   Status run() {
-    classes_.of(dir::v1::APPEND) = appends_.row();
-    classes_.of(dir::v1::CHAT) = appends_.row();  // D keeps what lies there as logs too
-    secrets_.add_to(classes_, status_);
-    add_status();
-    TRY(session_.open());
-    MountOptions options;
-    options.fs_name = "conclave:" + to_hex(config_.cluster.id).substr(0, 8);
-    TRY(channel_.mount(path_, options));
+    TRY(client_.open());
+    TRY(channel_.mount(path_, options_));
     const Status watched = watch_mount(channel_.device());
     if (!watched) log_.warning("nobody ends this mount if it is killed", {{"why", watched.error()}});
-    auto ops = FuseOps::over(channel_, fs_, parking_, pages_, log_, {});
+    auto ops = FuseOps::over(channel_, client_.fs(), client_.parking(), pages_, log_, {});
     if (!ops) {
       channel_.unmount();
       return std::move(ops).error();
@@ -102,116 +98,63 @@ class Mount {
   void serve() {
     Daemon daemon(clock_, log_);
     daemon.add_pool("fuse", 1, [&] { ops_->run(); daemon.request_stop(); }, [&] { ops_->stop(); });
-    daemon.add_pool("rerun", kParkingThreads, [&] { parking_.run(); }, [&] { parking_.stop(); });
-    daemon.add_pool("recall", kRecallThreads, [&] { leases_.run_recalls(); }, [&] { leases_.stop(); });
-    daemon.add_pool("endings", kEndingThreads, [&] { leases_.run_endings(); }, [&] { leases_.stop(); });
     daemon.add_pool("pages", kPageThreads, [&] { pages_.run(); }, [&] { pages_.stop(); });
-    daemon.add_pool("flush", kFlushThreads, [&] { flusher_.run(); }, [&] { flusher_.stop(); });
-    daemon.add_pool("side", kSideThreads, [&] { calls_.run(); }, [&] { calls_.stop(); });
-    daemon.add_pool("events", 1, [&] { session_.run_events(); }, [&] { session_.stop(); });
-    daemon.add_pool("votes", 1, [&] { secrets_.files().run_events(); }, [&] { secrets_.files().stop(); });
-    daemon.add_pool("guard", 1, [&] { secrets_.test_guard(path_); }, [] {});
-    daemon.add_duty("grants", secrets_.files());
-    daemon.add_duty("session", session_);
-    daemon.add_duty("age", flusher_);
-    daemon.add_duty("debts", debts_);
-    daemon.on_stop([&] { say_farewell(); });
+    daemon.add_pool("guard", 1, [&] { test_guard(); }, [] {});
+    for (client::Client::Pool& pool : client_.pools()) {
+      daemon.add_pool(std::move(pool.name), pool.threads, std::move(pool.run), std::move(pool.stop));
+    }
+    for (const auto& [name, duty] : client_.duties()) daemon.add_duty(name, duty);
+    daemon.on_stop([&] {
+      channel_.unmount();
+      static_cast<void>(client_.close(kFarewell));   // it has said what failed
+    });
     log_.info("mounted", {{"at", path_}});
     daemon.run();
   }
 
-  // Nobody new enters; then everything goes where it belongs, and the leases go back.
-  void say_farewell() {
-    channel_.unmount();
-    const std::size_t left = flusher_.flush_all(clock_.now() + kFarewell);
-    if (left != 0) log_.error("files could not be written back in time", {{"files", left}});
-    parking_.drop_all();
-    secrets_.wipe();
-    const Status returned = leases_.return_all();
-    if (!returned) log_.warning("leases were not returned", {{"why", returned.error()}});
-    session_.stop();
-    const Status closed = session_.close();
-    if (!closed) log_.warning("the session was not closed", {{"why", closed.error()}});
+  // Whether this kernel keeps pages of what is read with direct I/O: no secret is opened before it is known.
+  void test_guard() {
+    if (client_.secrets() == nullptr) return;
+    const Status held = test_page_cache_guard_apart(path_ + "/.conclave/page-cache-test");
+    if (!held) log_.error("secrets are not served here", {{"why", held.error()}});
+    client_.secrets()->guard_tested(held.has_value());
   }
 
   void add_status() {
-    status_.add("stats", StatusSource{.render = [this](const Caller&) -> Result<std::string> { return stats_text(numbers()); }});
-    status_.add("health", StatusSource{.render = [this](const Caller&) -> Result<std::string> {
-                  return health_text(servers_.dir()->health(), lock_client_.health());
-                }});
-    status_.add("leases", StatusSource{.render = [this](const Caller&) -> Result<std::string> {
-                  return leases_text(lock_client_.health());
-                }});
+    const auto add = [this](const char* name, std::function<Result<std::string>()> render) {
+      client_.status().add(name, client::StatusSource{.render = [render](const client::Caller&) { return render(); }});
+    };
+    add("stats", [this]() -> Result<std::string> { return stats_text(ops_->served(), client_.numbers()); });
+    add("health", [this]() -> Result<std::string> { return health_text(client_.dir_health(), client_.lock_health()); });
+    add("leases", [this]() -> Result<std::string> { return leases_text(client_.lock_health()); });
+    const auto page = [](const client::Caller&) { return std::string(kGuardTestBytes - 1, '-') + "\n"; };
+    client_.status().add("page-cache-test", client::StatusSource{.render = page, .size_bytes = kGuardTestBytes});
   }
 
-  MountNumbers numbers() const {
-    return {ops_->served(), leases_.recalls(), leases_.size(), inodes_.size(), opens_.size(), parking_.parked(),
-            flusher_.counters()};
+  client::ClientHooks client_hooks() {
+    return {.invalidate = [this](InodeId inode, bool directory) { if (ops_) ops_->invalidate(inode, directory); },
+            .raise_size =
+                [this](InodeId inode, std::uint64_t size, std::function<void()> done) {
+                  pages_.apart([this, inode, size, told = std::move(done)] {
+                    channel_.raise_size(inode, size);
+                    told();
+                  });
+                },
+            .spare = [this](const std::vector<InodeId>& inodes) { channel_.prune(inodes); }};
   }
 
-  LeaseCache::Hooks lease_hooks() {
-    return {[this](InodeId inode) { if (ops_) ops_->invalidate(inode, fs_.is_directory(inode)); },
-            [this](InodeId inode, LeaseMode keep) { return fs_.drain(inode, keep); },
-            [this](InodeId inode) { return fs_.is_open(inode); }, [this](InodeId inode) { fs_.told_open(inode); },
-            [this](InodeId inode, const HeldLease& lease) { fs_.lease_renewed(inode, lease); }};
-  }
-
-  ClientSession::Hooks session_hooks() {
-    return {[this](const Error&) { fs_.lose_everything(); },
-            [this](OpenedSession& session) {
-              servers_.take_over(
-                  std::make_shared<dir::DirClient>(transport_, clock_, config_.cluster.dir,
-                                                   dir::DirClient::Session{session.id(), session.generation(), session.pass()},
-                                                   waiter_),
-                  std::make_shared<file::FileClient>(transport_, clock_, waiter_, config_.cluster.id, session.id(),
-                                                     session.generation()));
-            },
-            [this](OpenedSession& session) { servers_.dir()->set_pass(session.pass()); },
-            [this](const std::vector<std::uint64_t>& handles) { fs_.lose_locks(handles); },
-            [this] { return fs_.open_inodes(); }, [this](InodeId inode) { fs_.told_open(inode); }};
-  }
-
-  const MountConfig& config_;
   const std::string path_;
-  Files& files_;
   Log& log_;
+  MountOptions options_;
   SystemClock clock_;
   SystemWaiter waiter_;
   SystemRandom random_;
   CurlTransport transport_;
-  lock::LockClient lock_client_{transport_, clock_, config_.cluster.lock};
-  Servers servers_;
-  Parking parking_{waiter_};
-  LeaseCache leases_{lock_client_, clock_, waiter_, parking_, lease_hooks()};
-  LockWaits lock_waits_{parking_};
-  HeldLocks held_locks_;
-  ClientSession session_{lock_client_, clock_,      waiter_,     random_, leases_,
-                         lock_waits_,  held_locks_, log_,        host_name() + ":" + path_, session_hooks()};
-  InodeTable inodes_;
-  OpenTable opens_;
-  ChunkIo chunks_{servers_};
-  ParallelCalls calls_{waiter_};
-  Flusher flusher_{servers_, chunks_, inodes_, clock_, waiter_, parking_, calls_, log_,
-                   {[this](InodeId inode) { leases_.release_soon(inode); },
-                    [this](const std::vector<InodeId>& inodes) { channel_.prune(inodes); }}};
-  StatusFiles status_{clock_, Caller{geteuid(), getegid(), 0}};
-  FsClasses classes_;
-  Fs fs_{{servers_, lock_client_, [this] { return session_.current(); }, leases_, lock_waits_, held_locks_, inodes_, opens_,
-          chunks_, flusher_, status_, classes_, clock_, parking_,
-          [this](InodeId inode, std::uint64_t size, std::function<void()> done) {
-            pages_.apart([this, inode, size, told = std::move(done)] {
-              channel_.raise_size(inode, size);
-              told();
-            });
-          }}};
-  DebtDuty debts_{[this] { fs_.pay_debts(); }};
-  AppendFiles appends_{fs_};
-  SecretMount secrets_{fs_, transport_, config_.cluster, clock_, waiter_, random_, parking_, files_, log_,
-                       memory_of(config_, path_), host_name(), path_};
   FuseChannel channel_;
   PageInvalidator pages_{[this](InodeId inode, std::uint64_t offset, std::uint64_t length) {
                            channel_.invalidate_pages(inode, offset, length);
                          }, clock_, waiter_};
+  client::Client client_;
   std::unique_ptr<FuseOps> ops_;
 };
 

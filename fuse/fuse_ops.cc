@@ -28,9 +28,9 @@ FuseServing& serving_of(fuse_req_t req) { return *static_cast<FuseServing*>(fuse
 // What an operation has at hand, at each of its runs.
 struct Now {
   FuseServing& serving;
-  Fs& fs;
+  client::Fs& fs;
   fuse_req_t req;
-  Caller caller;
+  client::Caller caller;
 };
 
 // The shape of every operation: `act` calls the file system with its copied arguments, and replies.
@@ -60,7 +60,7 @@ void do_forget_multi(fuse_req_t req, std::size_t count, fuse_forget_data* forget
   fuse_reply_none(req);
 }
 
-void make(fuse_req_t req, fuse_ino_t parent, NewNode node) {
+void make(fuse_req_t req, fuse_ino_t parent, client::NewNode node) {
   node.umask = fuse_req_ctx(req)->umask;
   serve(req, [parent = InodeId{parent}, node = std::move(node)](Now& now) -> Status {
     return now.serving.reply_entry(now.req, TRY(now.fs.make(now.caller, parent, node)));
@@ -100,7 +100,7 @@ void do_rename(fuse_req_t req, fuse_ino_t parent, const char* name, fuse_ino_t t
     fuse_reply_err(req, EINVAL);
     return;
   }
-  Fs::Rename rename{InodeId{parent}, name, InodeId{to_parent}, to_name, (flags & RENAME_NOREPLACE) != 0,
+  client::Fs::Rename rename{InodeId{parent}, name, InodeId{to_parent}, to_name, (flags & RENAME_NOREPLACE) != 0,
                     (flags & RENAME_EXCHANGE) != 0};
   serve(req, [rename = std::move(rename)](Now& now) -> Status {
     TRY(now.fs.rename(now.caller, rename));
@@ -163,9 +163,9 @@ void do_listxattr(fuse_req_t req, fuse_ino_t ino, std::size_t size) {
 }
 
 void do_setxattr(fuse_req_t req, fuse_ino_t ino, const char* name, const char* value, std::size_t size, int flags) {
-  const Fs::XattrRule rule = (flags & XATTR_CREATE) != 0    ? Fs::XattrRule::kCreate
-                             : (flags & XATTR_REPLACE) != 0 ? Fs::XattrRule::kReplace
-                                                            : Fs::XattrRule::kAny;
+  const client::Fs::XattrRule rule = (flags & XATTR_CREATE) != 0    ? client::Fs::XattrRule::kCreate
+                             : (flags & XATTR_REPLACE) != 0 ? client::Fs::XattrRule::kReplace
+                                                            : client::Fs::XattrRule::kAny;
   serve(req, [ino = InodeId{ino}, name = std::string(name), value = std::string(value, size), rule](Now& now) -> Status {
     TRY(now.fs.set_xattr(now.caller, ino, name, value, rule));
     return now.serving.reply_empty(now.req);
@@ -198,9 +198,9 @@ void do_statfs(fuse_req_t req, fuse_ino_t) {
 // --- Descriptors ---------------------------------------------------------------------------------------------------
 
 void do_create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* info) {
-  NewNode node{name, S_IFREG | (mode & 07777), fuse_req_ctx(req)->umask, 0, {}};
+  client::NewNode node{name, S_IFREG | (mode & 07777), fuse_req_ctx(req)->umask, 0, {}};
   serve(req, [parent = InodeId{parent}, node = std::move(node), info = *info,
-              made = std::make_shared<InodePtr>()](Now& now) -> Status {
+              made = std::make_shared<client::InodePtr>()](Now& now) -> Status {
     return now.serving.reply_create(now.req, info, TRY(now.fs.create(now.caller, parent, node, info.flags, *made)));
   });
 }
@@ -236,9 +236,9 @@ void do_opendir(fuse_req_t req, fuse_ino_t ino, fuse_file_info* info) {
 void list(fuse_req_t req, std::size_t size, off_t offset, std::uint64_t handle, bool plus) {
   serve(req, [size, offset, handle, plus](Now& now) -> Status {
     std::vector<char> buffer(size);
-    std::vector<EntryAnswer> pinned;  // until the kernel has them
+    std::vector<client::EntryAnswer> pinned;  // until the kernel has them
     std::size_t used = 0;
-    TRY(now.fs.list(now.caller, handle, static_cast<std::uint64_t>(offset), plus, [&](const ListedEntry& listed) {
+    TRY(now.fs.list(now.caller, handle, static_cast<std::uint64_t>(offset), plus, [&](const client::ListedEntry& listed) {
       fuse_entry_param param{};
       if (listed.entry != nullptr) {
         now.serving.limit(*listed.entry);
@@ -282,7 +282,7 @@ void do_fsyncdir(fuse_req_t req, fuse_ino_t ino, int, fuse_file_info*) {
 }
 
 void do_poll(fuse_req_t req, fuse_ino_t, fuse_file_info* info, fuse_pollhandle* poll_handle) {
-  PollRequest request{info->poll_events == 0 ? static_cast<unsigned>(POLLIN | POLLOUT) : info->poll_events, {}};
+  client::PollRequest request{info->poll_events == 0 ? static_cast<unsigned>(POLLIN | POLLOUT) : info->poll_events, {}};
   if (poll_handle != nullptr) {
     const std::shared_ptr<fuse_pollhandle> shared(poll_handle, fuse_pollhandle_destroy);
     request.wake = [shared] { fuse_lowlevel_notify_poll(shared.get()); };
@@ -299,13 +299,13 @@ void do_poll(fuse_req_t req, fuse_ino_t, fuse_file_info* info, fuse_pollhandle* 
 struct Read {
   InodeId inode{};
   std::uint64_t handle = 0;
-  ReadRequest request;
+  client::ReadRequest request;
   PageInvalidator::Waiting waiting{};
 
   void keep(FuseServing& serving) { waiting = serving.pages().waits(inode, request.offset, request.length, true); }
   Status operator()(FuseServing& serving, fuse_req_t req) {
     const auto under_way = serving.pages().under_way(inode, request.offset, request.length);
-    const ReadAnswer answer = TRY(serving.fs().read(caller_of(req), handle, request));
+    const client::ReadAnswer answer = TRY(serving.fs().read(caller_of(req), handle, request));
     const std::string_view content = text_of(answer.content());
     fuse_reply_buf(req, content.data(), content.size());
     serving.fs().read_answered(inode);
@@ -322,7 +322,7 @@ void do_read(fuse_req_t req, fuse_ino_t ino, std::size_t size, off_t offset, fus
 struct Write {
   InodeId inode{};
   std::uint64_t handle = 0;
-  WriteRequest request;
+  client::WriteRequest request;
   ByteSpan bytes{};     // request's
   std::string kept{};
   PageInvalidator::Waiting waiting{};
@@ -349,7 +349,7 @@ void do_write(fuse_req_t req, fuse_ino_t ino, const char* bytes, std::size_t siz
   const ByteSpan buffer{reinterpret_cast<std::uint8_t*>(const_cast<char*>(bytes)), size};  // it is no constant there
   const bool from_page_cache = info->writepage != 0;
   const std::uint64_t page_era = from_page_cache ? serving_of(req).fs().page_era(InodeId{ino}) : 0;
-  const WriteRequest request{static_cast<std::uint64_t>(offset), buffer, from_page_cache, page_era,
+  const client::WriteRequest request{static_cast<std::uint64_t>(offset), buffer, from_page_cache, page_era,
                              (info->flags & O_APPEND) != 0};
   serving_of(req).serve(req, Write{InodeId{ino}, info->fh, request, buffer});
 }
@@ -362,13 +362,13 @@ void do_fsync(fuse_req_t req, fuse_ino_t, int, fuse_file_info* info) {
 }
 
 void do_fallocate(fuse_req_t req, fuse_ino_t, int mode, off_t offset, off_t length, fuse_file_info* info) {
-  AllocateRequest request;
+  client::AllocateRequest request;
   request.keep_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
   request.range = {static_cast<std::uint64_t>(offset), static_cast<std::uint64_t>(offset) + static_cast<std::uint64_t>(length)};
   const int what = mode & ~FALLOC_FL_KEEP_SIZE;
-  if (what == FALLOC_FL_PUNCH_HOLE) request.mode = AllocateMode::kPunch;
-  if (what == FALLOC_FL_ZERO_RANGE) request.mode = AllocateMode::kZero;
-  if (what != 0 && request.mode == AllocateMode::kReserve) {
+  if (what == FALLOC_FL_PUNCH_HOLE) request.mode = client::AllocateMode::kPunch;
+  if (what == FALLOC_FL_ZERO_RANGE) request.mode = client::AllocateMode::kZero;
+  if (what != 0 && request.mode == client::AllocateMode::kReserve) {
     fuse_reply_err(req, EOPNOTSUPP);
     return;
   }
@@ -380,7 +380,7 @@ void do_fallocate(fuse_req_t req, fuse_ino_t, int mode, off_t offset, off_t leng
 
 void do_copy_file_range(fuse_req_t req, fuse_ino_t, off_t from, fuse_file_info* from_info, fuse_ino_t, off_t to,
                         fuse_file_info* to_info, std::size_t length, int) {
-  const CopyRequest request{from_info->fh, static_cast<std::uint64_t>(from), to_info->fh,
+  const client::CopyRequest request{from_info->fh, static_cast<std::uint64_t>(from), to_info->fh,
                             static_cast<std::uint64_t>(to), length};
   serve(req, [request](Now& now) -> Status {
     fuse_reply_write(now.req, TRY(now.fs.copy(now.caller, request)));
@@ -417,8 +417,8 @@ void do_getlk(fuse_req_t req, fuse_ino_t ino, fuse_file_info* info, struct flock
 
 // Its place in the queue is kept over reruns, and given up when the program is interrupted.
 struct SetLock {
-  LockRequest request;
-  Fs::LockCall call;
+  client::LockRequest request;
+  client::Fs::LockCall call;
 
   Status operator()(FuseServing& serving, fuse_req_t req) {
     TRY(serving.fs().set_lock(request, call));
@@ -428,13 +428,13 @@ struct SetLock {
 };
 
 void do_setlk(fuse_req_t req, fuse_ino_t ino, fuse_file_info* info, struct flock* lock, int sleep) {
-  LockRequest request = lock_request_of(ino, *info, *lock);
+  client::LockRequest request = lock_request_of(ino, *info, *lock);
   request.wait = sleep != 0;
   serving_of(req).serve(req, SetLock{request, {}});
 }
 
 void do_flock(fuse_req_t req, fuse_ino_t ino, fuse_file_info* info, int op) {
-  LockRequest request;
+  client::LockRequest request;
   request.inode = InodeId{ino};
   request.handle = info->fh;
   request.owner = info->lock_owner;
@@ -442,8 +442,8 @@ void do_flock(fuse_req_t req, fuse_ino_t ino, fuse_file_info* info, int op) {
   request.end = kMaxFileBytes;
   request.pid = static_cast<std::uint32_t>(fuse_req_ctx(req)->pid);
   request.wait = (op & LOCK_NB) == 0;
-  if ((op & LOCK_SH) != 0) request.type = LockRequest::Type::kShared;
-  if ((op & LOCK_EX) != 0) request.type = LockRequest::Type::kExclusive;
+  if ((op & LOCK_SH) != 0) request.type = client::LockRequest::Type::kShared;
+  if ((op & LOCK_EX) != 0) request.type = client::LockRequest::Type::kExclusive;
   serving_of(req).serve(req, SetLock{request, {}});
 }
 
@@ -517,7 +517,7 @@ void look_again(int) {}
 }  // namespace
 
 struct FuseOps::Inside {
-  Inside(FuseChannel& channel, Fs& fs, Parking& parking, PageInvalidator& pages, Log& log, const Options& chosen)
+  Inside(FuseChannel& channel, client::Fs& fs, client::Parking& parking, PageInvalidator& pages, Log& log, const Options& chosen)
       : serving(channel, fs, parking, pages, log, chosen.most_parked), options(chosen) {}
   FuseServing serving;
   const Options options;
@@ -528,7 +528,7 @@ struct FuseOps::Inside {
 
 FuseOps::FuseOps(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
 
-Result<std::unique_ptr<FuseOps>> FuseOps::over(FuseChannel& channel, Fs& fs, Parking& parking, PageInvalidator& pages,
+Result<std::unique_ptr<FuseOps>> FuseOps::over(FuseChannel& channel, client::Fs& fs, client::Parking& parking, PageInvalidator& pages,
                                                Log& log, const Options& options) {
   auto inside = std::make_unique<Inside>(channel, fs, parking, pages, log, options);
   char name[] = "conclave";

@@ -7,10 +7,10 @@
 #include <memory>
 
 #include "base/log.h"
-#include "fuse/fs.h"
+#include "client/session/parking.h"
+#include "client/tree/fs.h"
 #include "fuse/fuse_channel.h"
 #include "fuse/page_invalidator.h"
-#include "fuse/parking.h"
 
 namespace conclave::fuse_fs {
 
@@ -21,7 +21,7 @@ class FuseOps {
     std::size_t most_parked = 20000;   // then EAGAIN: every parked operation keeps a request of the kernel
   };
   // `channel` is mounted. kIo.
-  static Result<std::unique_ptr<FuseOps>> over(FuseChannel& channel, Fs& fs, Parking& parking, PageInvalidator& pages,
+  static Result<std::unique_ptr<FuseOps>> over(FuseChannel& channel, client::Fs& fs, client::Parking& parking, PageInvalidator& pages,
                                                Log& log, const Options& options);
   ~FuseOps();
 

@@ -1,10 +1,10 @@
 #include "fuse/fuse_serve.h"
 
-#include "fuse/fs.h"
+#include "client/tree/fs.h"
 
 namespace conclave::fuse_fs {
 
-void FuseServing::wait(fuse_req_t req, std::function<Status()> run, std::function<int()> cancelled, ParkKey key) {
+void FuseServing::wait(fuse_req_t req, std::function<Status()> run, std::function<int()> cancelled, client::ParkKey key) {
   if (parking_.parked() >= most_parked_) return reply_error(req, Errc::kWouldBlock);
   auto inner = std::make_shared<Call>();
   inner->req = req;
@@ -20,7 +20,7 @@ void FuseServing::wait(fuse_req_t req, std::function<Status()> run, std::functio
   park(CallPtr(call, [this, inner = std::move(inner)](Call* last) { abandon(*last); }), key);
 }
 
-void FuseServing::park(const CallPtr& call, ParkKey key) {
+void FuseServing::park(const CallPtr& call, client::ParkKey key) {
   UniqueLock lock(call->mutex);
   if (!call->interrupted) {
     call->handle = parking_.park(key, [this, call] { run_again(call); });
@@ -96,7 +96,7 @@ void FuseServing::reply_error(fuse_req_t req, const Error& error) {
   fuse_reply_err(req, errno_of(error.code));
 }
 
-Status FuseServing::reply_entry(fuse_req_t req, EntryAnswer entry) {
+Status FuseServing::reply_entry(fuse_req_t req, client::EntryAnswer entry) {
   limit(entry);
   const fuse_entry_param param = entry_param_of(entry);
   if (param.ino == 0 && entry.entry_time <= Duration::zero()) return Errc::kNotFound;
@@ -104,13 +104,13 @@ Status FuseServing::reply_entry(fuse_req_t req, EntryAnswer entry) {
   return {};
 }
 
-Status FuseServing::reply_open(fuse_req_t req, fuse_file_info info, const OpenAnswer& open) {
+Status FuseServing::reply_open(fuse_req_t req, fuse_file_info info, const client::OpenAnswer& open) {
   fill(info, open);
   if (fuse_reply_open(req, &info) == -ENOENT) fs_.unopened(open.handle);
   return {};
 }
 
-Status FuseServing::reply_create(fuse_req_t req, fuse_file_info info, CreateAnswer create) {
+Status FuseServing::reply_create(fuse_req_t req, fuse_file_info info, client::CreateAnswer create) {
   limit(create.entry);
   const fuse_entry_param param = entry_param_of(create.entry);
   fill(info, create.open);
@@ -121,7 +121,7 @@ Status FuseServing::reply_create(fuse_req_t req, fuse_file_info info, CreateAnsw
   return {};
 }
 
-Status FuseServing::reply_attr(fuse_req_t req, const AttrAnswer& answer) {
+Status FuseServing::reply_attr(fuse_req_t req, const client::AttrAnswer& answer) {
   const struct stat attr = stat_of(answer.attr);
   fuse_reply_attr(req, &attr, seconds_of(answer.attr_time));
   return {};

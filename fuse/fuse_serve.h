@@ -12,18 +12,20 @@
 
 #include "base/guarded.h"
 #include "base/log.h"
+#include "client/session/parking.h"
 #include "fuse/fuse_channel.h"
 #include "fuse/fuse_convert.h"
 #include "fuse/page_invalidator.h"
-#include "fuse/parking.h"
+
+namespace conclave::client {
+class Fs;
+}
 
 namespace conclave::fuse_fs {
 
-class Fs;
-
 class FuseServing {
  public:
-  FuseServing(FuseChannel& channel, Fs& fs, Parking& parking, PageInvalidator& pages, Log& log, std::size_t most_parked)
+  FuseServing(FuseChannel& channel, client::Fs& fs, client::Parking& parking, PageInvalidator& pages, Log& log, std::size_t most_parked)
       : channel_(channel), fs_(fs), parking_(parking), pages_(pages), log_(log), most_parked_(most_parked) {}
 
   // `op` is a copyable closure Status(FuseServing&, fuse_req_t) that has replied if it succeeds; its error is replied
@@ -43,18 +45,18 @@ class FuseServing {
   }
 
   // Answers that the kernel counts: if it did not take one (the program was killed), the count is taken back.
-  Status reply_entry(fuse_req_t req, EntryAnswer entry);
-  Status reply_open(fuse_req_t req, fuse_file_info info, const OpenAnswer& open);
-  Status reply_create(fuse_req_t req, fuse_file_info info, CreateAnswer create);
-  static Status reply_attr(fuse_req_t req, const AttrAnswer& answer);
+  Status reply_entry(fuse_req_t req, client::EntryAnswer entry);
+  Status reply_open(fuse_req_t req, fuse_file_info info, const client::OpenAnswer& open);
+  Status reply_create(fuse_req_t req, fuse_file_info info, client::CreateAnswer create);
+  static Status reply_attr(fuse_req_t req, const client::AttrAnswer& answer);
   static Status reply_empty(fuse_req_t req);
 
   // Names may be kept only where the kernel can be told to forget them.
   void keep_no_names() { keep_names_ = false; }
-  void limit(EntryAnswer& entry) const {
+  void limit(client::EntryAnswer& entry) const {
     if (!keep_names_) entry.entry_time = {};
   }
-  [[nodiscard]] Fs& fs() { return fs_; }
+  [[nodiscard]] client::Fs& fs() { return fs_; }
   [[nodiscard]] FuseChannel& channel() { return channel_; }
   [[nodiscard]] PageInvalidator& pages() { return pages_; }
   [[nodiscard]] std::uint64_t served() const { return served_.load(); }
@@ -81,8 +83,8 @@ class FuseServing {
     return done ? done : await_session(done.error());
   }
   Status await_session(const Error& why);
-  void wait(fuse_req_t req, std::function<Status()> run, std::function<int()> cancelled, ParkKey key);
-  void park(const CallPtr& call, ParkKey key);
+  void wait(fuse_req_t req, std::function<Status()> run, std::function<int()> cancelled, client::ParkKey key);
+  void park(const CallPtr& call, client::ParkKey key);
   void run_again(const CallPtr& call);
   void answer_interrupt(Call& call);
   void abandon(Call& call);
@@ -91,8 +93,8 @@ class FuseServing {
   void reply_error(fuse_req_t req, const Error& error);
 
   FuseChannel& channel_;
-  Fs& fs_;
-  Parking& parking_;
+  client::Fs& fs_;
+  client::Parking& parking_;
   PageInvalidator& pages_;
   Log& log_;
   const std::size_t most_parked_;

@@ -27,9 +27,9 @@ class Lines {
 
 }  // namespace
 
-std::string stats_text(const MountNumbers& numbers) {
+std::string stats_text(std::uint64_t requests, const client::Client::Numbers& numbers) {
   return Lines()
-      .add("requests", numbers.requests)
+      .add("requests", requests)
       .add("parked", numbers.parked)
       .add("inodes", numbers.inodes)
       .add("descriptors", numbers.descriptors)

@@ -18,7 +18,7 @@ std::string us(MonoTime at) {
 
 }  // namespace
 
-FileHistory::Number FileHistory::begin(int mount, Kind kind, fuse_fs::ByteRange range) {
+FileHistory::Number FileHistory::begin(int mount, Kind kind, client::ByteRange range) {
   ops_.push_back({kind, mount, range, clock_.now()});
   return ops_.size();
 }
@@ -117,7 +117,7 @@ std::string FileHistory::why_not_the_end(std::uint64_t at, MonoTime asked) const
   return hidden == nullptr ? "" : "although there was " + text_of(*hidden);
 }
 
-void FileHistory::check_read(int mount, MonoTime asked, fuse_fs::ByteRange range, const std::string& bytes) const {
+void FileHistory::check_read(int mount, MonoTime asked, client::ByteRange range, const std::string& bytes) const {
   if (bytes.size() > range.length() || bytes.size() % kWord != 0) {
     return report(mount, asked, "read " + std::to_string(bytes.size()) + " bytes", "which is no length of this file");
   }

@@ -15,7 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
-#include "fuse/block_range.h"
+#include "client/bytes/block_range.h"
 #include "tests/support/sim_clock.h"
 
 namespace conclave::sim {
@@ -31,7 +31,7 @@ class FileHistory {
     kResize,  // the file ends at range.begin; what a growing file gains is zeros
   };
   using Number = std::uint64_t;   // from 1
-  Number begin(int mount, Kind kind, fuse_fs::ByteRange range);
+  Number begin(int mount, Kind kind, client::ByteRange range);
   static Bytes content(Number write, std::uint64_t length);
   // It was acknowledged; without this it may have happened, or happen at any later time.
   void acknowledge(Number number);
@@ -42,7 +42,7 @@ class FileHistory {
 
   // What a read of `range` answered that was begun at `asked` and is answered now; fewer bytes than asked for: the
   // file ended there. Adds a test failure if nothing explains it.
-  void check_read(int mount, MonoTime asked, fuse_fs::ByteRange range, const std::string& bytes) const;
+  void check_read(int mount, MonoTime asked, client::ByteRange range, const std::string& bytes) const;
   void check_size(int mount, MonoTime asked, std::uint64_t size) const;
 
   [[nodiscard]] std::string text() const;   // for a failure's message: the last operations
@@ -51,7 +51,7 @@ class FileHistory {
   struct Op {
     Kind kind{};
     int mount = 0;
-    fuse_fs::ByteRange range;
+    client::ByteRange range;
     MonoTime begin{}, end = kNever;
     bool certain = false, durable = false, lost = false;
   };

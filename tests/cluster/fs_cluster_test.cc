@@ -287,11 +287,11 @@ TEST(FsCluster, ARestartOfTheLockServerLosesNothing) {
 // The kernel believes that what it creates is new, and checks no permission.
 TEST(FsCluster, ACreateThatMeetsTheFileOfSomebodyElseOpensNothing) {
   FsWorld world(1, {.mounts = 2});
-  const fuse_fs::NewNode node{"f", S_IFREG | 0600, 0, 0, {}};
+  const client::NewNode node{"f", S_IFREG | 0600, 0, 0, {}};
   const auto create = [&](SimMount& mount, std::uint32_t uid, int flags) {
-    fuse_fs::InodePtr made;
+    client::InodePtr made;
     return mount.run([&]() -> Result<std::uint64_t> {
-      return TRY(mount.fs().create(fuse_fs::Caller{uid, uid, 1}, kRootInode, node, flags | O_CREAT, made)).open.handle;
+      return TRY(mount.fs().create(client::Caller{uid, uid, 1}, kRootInode, node, flags | O_CREAT, made)).open.handle;
     });
   };
   world.on_mount(0, [&](SimMount& mount) {

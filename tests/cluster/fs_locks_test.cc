@@ -9,7 +9,7 @@
 namespace conclave::sim {
 namespace {
 
-using Type = fuse_fs::LockRequest::Type;
+using Type = client::LockRequest::Type;
 
 template <class T>
 T must(Result<T> result) {
@@ -32,8 +32,8 @@ struct FsLocks : testing::Test {
       inode = InodeId{must(mount.stat("f")).inode()};
     });
   }
-  [[nodiscard]] fuse_fs::LockRequest request(int mount, Type type, bool wait, std::uint64_t owner = 7) const {
-    fuse_fs::LockRequest out;
+  [[nodiscard]] client::LockRequest request(int mount, Type type, bool wait, std::uint64_t owner = 7) const {
+    client::LockRequest out;
     out.inode = inode;
     out.handle = handles[static_cast<std::size_t>(mount)];
     out.owner = owner;

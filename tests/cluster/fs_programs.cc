@@ -46,7 +46,7 @@ bool FsPrograms::fine(Program& program, const std::string& path, const char* cal
   return false;
 }
 
-fuse_fs::ByteRange FsPrograms::range() {
+client::ByteRange FsPrograms::range() {
   const bool second = mix_.two_chunks && below(3) == 0;
   const std::uint64_t base = second ? kChunkBytes - kSpan / 2 : 0;
   const std::uint64_t offset = base + below(kSpan / kWord) * kWord;
@@ -123,7 +123,7 @@ void FsPrograms::step(Program& program, const std::string& path) {
 
 void FsPrograms::write(Program& program, const std::string& path, std::uint64_t handle) {
   FileHistory& history = world_.history(path);
-  const fuse_fs::ByteRange where = range();
+  const client::ByteRange where = range();
   const auto number = history.begin(program.mount, FileHistory::Kind::kWrite, where);
   const Bytes content = FileHistory::content(number, where.length());
   const auto written = world_.mount(program.mount).write(handle, where.begin, content);
@@ -132,7 +132,7 @@ void FsPrograms::write(Program& program, const std::string& path, std::uint64_t 
 }
 
 void FsPrograms::read(Program& program, const std::string& path, std::uint64_t handle) {
-  const fuse_fs::ByteRange where = range();
+  const client::ByteRange where = range();
   const MonoTime asked = world_.sim.clock.now();
   const auto bytes = world_.mount(program.mount).read(handle, where.begin, where.length());
   if (bytes) world_.history(path).check_read(program.mount, asked, where, *bytes);
@@ -144,11 +144,11 @@ void FsPrograms::cut(Program& program, const std::string& path, std::uint64_t ha
   FileHistory& history = world_.history(path);
   SimMount& mount = world_.mount(program.mount);
   const bool punch = below(2) == 0;
-  fuse_fs::ByteRange where = range();
+  client::ByteRange where = range();
   if (!punch && below(4) == 0) where = {0, 0};
   const auto kind = punch ? FileHistory::Kind::kPunch : FileHistory::Kind::kResize;
   const auto number = history.begin(program.mount, kind, where);
-  const Status cut = punch ? mount.allocate(handle, {fuse_fs::AllocateMode::kPunch, true, where})
+  const Status cut = punch ? mount.allocate(handle, {client::AllocateMode::kPunch, true, where})
                            : mount.truncate(path, where.begin);
   if (cut) history.acknowledge(number);
   fine(program, path, punch ? "punch" : "truncate", cut);

@@ -43,7 +43,7 @@ class FsPrograms {
   void cut(Program& program, const std::string& path, std::uint64_t handle);
   void sync(Program& program, const std::string& path, std::uint64_t handle);
   void look(Program& program, const std::string& path);
-  fuse_fs::ByteRange range();
+  client::ByteRange range();
   std::uint64_t below(std::uint64_t bound) { return world_.sim.random.below(bound); }
   // True if the call succeeded; an error that may not be is a failure, and one about the descriptor closes it.
   template <class Outcome>

@@ -12,7 +12,7 @@
 namespace conclave::sim {
 namespace {
 
-using Type = fuse_fs::LockRequest::Type;
+using Type = client::LockRequest::Type;
 
 // Programs that lock one file exclusively, write, sync and unlock; each with a descriptor of its own.
 class LockPrograms {
@@ -58,7 +58,7 @@ class LockPrograms {
     bool holds = false;
     bool must_fail = false;   // somebody else got the lock meanwhile
   };
-  using Lock = fuse_fs::LockRequest;
+  using Lock = client::LockRequest;
 
   Lock request(const Program& program, Type type) const {
     Lock out;
@@ -213,8 +213,8 @@ struct FsReclaimOnce : testing::Test {
       inode = InodeId{mount.stat("f")->inode()};
     });
   }
-  fuse_fs::LockRequest request(std::uint64_t at, Type type, bool wait) const {
-    fuse_fs::LockRequest out;
+  client::LockRequest request(std::uint64_t at, Type type, bool wait) const {
+    client::LockRequest out;
     out.inode = inode;
     out.handle = at;
     out.owner = at + 100;
@@ -396,7 +396,7 @@ TEST_F(FsReclaimOnce, MoreInterruptedLocksThanCallsMayBeInFlightAreAllFreed) {
   std::vector<SimScheduler::TaskId> programs;
   for (std::uint64_t owner = 1; owner <= kOwners; ++owner) {
     programs.push_back(world.mount(0).spawn("program", [&, owner] {
-      fuse_fs::LockRequest byte = request(handle, Type::kExclusive, false);
+      client::LockRequest byte = request(handle, Type::kExclusive, false);
       byte.owner = owner;
       byte.start = byte.end = owner;
       EXPECT_EQ(world.mount(0).lock(byte, world.sim.clock.now() + 12s).error().code, Errc::kInterrupted);

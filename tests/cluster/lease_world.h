@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "base/log.h"
-#include "fuse/client_session.h"
-#include "fuse/lease_cache.h"
-#include "fuse/lock_waits.h"
-#include "fuse/parking.h"
+#include "client/session/client_session.h"
+#include "client/session/lease_cache.h"
+#include "client/session/lock_waits.h"
+#include "client/session/parking.h"
 #include "lockserver/lock_client.h"
 #include "lockserver/lock_ops.h"
 #include "tests/support/simulation.h"
@@ -214,9 +214,10 @@ class Mount {
         parking_(sim_.waiter), waits_(parking_), log_(node_.name(), LogLevel::kError),
         leases_(client_, sim_.clock, sim_.waiter, parking_,
                 {[this](InodeId inode) { invalidate(inode); },
-                 [this](InodeId inode, LeaseMode) { return drain(inode); }, [](InodeId) { return true; }}),
+                 [this](InodeId inode, LeaseMode) { return drain(inode); }, [](InodeId) { return true; }, [](InodeId) {},
+                 [this](InodeId inode, const client::HeldLease& lease) { renewed(inode, lease); }}),
         session_(client_, sim_.clock, sim_.waiter, sim_.random, leases_, waits_, locks_, log_, node_.name(),
-                 {[this](const Error&) { lose_dirty(); }, [](fuse_fs::OpenedSession&) {}}) {
+                 {[this](const Error&) { lose_dirty(); }, [](client::OpenedSession&) {}}) {
     node_.spawn("open", [this] {
       while (!session_.open()) sim_.scheduler.sleep_for(100ms);
       node_.run_duty("renew", session_);
@@ -228,8 +229,8 @@ class Mount {
   }
   ~Mount() { node_.kill(); }
   SimNode& node() { return node_; }
-  fuse_fs::LeaseCache& leases() { return leases_; }
-  fuse_fs::ClientSession& session() { return session_; }
+  client::LeaseCache& leases() { return leases_; }
+  client::ClientSession& session() { return session_; }
   [[nodiscard]] std::size_t parked() const { return parking_.parked(); }
 
   // A program's read(2): from the page cache, or by a READ that fills it and holds the page meanwhile.
@@ -275,6 +276,7 @@ class Mount {
     std::optional<std::uint64_t> value;   // valid under the lease held since `since`
     std::uint64_t since = 0;
     std::vector<std::uint64_t> unsent;    // values written since the last that F has; the last is `value`
+    std::string token;                    // of that lease
   };
 
   template <class Op>
@@ -305,7 +307,7 @@ class Mount {
     }
   }
 
-  Result<fuse_fs::LeaseCache::Use> need(InodeId inode, LeaseMode mode) {
+  Result<client::LeaseCache::Use> need(InodeId inode, LeaseMode mode) {
     const auto current = session_.current();
     if (!current) return Error(Errc::kUnavailable);
     return leases_.need(inode, mode, world_.dir.ticket(current->id(), inode));
@@ -327,7 +329,7 @@ class Mount {
     return value;
   }
 
-  Result<std::uint64_t> value_under(InodeId inode, const fuse_fs::LeaseCache::Use& use) {
+  Result<std::uint64_t> value_under(InodeId inode, const client::LeaseCache::Use& use) {
     Bytes& bytes = bytes_[inode];
     if (bytes.value && bytes.since == use.since()) return *bytes.value;
     const auto token = TRY(world_.dir.open(use.token()));
@@ -335,7 +337,7 @@ class Mount {
     const auto value = TRY(world_.registers.read(token));
     sim_.scheduler.sleep_for(100us);
     if (bytes.value && bytes.since == use.since()) return *bytes.value;  // written meanwhile
-    bytes = {value, use.since(), {}};
+    bytes = {value, use.since(), {}, use.token()};
     return value;
   }
 
@@ -346,6 +348,7 @@ class Mount {
     Bytes& bytes = bytes_[inode];
     bytes.value = value;
     bytes.since = use.since();
+    bytes.token = use.token();
     bytes.unsent.push_back(value);
     if (pages_[inode].cached) pages_[inode].cached = value;
     if (!is_ours(use)) lose(inode, bytes);   // the session went while this was written
@@ -353,7 +356,7 @@ class Mount {
     return value;
   }
 
-  bool is_ours(const fuse_fs::LeaseCache::Use& use) {
+  bool is_ours(const client::LeaseCache::Use& use) {
     const auto current = session_.current();
     const auto token = world_.dir.open(use.token());
     return current && token && token->session == current->id();
@@ -378,9 +381,10 @@ class Mount {
     if (!page.locked) page.cached.reset();
     sim_.scheduler.sleep_for(150us);   // the file's other pages; this one may be read again meanwhile
   }
-  Status drain(InodeId inode) {
-    const auto use = leases_.in_drain(inode);
-    return use ? send(inode, use->token()) : Status();
+  Status drain(InodeId inode) { return send(inode, bytes_[inode].token); }
+  void renewed(InodeId inode, const client::HeldLease& lease) {
+    Bytes& bytes = bytes_[inode];
+    if (bytes.since == lease.since) bytes.token = lease.token;
   }
   Status send(InodeId inode, const std::string& sealed) {
     Bytes& bytes = bytes_[inode];
@@ -410,14 +414,14 @@ class Mount {
   SimNode node_;
   SimTransport transport_;
   lock::LockClient client_;
-  fuse_fs::Parking parking_;
-  fuse_fs::LockWaits waits_;
-  fuse_fs::HeldLocks locks_;
+  client::Parking parking_;
+  client::LockWaits waits_;
+  client::HeldLocks locks_;
   Log log_;
   std::map<InodeId, Page> pages_;
   std::map<InodeId, Bytes> bytes_;
-  fuse_fs::LeaseCache leases_;
-  fuse_fs::ClientSession session_;
+  client::LeaseCache leases_;
+  client::ClientSession session_;
 };
 
 }  // namespace conclave::sim

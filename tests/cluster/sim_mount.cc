@@ -4,93 +4,32 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "fuse/client_session.h"
-#include "fuse/lease_cache.h"
-#include "fuse/lock_waits.h"
-#include "fuse/parking.h"
-#include "fuse/secret_mount.h"
 #include "vault/login_handover.h"
 
 namespace conclave::sim {
 namespace {
 
-constexpr fuse_fs::Caller kProgram{0, 0, 1};
-constexpr int kFlushers = 2;
-constexpr int kSides = 2;
-constexpr int kRecallers = 2;
-constexpr int kEndings = 2;
-constexpr int kReruns = 2;
+constexpr client::Caller kProgram{0, 0, 1};
+constexpr unsigned kThreads = 2;   // of each pool: enough that they meet
 
 }  // namespace
 
-struct SimMount::Parts {
-  Simulation& sim;
-  SimTransport& transport;
-  lock::LockClient lock_client;
-  fuse_fs::Servers servers;
-  fuse_fs::Parking parking{sim.waiter};
-  fuse_fs::LeaseCache leases;
-  fuse_fs::LockWaits lock_waits{parking};
-  fuse_fs::HeldLocks held_locks;
-  fuse_fs::ClientSession session;
-  fuse_fs::InodeTable inodes;
-  fuse_fs::OpenTable opens;
-  fuse_fs::ChunkIo chunks{servers};
-  ParallelCalls calls{sim.waiter};
-  fuse_fs::Flusher flusher;
-  fuse_fs::StatusFiles status{sim.clock, fuse_fs::Caller{}};
-  fuse_fs::FsClasses classes;
-  fuse_fs::Fs fs;
-  fuse_fs::DebtDuty debts{[this] { fs.pay_debts(); }};
-  fuse_fs::AppendFiles appends{fs};
-  std::optional<fuse_fs::SecretMount> secrets;
+client::ClientParts SimMount::parts() {
+  return {.cluster = cluster_, .transport = transport_, .clock = sim_.clock, .waiter = sim_.waiter, .random = sim_.random,
+          .files = memory_, .log = log_, .host = node_.name(), .mount = "/mnt", .label = node_.name(), .memory = "seen",
+          .owner = {}};
+}
 
-  Parts(Simulation& simulation, SimTransport& seam, const ClusterFile& cluster, SimFiles& memory, Log& log,
-        const std::string& name, SimKernel& kernel, const std::function<void()>& on_lost)
-      : sim(simulation), transport(seam), lock_client(transport, sim.clock, cluster.lock),
-        leases(lock_client, sim.clock, sim.waiter, parking,
-               {[&kernel](InodeId inode) { kernel.invalidated(inode); },   // no page cache
-                [this](InodeId inode, LeaseMode keep) { return fs.drain(inode, keep); },
-                [this](InodeId inode) { return fs.is_open(inode); }, [this](InodeId inode) { fs.told_open(inode); },
-                [this](InodeId inode, const fuse_fs::HeldLease& lease) { fs.lease_renewed(inode, lease); }}),
-        session(lock_client, sim.clock, sim.waiter, sim.random, leases, lock_waits, held_locks, log, name,
-                {[this, on_lost](const Error&) {
-                   on_lost();
-                   fs.lose_everything();
-                 },
-                 [this, &cluster](fuse_fs::OpenedSession& opened) { take_over(opened, cluster.dir); },
-                 [this](fuse_fs::OpenedSession& opened) { servers.dir()->set_pass(opened.pass()); },
-                 [this](const std::vector<std::uint64_t>& handles) { fs.lose_locks(handles); },
-                 [this] { return fs.open_inodes(); }, [this](InodeId inode) { fs.told_open(inode); }}),
-        flusher(servers, chunks, inodes, sim.clock, sim.waiter, parking, calls, log,
-                {[this](InodeId inode) { leases.release_soon(inode); }, [](const std::vector<InodeId>&) {}}),
-        fs({servers, lock_client, [this] { return session.current(); }, leases, lock_waits, held_locks, inodes, opens,
-            chunks, flusher, status, classes, sim.clock, parking,
-            [&kernel](InodeId inode, std::uint64_t size, const std::function<void()>& done) {
-              kernel.reaches(inode, size);
-              done();
-            }}) {
-    classes.of(dir::v1::APPEND) = appends.row();
-    if (cluster.vault.name.empty()) return;
-    secrets.emplace(fs, transport, cluster, sim.clock, sim.waiter, sim.random, parking, memory, log, "seen", name, "/mnt");
-    secrets->add_to(classes, status);
-    secrets->files().guard_tested(true);   // no kernel, no page cache
-  }
-  // Opened direct_io: the kernel believes nothing of its size.
-  bool appends_to(std::uint64_t handle) {
-    const auto file = opens.find(handle);
-    if (!file || file->append) return true;
-    const std::lock_guard lock(file->inode->mutex);
-    return file->inode->attr.class_() != dir::v1::PLAIN;
-  }
-  void take_over(fuse_fs::OpenedSession& opened, const Endpoint& dir_server) {
-    servers.take_over(std::make_shared<dir::DirClient>(
-                          transport, sim.clock, dir_server,
-                          dir::DirClient::Session{opened.id(), opened.generation(), opened.pass()}, sim.waiter),
-                      std::make_shared<file::FileClient>(transport, sim.clock, sim.waiter, kSimCluster, opened.id(),
-                                                         opened.generation()));
-  }
-};
+client::ClientHooks SimMount::hooks() {
+  return {.invalidate = [this](InodeId inode, bool) { kernel_.invalidated(inode); },   // no page cache
+          .raise_size =
+              [this](InodeId inode, std::uint64_t size, const std::function<void()>& done) {
+                kernel_.reaches(inode, size);
+                done();
+              },
+          .spare = [](const std::vector<InodeId>&) {},
+          .lost = on_lost_};
+}
 
 SimMount::SimMount(Simulation& sim, const std::string& name, const ClusterFile& cluster,
                    std::function<void()> on_lost)
@@ -102,29 +41,31 @@ SimMount::SimMount(Simulation& sim, const std::string& name, const ClusterFile& 
 SimMount::~SimMount() { node_.kill(); }
 
 void SimMount::build() {
-  parts_ = std::make_unique<Parts>(sim_, transport_, cluster_, memory_, log_, node_.name(), kernel_, on_lost_);
-  Parts& parts = *parts_;
-  node_.spawn("session", [this, &parts] {
-    while (!parts.session.open()) sim_.scheduler.sleep_for(100ms);
-    node_.run_duty("renew", parts.session);
-    node_.spawn("events", [&parts] { parts.session.run_events(); });
+  client_ = std::make_unique<client::Client>(parts(), hooks());
+  if (client_->secrets() != nullptr) client_->secrets()->guard_tested(true);   // no kernel, no page cache
+  node_.spawn("session", [this] {
+    while (!client_->open()) sim_.scheduler.sleep_for(100ms);
+    for (const client::Client::Pool& pool : client_->pools()) {
+      for (unsigned i = 0; i < std::min(pool.threads, kThreads); ++i) node_.spawn(pool.name, pool.run);
+    }
+    for (const auto& [name, duty] : client_->duties()) node_.run_duty(name, duty);
   });
-  for (int i = 0; i < kReruns; ++i) node_.spawn("rerun", [&parts] { parts.parking.run(); });
-  for (int i = 0; i < kRecallers; ++i) node_.spawn("recalls", [&parts] { parts.leases.run_recalls(); });
-  for (int i = 0; i < kEndings; ++i) node_.spawn("endings", [&parts] { parts.leases.run_endings(); });
-  for (int i = 0; i < kFlushers; ++i) node_.spawn("flush", [&parts] { parts.flusher.run(); });
-  for (int i = 0; i < kSides; ++i) node_.spawn("side", [&parts] { parts.calls.run(); });
-  node_.run_duty("age", parts.flusher);
-  node_.run_duty("debts", parts.debts);
-  if (!parts.secrets) return;
-  node_.spawn("votes", [&parts] { parts.secrets->files().run_events(); });
-  node_.run_duty("grants", parts.secrets->files());
 }
+
+// Opened direct_io: the kernel believes nothing of its size.
+bool SimMount::appends_to(std::uint64_t handle) {
+  const auto file = opens().find(handle);
+  if (!file || file->append) return true;
+  const std::lock_guard lock(file->inode->mutex);
+  return file->inode->attr.class_() != dir::v1::PLAIN;
+}
+
+client::OpenTable& SimMount::opens() { return fs().parts().opens; }
 
 void SimMount::kill() {
   node_.kill();
   on_lost_();
-  parts_.reset();
+  client_.reset();
   kernel_.forget_all();
 }
 
@@ -133,26 +74,20 @@ void SimMount::restart() {
   build();
 }
 
-Status SimMount::unmount() {
-  const std::size_t left = parts_->flusher.flush_all(sim_.clock.now() + 30s);
-  if (left != 0) return Error(Errc::kUnavailable, "files could not be written back in time");
-  TRY(parts_->leases.return_all());
-  parts_->session.stop();
-  return parts_->session.close();
-}
+Status SimMount::unmount() { return client_->close(30s); }
 
 Status SimMount::log_in(const vault::Login& login) {
-  CHECK(parts_->secrets);
-  return parts_->secrets->files().take_login(kProgram, text_of(vault::encode_handover(login).view()));
+  CHECK(client_->secrets() != nullptr);
+  return client_->secrets()->take_login(kProgram, text_of(vault::encode_handover(login).view()));
 }
 
-fuse_fs::Fs& SimMount::fs() { return parts_->fs; }
-bool SimMount::session_open() const { return parts_->session.current() != nullptr && parts_->session.usable(); }
+client::Fs& SimMount::fs() { return client_->fs(); }
+bool SimMount::session_open() const { return client_->session().current() != nullptr && client_->session().usable(); }
 
 std::size_t SimMount::held_bytes() {
-  const auto counters = parts_->flusher.counters();
+  const auto counters = client_->numbers().writes;
   std::size_t sum = 0;
-  for (const auto& inode : parts_->inodes.all()) {
+  for (const auto& inode : fs().parts().inodes.all()) {
     const std::lock_guard lock(inode->mutex);
     sum += inode->buffer.held_bytes();
   }
@@ -162,9 +97,9 @@ std::size_t SimMount::held_bytes() {
   return counters.held_bytes;
 }
 
-bool SimMount::wait_for(fuse_fs::ParkKey key, MonoTime until) {
+bool SimMount::wait_for(client::ParkKey key, MonoTime until) {
   auto delivered = std::make_shared<bool>(false);
-  const auto handle = parts_->parking.park(key, [this, delivered] {
+  const auto handle = client_->parking().park(key, [this, delivered] {
     *delivered = true;
     sim_.waiter.wake(delivered.get());
   });
@@ -172,7 +107,7 @@ bool SimMount::wait_for(fuse_fs::ParkKey key, MonoTime until) {
     const auto seen = sim_.waiter.observe(delivered.get());
     if (!*delivered) sim_.waiter.wait(delivered.get(), seen, until);
   }
-  return *delivered || !parts_->parking.take_back(handle);
+  return *delivered || !client_->parking().take_back(handle);
 }
 
 // --- Names. The kernel's count of look-ups only rises: a program's paths are few.
@@ -205,10 +140,10 @@ Result<InodeId> SimMount::walk(const std::string& path) {
 
 Result<std::uint64_t> SimMount::create(const std::string& path, int flags) {
   const Place place = TRY(place_of(path));
-  fuse_fs::NewNode node;
+  client::NewNode node;
   node.name = place.name;
   node.mode = S_IFREG | 0644;
-  fuse_fs::InodePtr made;
+  client::InodePtr made;
   const auto turn = names_.take();
   const auto asked = kernel_.now();
   return run([&]() -> Result<std::uint64_t> {
@@ -220,7 +155,7 @@ Result<std::uint64_t> SimMount::create(const std::string& path, int flags) {
 
 Status SimMount::make_directory(const std::string& path) {
   const Place place = TRY(place_of(path));
-  fuse_fs::NewNode node;
+  client::NewNode node;
   node.name = place.name;
   node.mode = S_IFDIR | 0755;
   const auto turn = names_.take();
@@ -239,7 +174,7 @@ Status SimMount::unlink(const std::string& path) {
 Status SimMount::rename(const std::string& from, const std::string& to) {
   const Place source = TRY(place_of(from));
   const Place target = TRY(place_of(to));
-  fuse_fs::Fs::Rename request{source.parent, source.name, target.parent, target.name};
+  client::Fs::Rename request{source.parent, source.name, target.parent, target.name};
   const auto turn = names_.take();
   return run([&] { return fs().rename(kProgram, request); });
 }
@@ -260,7 +195,7 @@ Result<std::vector<std::string>> SimMount::list(const std::string& path) {
       TRY(run([&] {
         names.resize(before);
         offset = from;
-        return fs().list(kProgram, opened.handle, from, false, [&](const fuse_fs::ListedEntry& entry) {
+        return fs().list(kProgram, opened.handle, from, false, [&](const client::ListedEntry& entry) {
           offset = entry.next;
           names.emplace_back(entry.name);
           return true;
@@ -286,7 +221,7 @@ Status SimMount::truncate(const std::string& path, std::uint64_t size) { return 
 Status SimMount::truncate(std::uint64_t handle, std::uint64_t size) { return resize(inode_at(handle), size, handle); }
 
 Status SimMount::resize(InodeId inode, std::uint64_t size, std::optional<std::uint64_t> handle) {
-  fuse_fs::AttrChange change;
+  client::AttrChange change;
   change.size = size;
   const auto turn = bytes_.take(raw(inode));
   return run([&]() -> Status {
@@ -314,7 +249,7 @@ Result<std::uint64_t> SimMount::open(const std::string& path, int flags) {
 void SimMount::close(std::uint64_t handle) { fs().release(handle, std::nullopt); }
 
 InodeId SimMount::inode_at(std::uint64_t handle) {
-  const auto file = parts_->opens.find(handle);
+  const auto file = opens().find(handle);
   return file ? file->inode->id : kNoInode;
 }
 
@@ -331,7 +266,7 @@ Result<std::size_t> SimMount::append(std::uint64_t handle, ByteView bytes) {
   const auto turn = turn_at(handle);
   const InodeId inode = inode_at(handle);
   const std::uint64_t offset = kernel_.size(inode);   // as far as it knows; the mount knows better
-  const fuse_fs::WriteRequest request{.offset = offset, .bytes = bytes, .append = true};
+  const client::WriteRequest request{.offset = offset, .bytes = bytes, .append = true};
   const auto written = TRY(run([&] { return fs().write(kProgram, handle, kNoInode, request); }));
   kernel_.reaches(inode, offset + written);
   return written;
@@ -349,11 +284,11 @@ Result<dir::v1::Attr> SimMount::attributes(InodeId inode) {
 // As fs/fuse/file.c, fuse_cache_read_iter: who reads behind the end as the kernel knows it asks first, and ends there.
 Result<std::string> SimMount::read(std::uint64_t handle, std::uint64_t offset, std::uint64_t length) {
   const InodeId inode = inode_at(handle);
-  const bool cached = !parts_->appends_to(handle);
+  const bool cached = !appends_to(handle);
   if (cached && offset + length > kernel_.size(inode)) TRY(attributes(inode));
   if (cached) length = std::min(length, kernel_.size(inode) - std::min(offset, kernel_.size(inode)));
   if (length == 0) return std::string();
-  const fuse_fs::ReadRequest request{offset, length, 1};  // with an owner: read(2), and no page cache that reads ahead
+  const client::ReadRequest request{offset, length, 1};  // with an owner: read(2), and no page cache that reads ahead
   const auto asked = kernel_.now();
   return run([&]() -> Result<std::string> {
     auto bytes = string_of(TRY(fs().read(kProgram, handle, request)).content());
@@ -366,8 +301,8 @@ Status SimMount::fsync(std::uint64_t handle) {
   return run([&] { return fs().sync(handle); });
 }
 
-Status SimMount::lock(const fuse_fs::LockRequest& request, MonoTime interrupt) {
-  fuse_fs::Fs::LockCall call;
+Status SimMount::lock(const client::LockRequest& request, MonoTime interrupt) {
+  client::Fs::LockCall call;
   for (;;) {
     Status done = fs().set_lock(request, call);
     if (done) return done;
@@ -378,7 +313,7 @@ Status SimMount::lock(const fuse_fs::LockRequest& request, MonoTime interrupt) {
   }
 }
 
-Status SimMount::allocate(std::uint64_t handle, const fuse_fs::AllocateRequest& request) {
+Status SimMount::allocate(std::uint64_t handle, const client::AllocateRequest& request) {
   const auto turn = turn_at(handle);
   TRY(run([&] { return fs().allocate(kProgram, handle, request); }));
   if (!request.keep_size) kernel_.reaches(inode_at(handle), request.range.end);

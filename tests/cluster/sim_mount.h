@@ -1,6 +1,5 @@
-// A mount of a simulated cluster: the core of fuse/ with the real session, leases, flusher and clients, wired as
-// fuse_main wires them, and programs that call it as a kernel without a page cache would, which ends a read(2) where it
-// believes the end of the file to be (SimKernel). kill() is kill -9.
+// A mount of a simulated cluster: a client (client/client.h), and programs that call it as a kernel without a page cache
+// would, which ends a read(2) where it believes the end of the file to be (SimKernel). kill() is kill -9.
 #pragma once
 
 #include <functional>
@@ -10,11 +9,10 @@
 #include "base/cluster_file.h"
 #include "base/log.h"
 #include "base/turns.h"
-#include "fuse/append_files.h"
-#include "fuse/fs.h"
-#include "vault/identity.h"
+#include "client/client.h"
 #include "tests/cluster/sim_kernel.h"
 #include "tests/cluster/sim_servers.h"
+#include "vault/identity.h"
 
 namespace conclave::sim {
 
@@ -37,7 +35,7 @@ class SimMount {
   }
   [[nodiscard]] SimNode& node() { return node_; }
   [[nodiscard]] const std::string& name() const { return node_.name(); }
-  [[nodiscard]] fuse_fs::Fs& fs();
+  [[nodiscard]] client::Fs& fs();
   [[nodiscard]] bool session_open() const;
   // What its write buffers hold, by its own account. A failure of the test if their sum is another, or if something is
   // held and there is nothing to write.
@@ -66,8 +64,8 @@ class SimMount {
   Result<std::string> read(std::uint64_t handle, std::uint64_t offset, std::uint64_t length);
   Status fsync(std::uint64_t handle);
   // flock(2) and fcntl(2). A program that waits is interrupted at `interrupt`: kInterrupted.
-  Status lock(const fuse_fs::LockRequest& request, MonoTime interrupt = kNever);
-  Status allocate(std::uint64_t handle, const fuse_fs::AllocateRequest& request);
+  Status lock(const client::LockRequest& request, MonoTime interrupt = kNever);
+  Status allocate(std::uint64_t handle, const client::AllocateRequest& request);
   Status truncate(const std::string& path, std::uint64_t size);
   Status truncate(std::uint64_t handle, std::uint64_t size);   // ftruncate(2)
   // What the kernel sends of a page of a shared mapping, which it read in `page_era`.
@@ -80,13 +78,16 @@ class SimMount {
   Result<std::vector<std::string>> list(const std::string& path);
 
  private:
-  struct Parts;
   struct Place {
     InodeId parent{};
     std::string name;
   };
   void build();
-  bool wait_for(fuse_fs::ParkKey key, MonoTime until = kNever);   // false: the time was over first
+  client::ClientParts parts();
+  client::ClientHooks hooks();
+  client::OpenTable& opens();
+  bool appends_to(std::uint64_t handle);
+  bool wait_for(client::ParkKey key, MonoTime until = kNever);   // false: the time was over first
   Status resize(InodeId inode, std::uint64_t size, std::optional<std::uint64_t> handle);
   Result<Place> place_of(const std::string& path);
   Result<InodeId> walk(const std::string& path);
@@ -103,7 +104,7 @@ class SimMount {
   // As the kernel's locks see to it: one change of a directory at a time, and one of a file's bytes or size.
   Turns names_, bytes_;
   SimKernel kernel_;
-  std::unique_ptr<Parts> parts_;
+  std::unique_ptr<client::Client> client_;
   SimNode node_;
   SimTransport transport_;
 };
