@@ -8,12 +8,6 @@
 namespace conclave::cli {
 namespace {
 
-std::string joined(const std::vector<std::string>& names) {
-  std::string out;
-  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
-  return out.empty() ? "nobody" : out;
-}
-
 std::string line(std::string_view label, const std::string& value) {
   std::string out = "  " + std::string(label);
   out.resize(14, ' ');
@@ -21,6 +15,12 @@ std::string line(std::string_view label, const std::string& value) {
 }
 
 }  // namespace
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out.empty() ? "nobody" : out;
+}
 
 Result<CheckedRequest> check_request(vault::v1::RequestView view, const vault::RosterChain& roster) {
   vault::Case a_case = TRY(vault::open_case(view_of(view.policy()), view_of(view.header()), view_of(view.share_table()),

@@ -24,6 +24,7 @@ Status check_named(const CheckedRequest& request, std::string_view id);
 // For who votes without a person at a terminal: kInvalid unless it is the whole name. Short ones can be made to collide.
 Status check_whole_id(std::string_view id);
 
+std::string joined(const std::vector<std::string>& names);   // "alice, bob"; "nobody"
 std::string_view state_text(vault::v1::State state);   // "pending"
 // One of the requester's claims as a word on a screen; "-" for an empty one.
 std::string claim_text(const std::optional<vault::Claims>& claims, std::string vault::Claims::*which);

@@ -4,16 +4,11 @@
 #include "cli/column_table.h"
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/request_text.h"
 #include "vault/fields.h"
 
 namespace conclave::cli {
 namespace {
-
-std::string joined(const std::vector<std::string>& names) {
-  std::string out;
-  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
-  return out;
-}
 
 // From the log alone, every entry checked: the vault's word is not asked for.
 Status list(Context& context, const std::string& copy, bool as_json) {

@@ -100,7 +100,10 @@ Status Client::close(Duration patience) {
     if (first) first = done;
   };
   const std::size_t left = flusher_.flush_all(parts_.clock.now() + patience);
-  if (left != 0) note(Error(Errc::kUnavailable, std::to_string(left) + " files"), "files could not be written back in time");
+  if (left != 0) {
+    first = Error(Errc::kUnavailable, "files could not be written back in time");
+    parts_.log.error(first.error().message, {{"files", left}});
+  }
   parking_.drop_all();
   if (secrets_) secrets_->wipe();
   note(leases_.return_all(), "leases were not returned");

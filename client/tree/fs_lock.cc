@@ -265,7 +265,8 @@ Status Fs::end_unanswered(const LockDebts::Unlock& which, const UnansweredCall& 
 void Fs::unlock_all(Inode& inode, std::uint64_t owner, bool flock) {
   const LockDebts::Unlock all{.inode = inode.id, .owner = owner, .flock = flock};
   const auto unanswered = unlock(all);
-  if (!unanswered || *unanswered) debts_.note_unlock(all, unanswered ? *unanswered : nullptr);
+  if (!unanswered) debts_.note_unlock(all, nullptr);
+  if (unanswered && *unanswered) debts_.note_unlock(all, *unanswered);
   const std::lock_guard lock(inode.mutex);
   (flock ? inode.flock_owners : inode.posix_owners).erase(owner);
 }
