@@ -17,9 +17,9 @@ Hash hash_in(ByteView bytes) {
 
 Result<std::uint64_t> RequestBook::exposed() {
   Statement search = TRY(state_.prepare(
-      "SELECT s.policy, s.header_hash, v.rd, v.person, v.bytes, r.person, r.approved FROM secret AS s "
+      "SELECT s.policy, s.header_hash, v.rd, v.person, v.bytes, r.person FROM secret AS s "
       "JOIN request AS r ON r.header_hash = s.header_hash JOIN vote AS v ON v.rd = r.rd "
-      "WHERE v.kind <> ? AND s.version = (SELECT max(version) FROM secret WHERE secret = s.secret)"));
+      "WHERE v.kind <> ? AND r.approved = 0 AND s.version = (SELECT max(version) FROM secret WHERE secret = s.secret)"));
   search.bind(static_cast<int>(LeafKind::kDeny));
   struct Version {
     Bytes policy;
@@ -31,7 +31,6 @@ Result<std::uint64_t> RequestBook::exposed() {
     version.policy = bytes_of(search.blob(0));
     SharesOut& shares = version.by_request[hash_in(search.blob(2))];
     shares.requester = search.text(5);
-    shares.quorum = search.i64(6) != 0;
     if (TRY(parse_approval(search.blob(4))).part != Part::kVote) shares.people.insert(std::string(search.text(3)));
   }
   std::uint64_t out = 0;
