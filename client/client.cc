@@ -26,36 +26,45 @@ Client::Client(ClientParts parts, ClientHooks hooks)
       calls_(parts_.waiter),
       flusher_(servers_, chunks_, inodes_, parts_.clock, parts_.waiter, parking_, calls_, parts_.log,
                {[this](InodeId inode) { leases_.release_soon(inode); }, hooks_.spare}),
+      leased_({servers_, leases_, debts_, inodes_, flusher_, classes_}),
+      names_({servers_, leases_, inodes_, leased_, flusher_, classes_}),
+      attributes_({servers_, leased_, opens_, flusher_, parking_, hooks_.raise_size}),
+      file_locks_({locks_, session_, leases_, lock_waits_, held_locks_, debts_, leased_, opens_}),
+      descriptors_({leases_, inodes_, leased_, opens_, names_, file_locks_}),
+      listings_({servers_, leases_, inodes_, leased_, opens_, names_, classes_}),
+      debt_duty_({locks_, session_, leases_, debts_, inodes_, leased_, file_locks_}),
       status_(parts_.clock, parts_.owner),
-      fs_(fs_parts()),
-      debts_([this] { fs_.pay_debts(); }),
-      appends_(fs_) {
+      plain_({servers_, leases_, leased_, chunks_, flusher_, parts_.clock}),
+      appends_({servers_, leased_, chunks_}) {
+  classes_.of(dir::v1::PLAIN) = plain_.row();
+  classes_.ours() = status_.row();
   classes_.of(dir::v1::APPEND) = appends_.row();
   classes_.of(dir::v1::CHAT) = appends_.row();   // D keeps what lies there as logs too
   if (parts_.cluster.vault.name.empty()) return;
-  secrets_.emplace(SecretMount::Parts{fs_, parts_.transport, parts_.cluster, parts_.clock, parts_.waiter, parts_.random, parking_,
-                                      parts_.files, parts_.log, parts_.memory, parts_.host, parts_.mount});
+  secrets_.emplace(SecretMount::Parts{servers_, session_, leases_, leased_, inodes_, chunks_, names_, parts_.transport,
+                                      parts_.cluster, parts_.clock, parts_.waiter, parts_.random, parking_, parts_.files,
+                                      parts_.log, parts_.memory, parts_.host, parts_.mount});
   secrets_->add_to(classes_, status_);
 }
 
 LeaseCache::Hooks Client::lease_hooks() {
-  return {[this](InodeId inode) { hooks_.invalidate(inode, fs_.is_directory(inode)); },
-          [this](InodeId inode, LeaseMode keep) { return fs_.drain(inode, keep); },
-          [this](InodeId inode) { return fs_.is_open(inode); },
-          [this](InodeId inode) { fs_.told_open(inode); },
-          [this](InodeId inode, const HeldLease& lease) { fs_.lease_renewed(inode, lease); }};
+  return {[this](InodeId inode) { hooks_.invalidate(inode, leased_.is_directory(inode)); },
+          [this](InodeId inode, LeaseMode keep) { return leased_.drain(inode, keep); },
+          [this](InodeId inode) { return leased_.is_open(inode); },
+          [this](InodeId inode) { leased_.told_open(inode); },
+          [this](InodeId inode, const HeldLease& lease) { leased_.lease_renewed(inode, lease); }};
 }
 
 ClientSession::Hooks Client::session_hooks() {
   return {[this](const Error&) {
             hooks_.lost();
-            fs_.lose_everything();
+            leased_.lose_everything();
           },
           [this](OpenedSession& session) { take_over(session); },
           [this](OpenedSession& session) { servers_.dir()->set_pass(session.pass()); },
-          [this](const std::vector<std::uint64_t>& handles) { fs_.lose_locks(handles); },
-          [this] { return fs_.open_inodes(); },
-          [this](InodeId inode) { fs_.told_open(inode); }};
+          [this](const std::vector<std::uint64_t>& handles) { opens_.lose_locks(handles); },
+          [this] { return leased_.open_ones(); },
+          [this](InodeId inode) { leased_.told_open(inode); }};
 }
 
 void Client::take_over(OpenedSession& session) {
@@ -64,11 +73,6 @@ void Client::take_over(OpenedSession& session) {
                                        dir::DirClient::Session{session.id(), session.generation(), session.pass()}, parts_.waiter),
       std::make_shared<file::FileClient>(parts_.transport, parts_.clock, parts_.waiter, parts_.cluster.id, session.id(),
                                          session.generation()));
-}
-
-FsParts Client::fs_parts() {
-  return {servers_, locks_,   [this] { return session_.current(); }, leases_,      lock_waits_, held_locks_, inodes_, opens_, chunks_,
-          flusher_, status_,  classes_,                              parts_.clock, parking_,    hooks_.raise_size};
 }
 
 std::vector<Client::Pool> Client::pools() {
@@ -87,7 +91,7 @@ std::vector<Client::Pool> Client::pools() {
 }
 
 std::vector<Client::NamedDuty> Client::duties() {
-  std::vector<NamedDuty> out = {{"session", session_}, {"age", flusher_}, {"debts", debts_}};
+  std::vector<NamedDuty> out = {{"session", session_}, {"age", flusher_}, {"debts", debt_duty_}};
   if (secrets_) out.push_back({"grants", secrets_->files()});
   return out;
 }

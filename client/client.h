@@ -15,12 +15,16 @@
 #include "base/transport.h"
 #include "client/bytes/chunk_io.h"
 #include "client/bytes/flusher.h"
+#include "client/bytes/plain_files.h"
 #include "client/logs/append_files.h"
 #include "client/secrets/secret_mount.h"
 #include "client/session/client_session.h"
 #include "client/session/lock_debts.h"
 #include "client/status/status_files.h"
-#include "client/tree/fs.h"
+#include "client/tree/attributes.h"
+#include "client/tree/debt_duty.h"
+#include "client/tree/descriptors.h"
+#include "client/tree/listings.h"
 
 namespace conclave::client {
 
@@ -77,7 +81,17 @@ class Client {
   // back and ends the session. Goes on after a failure, logs each, and returns the first.
   Status close(Duration patience);
 
-  [[nodiscard]] Fs& fs() { return fs_; }
+  // The file system, as operations that know no kernel (client/tree/operations.h).
+  [[nodiscard]] Names& names() { return names_; }
+  [[nodiscard]] Attributes& attributes() { return attributes_; }
+  [[nodiscard]] Descriptors& descriptors() { return descriptors_; }
+  [[nodiscard]] Listings& listings() { return listings_; }
+  [[nodiscard]] FileLocks& locks() { return file_locks_; }
+
+  [[nodiscard]] LeaseCache& leases() { return leases_; }
+  [[nodiscard]] const Servers& servers() const { return servers_; }
+  [[nodiscard]] const InodeTable& inodes() const { return inodes_; }
+  [[nodiscard]] const OpenTable& opens() const { return opens_; }
   [[nodiscard]] Parking& parking() { return parking_; }
   [[nodiscard]] StatusFiles& status() { return status_; }   // for more of them, before anything is asked
   [[nodiscard]] SecretFiles* secrets() { return secrets_ ? &secrets_->files() : nullptr; }   // null: the cluster has no vault
@@ -96,7 +110,6 @@ class Client {
  private:
   LeaseCache::Hooks lease_hooks();
   ClientSession::Hooks session_hooks();
-  FsParts fs_parts();
   void take_over(OpenedSession& session);
 
   const ClientParts parts_;
@@ -110,13 +123,20 @@ class Client {
   ClientSession session_;
   InodeTable inodes_;
   OpenTable opens_;
+  LockDebts debts_;
   ChunkIo chunks_;
   ParallelCalls calls_;
   Flusher flusher_;
+  FileClasses classes_;
+  LeasedInodes leased_;
+  Names names_;
+  Attributes attributes_;
+  FileLocks file_locks_;
+  Descriptors descriptors_;
+  Listings listings_;
+  DebtDuty debt_duty_;
   StatusFiles status_;
-  FsClasses classes_;
-  Fs fs_;
-  DebtDuty debts_;
+  PlainFiles plain_;
   AppendFiles appends_;
   std::optional<SecretMount> secrets_;
 };

@@ -6,7 +6,7 @@
 #endif
 #include <fuse3/fuse_lowlevel.h>
 
-#include "client/tree/fs_types.h"
+#include "client/tree/operations.h"
 
 namespace conclave::fuse_fs {
 

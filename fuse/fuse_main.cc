@@ -84,7 +84,7 @@ class Mount {
     TRY(channel_.mount(path_, options_));
     const Status watched = watch_mount(channel_.device());
     if (!watched) log_.warning("nobody ends this mount if it is killed", {{"why", watched.error()}});
-    auto ops = FuseOps::over(channel_, client_.fs(), client_.parking(), pages_, log_, {});
+    auto ops = FuseOps::over(channel_, client_, pages_, log_, {});
     if (!ops) {
       channel_.unmount();
       return std::move(ops).error();

@@ -28,7 +28,7 @@ FuseServing& serving_of(fuse_req_t req) { return *static_cast<FuseServing*>(fuse
 // What an operation has at hand, at each of its runs.
 struct Now {
   FuseServing& serving;
-  client::Fs& fs;
+  client::Client& client;
   fuse_req_t req;
   client::Caller caller;
 };
@@ -37,7 +37,7 @@ struct Now {
 template <class Act>
 void serve(fuse_req_t req, Act act) {
   serving_of(req).serve(req, [act = std::move(act)](FuseServing& serving, fuse_req_t request) {
-    Now now{serving, serving.fs(), request, caller_of(request)};
+    Now now{serving, serving.client(), request, caller_of(request)};
     return act(now);
   });
 }
@@ -46,24 +46,24 @@ void serve(fuse_req_t req, Act act) {
 
 void do_lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
   serve(req, [parent = InodeId{parent}, name = std::string(name)](Now& now) -> Status {
-    return now.serving.reply_entry(now.req, TRY(now.fs.lookup(now.caller, parent, name)));
+    return now.serving.reply_entry(now.req, TRY(now.client.names().lookup(now.caller, parent, name)));
   });
 }
 
 void do_forget(fuse_req_t req, fuse_ino_t ino, std::uint64_t count) {
-  serving_of(req).fs().forget(InodeId{ino}, count);
+  serving_of(req).client().names().forget(InodeId{ino}, count);
   fuse_reply_none(req);
 }
 
 void do_forget_multi(fuse_req_t req, std::size_t count, fuse_forget_data* forgets) {
-  for (std::size_t i = 0; i < count; ++i) serving_of(req).fs().forget(InodeId{forgets[i].ino}, forgets[i].nlookup);
+  for (std::size_t i = 0; i < count; ++i) serving_of(req).client().names().forget(InodeId{forgets[i].ino}, forgets[i].nlookup);
   fuse_reply_none(req);
 }
 
 void make(fuse_req_t req, fuse_ino_t parent, client::NewNode node) {
   node.umask = fuse_req_ctx(req)->umask;
   serve(req, [parent = InodeId{parent}, node = std::move(node)](Now& now) -> Status {
-    return now.serving.reply_entry(now.req, TRY(now.fs.make(now.caller, parent, node)));
+    return now.serving.reply_entry(now.req, TRY(now.client.names().make(now.caller, parent, node)));
   });
 }
 
@@ -81,13 +81,13 @@ void do_symlink(fuse_req_t req, const char* target, fuse_ino_t parent, const cha
 
 void do_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char* name) {
   serve(req, [ino = InodeId{ino}, parent = InodeId{parent}, name = std::string(name)](Now& now) -> Status {
-    return now.serving.reply_entry(now.req, TRY(now.fs.link(now.caller, ino, parent, name)));
+    return now.serving.reply_entry(now.req, TRY(now.client.names().link(now.caller, ino, parent, name)));
   });
 }
 
 void remove(fuse_req_t req, fuse_ino_t parent, const char* name, bool directory) {
   serve(req, [parent = InodeId{parent}, name = std::string(name), directory](Now& now) -> Status {
-    TRY(now.fs.remove(now.caller, parent, name, directory));
+    TRY(now.client.names().remove(now.caller, parent, name, directory));
     return now.serving.reply_empty(now.req);
   });
 }
@@ -100,17 +100,17 @@ void do_rename(fuse_req_t req, fuse_ino_t parent, const char* name, fuse_ino_t t
     fuse_reply_err(req, EINVAL);
     return;
   }
-  client::Fs::Rename rename{InodeId{parent}, name, InodeId{to_parent}, to_name, (flags & RENAME_NOREPLACE) != 0,
+  client::Names::Rename rename{InodeId{parent}, name, InodeId{to_parent}, to_name, (flags & RENAME_NOREPLACE) != 0,
                     (flags & RENAME_EXCHANGE) != 0};
   serve(req, [rename = std::move(rename)](Now& now) -> Status {
-    TRY(now.fs.rename(now.caller, rename));
+    TRY(now.client.names().rename(now.caller, rename));
     return now.serving.reply_empty(now.req);
   });
 }
 
 void do_readlink(fuse_req_t req, fuse_ino_t ino) {
   serve(req, [ino = InodeId{ino}](Now& now) -> Status {
-    const std::string target = TRY(now.fs.read_link(now.caller, ino));
+    const std::string target = TRY(now.client.names().read_link(now.caller, ino));
     fuse_reply_readlink(now.req, target.c_str());
     return {};
   });
@@ -120,7 +120,7 @@ void do_readlink(fuse_req_t req, fuse_ino_t ino) {
 
 void do_getattr(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) {
   serve(req, [ino = InodeId{ino}](Now& now) -> Status {
-    return now.serving.reply_attr(now.req, TRY(now.fs.attributes(now.caller, ino)));
+    return now.serving.reply_attr(now.req, TRY(now.client.attributes().get(now.caller, ino)));
   });
 }
 
@@ -128,13 +128,13 @@ void do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat* attr, int to_set, f
   std::optional<std::uint64_t> handle;
   if (info != nullptr) handle = info->fh;
   serve(req, [ino = InodeId{ino}, change = change_of(*attr, to_set), handle](Now& now) -> Status {
-    return now.serving.reply_attr(now.req, TRY(now.fs.change_attributes(now.caller, ino, change, handle)));
+    return now.serving.reply_attr(now.req, TRY(now.client.attributes().change(now.caller, ino, change, handle)));
   });
 }
 
 void do_access(fuse_req_t req, fuse_ino_t ino, int mask) {
   serve(req, [ino = InodeId{ino}, mask](Now& now) -> Status {
-    TRY(now.fs.access(now.caller, ino, static_cast<unsigned>(mask)));
+    TRY(now.client.attributes().access(now.caller, ino, static_cast<unsigned>(mask)));
     return now.serving.reply_empty(now.req);
   });
 }
@@ -152,36 +152,36 @@ Status reply_value(fuse_req_t req, const std::string& value, std::size_t size) {
 
 void do_getxattr(fuse_req_t req, fuse_ino_t ino, const char* name, std::size_t size) {
   serve(req, [ino = InodeId{ino}, name = std::string(name), size](Now& now) -> Status {
-    return reply_value(now.req, TRY(now.fs.xattr(now.caller, ino, name)), size);
+    return reply_value(now.req, TRY(now.client.attributes().xattr(now.caller, ino, name)), size);
   });
 }
 
 void do_listxattr(fuse_req_t req, fuse_ino_t ino, std::size_t size) {
   serve(req, [ino = InodeId{ino}, size](Now& now) -> Status {
-    return reply_value(now.req, TRY(now.fs.xattr_names(now.caller, ino)), size);
+    return reply_value(now.req, TRY(now.client.attributes().xattr_names(now.caller, ino)), size);
   });
 }
 
 void do_setxattr(fuse_req_t req, fuse_ino_t ino, const char* name, const char* value, std::size_t size, int flags) {
-  const client::Fs::XattrRule rule = (flags & XATTR_CREATE) != 0    ? client::Fs::XattrRule::kCreate
-                             : (flags & XATTR_REPLACE) != 0 ? client::Fs::XattrRule::kReplace
-                                                            : client::Fs::XattrRule::kAny;
+  const client::Attributes::XattrRule rule = (flags & XATTR_CREATE) != 0    ? client::Attributes::XattrRule::kCreate
+                             : (flags & XATTR_REPLACE) != 0 ? client::Attributes::XattrRule::kReplace
+                                                            : client::Attributes::XattrRule::kAny;
   serve(req, [ino = InodeId{ino}, name = std::string(name), value = std::string(value, size), rule](Now& now) -> Status {
-    TRY(now.fs.set_xattr(now.caller, ino, name, value, rule));
+    TRY(now.client.attributes().set_xattr(now.caller, ino, name, value, rule));
     return now.serving.reply_empty(now.req);
   });
 }
 
 void do_removexattr(fuse_req_t req, fuse_ino_t ino, const char* name) {
   serve(req, [ino = InodeId{ino}, name = std::string(name)](Now& now) -> Status {
-    TRY(now.fs.remove_xattr(now.caller, ino, name));
+    TRY(now.client.attributes().remove_xattr(now.caller, ino, name));
     return now.serving.reply_empty(now.req);
   });
 }
 
 void do_statfs(fuse_req_t req, fuse_ino_t) {
   serve(req, [](Now& now) -> Status {
-    const auto space = TRY(now.fs.statfs());
+    const auto space = TRY(now.client.attributes().statfs());
     struct statvfs out {};
     out.f_bsize = kStatBlock;
     out.f_frsize = kStatBlock;
@@ -201,19 +201,19 @@ void do_create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode,
   client::NewNode node{name, S_IFREG | (mode & 07777), fuse_req_ctx(req)->umask, 0, {}};
   serve(req, [parent = InodeId{parent}, node = std::move(node), info = *info,
               made = std::make_shared<client::InodePtr>()](Now& now) -> Status {
-    return now.serving.reply_create(now.req, info, TRY(now.fs.create(now.caller, parent, node, info.flags, *made)));
+    return now.serving.reply_create(now.req, info, TRY(now.client.descriptors().create(now.caller, parent, node, info.flags, *made)));
   });
 }
 
 void do_open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* info) {
   serve(req, [ino = InodeId{ino}, info = *info](Now& now) -> Status {
-    return now.serving.reply_open(now.req, info, TRY(now.fs.open(now.caller, ino, info.flags)));
+    return now.serving.reply_open(now.req, info, TRY(now.client.descriptors().open(now.caller, ino, info.flags)));
   });
 }
 
 void do_flush(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
   serve(req, [handle = info->fh, owner = info->lock_owner](Now& now) -> Status {
-    TRY(now.fs.flush(now.caller, handle, owner));
+    TRY(now.client.descriptors().flush(handle, owner));
     return now.serving.reply_empty(now.req);
   });
 }
@@ -222,14 +222,14 @@ void do_release(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
   std::optional<std::uint64_t> flock_owner;
   if (info->flock_release) flock_owner = info->lock_owner;
   serve(req, [handle = info->fh, flock_owner](Now& now) -> Status {
-    now.fs.release(handle, flock_owner);
+    now.client.descriptors().release(handle, flock_owner);
     return now.serving.reply_empty(now.req);
   });
 }
 
 void do_opendir(fuse_req_t req, fuse_ino_t ino, fuse_file_info* info) {
   serve(req, [ino = InodeId{ino}, info = *info](Now& now) -> Status {
-    return now.serving.reply_open(now.req, info, TRY(now.fs.open_directory(now.caller, ino)));
+    return now.serving.reply_open(now.req, info, TRY(now.client.listings().open(now.caller, ino)));
   });
 }
 
@@ -238,7 +238,7 @@ void list(fuse_req_t req, std::size_t size, off_t offset, std::uint64_t handle, 
     std::vector<char> buffer(size);
     std::vector<client::EntryAnswer> pinned;  // until the kernel has them
     std::size_t used = 0;
-    TRY(now.fs.list(now.caller, handle, static_cast<std::uint64_t>(offset), plus, [&](const client::ListedEntry& listed) {
+    TRY(now.client.listings().list(now.caller, handle, static_cast<std::uint64_t>(offset), plus, [&](const client::ListedEntry& listed) {
       fuse_entry_param param{};
       if (listed.entry != nullptr) {
         now.serving.limit(*listed.entry);
@@ -270,13 +270,13 @@ void do_readdirplus(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, 
 }
 
 void do_releasedir(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
-  serving_of(req).fs().release_directory(info->fh);
+  serving_of(req).client().listings().release(info->fh);
   fuse_reply_err(req, 0);
 }
 
 void do_fsyncdir(fuse_req_t req, fuse_ino_t ino, int, fuse_file_info*) {
   serve(req, [ino = InodeId{ino}](Now& now) -> Status {
-    TRY(now.fs.sync_directory(ino));
+    TRY(now.client.listings().sync(ino));
     return now.serving.reply_empty(now.req);
   });
 }
@@ -288,7 +288,7 @@ void do_poll(fuse_req_t req, fuse_ino_t, fuse_file_info* info, fuse_pollhandle* 
     request.wake = [shared] { fuse_lowlevel_notify_poll(shared.get()); };
   }
   serve(req, [handle = info->fh, request = std::move(request)](Now& now) -> Status {
-    fuse_reply_poll(now.req, TRY(now.fs.poll(now.caller, handle, request)));
+    fuse_reply_poll(now.req, TRY(now.client.descriptors().poll(now.caller, handle, request)));
     return {};
   });
 }
@@ -305,10 +305,10 @@ struct Read {
   void keep(FuseServing& serving) { waiting = serving.pages().waits(inode, request.offset, request.length, true); }
   Status operator()(FuseServing& serving, fuse_req_t req) {
     const auto under_way = serving.pages().under_way(inode, request.offset, request.length);
-    const client::ReadAnswer answer = TRY(serving.fs().read(caller_of(req), handle, request));
+    const client::ReadAnswer answer = TRY(serving.client().descriptors().read(caller_of(req), handle, request));
     const std::string_view content = text_of(answer.content());
     fuse_reply_buf(req, content.data(), content.size());
-    serving.fs().read_answered(inode);
+    serving.client().descriptors().read_answered(inode);
     return {};
   }
 };
@@ -328,7 +328,7 @@ struct Write {
   PageInvalidator::Waiting waiting{};
 
   void wipe_confidential(FuseServing& serving) const {
-    if (serving.fs().is_confidential(inode)) wipe(bytes);
+    if (serving.client().descriptors().is_confidential(inode)) wipe(bytes);
   }
   void keep(FuseServing& serving) {
     kept.assign(text_of(request.bytes));
@@ -338,7 +338,7 @@ struct Write {
     waiting = serving.pages().waits(inode, request.offset, request.bytes.size(), request.from_page_cache);
   }
   Status operator()(FuseServing& serving, fuse_req_t req) {
-    const std::size_t taken = TRY(serving.fs().write(caller_of(req), handle, inode, request));
+    const std::size_t taken = TRY(serving.client().descriptors().write(caller_of(req), handle, inode, request));
     wipe_confidential(serving);
     fuse_reply_write(req, taken);
     return {};
@@ -348,7 +348,7 @@ struct Write {
 void do_write(fuse_req_t req, fuse_ino_t ino, const char* bytes, std::size_t size, off_t offset, fuse_file_info* info) {
   const ByteSpan buffer{reinterpret_cast<std::uint8_t*>(const_cast<char*>(bytes)), size};  // it is no constant there
   const bool from_page_cache = info->writepage != 0;
-  const std::uint64_t page_era = from_page_cache ? serving_of(req).fs().page_era(InodeId{ino}) : 0;
+  const std::uint64_t page_era = from_page_cache ? serving_of(req).client().descriptors().page_era(InodeId{ino}) : 0;
   const client::WriteRequest request{static_cast<std::uint64_t>(offset), buffer, from_page_cache, page_era,
                              (info->flags & O_APPEND) != 0};
   serving_of(req).serve(req, Write{InodeId{ino}, info->fh, request, buffer});
@@ -356,7 +356,7 @@ void do_write(fuse_req_t req, fuse_ino_t ino, const char* bytes, std::size_t siz
 
 void do_fsync(fuse_req_t req, fuse_ino_t, int, fuse_file_info* info) {
   serve(req, [handle = info->fh](Now& now) -> Status {
-    TRY(now.fs.sync(handle));
+    TRY(now.client.descriptors().sync(handle));
     return now.serving.reply_empty(now.req);
   });
 }
@@ -373,7 +373,7 @@ void do_fallocate(fuse_req_t req, fuse_ino_t, int mode, off_t offset, off_t leng
     return;
   }
   serve(req, [handle = info->fh, request](Now& now) -> Status {
-    TRY(now.fs.allocate(now.caller, handle, request));
+    TRY(now.client.descriptors().allocate(now.caller, handle, request));
     return now.serving.reply_empty(now.req);
   });
 }
@@ -383,7 +383,7 @@ void do_copy_file_range(fuse_req_t req, fuse_ino_t, off_t from, fuse_file_info* 
   const client::CopyRequest request{from_info->fh, static_cast<std::uint64_t>(from), to_info->fh,
                             static_cast<std::uint64_t>(to), length};
   serve(req, [request](Now& now) -> Status {
-    fuse_reply_write(now.req, TRY(now.fs.copy(now.caller, request)));
+    fuse_reply_write(now.req, TRY(now.client.descriptors().copy(now.caller, request)));
     return {};
   });
 }
@@ -394,7 +394,7 @@ void do_lseek(fuse_req_t req, fuse_ino_t, off_t offset, int whence, fuse_file_in
     return;
   }
   serve(req, [handle = info->fh, offset, whence](Now& now) -> Status {
-    const auto at = TRY(now.fs.seek(handle, static_cast<std::uint64_t>(offset), whence == SEEK_HOLE));
+    const auto at = TRY(now.client.descriptors().seek(handle, static_cast<std::uint64_t>(offset), whence == SEEK_HOLE));
     fuse_reply_lseek(now.req, static_cast<off_t>(at));
     return {};
   });
@@ -409,7 +409,7 @@ void do_ioctl(fuse_req_t req, fuse_ino_t, unsigned, void*, fuse_file_info*, unsi
 
 void do_getlk(fuse_req_t req, fuse_ino_t ino, fuse_file_info* info, struct flock* lock) {
   serve(req, [request = lock_request_of(ino, *info, *lock)](Now& now) -> Status {
-    const struct flock found = flock_of(TRY(now.fs.conflicting_lock(request)));
+    const struct flock found = flock_of(TRY(now.client.locks().conflicting(request)));
     fuse_reply_lock(now.req, &found);
     return {};
   });
@@ -418,13 +418,13 @@ void do_getlk(fuse_req_t req, fuse_ino_t ino, fuse_file_info* info, struct flock
 // Its place in the queue is kept over reruns, and given up when the program is interrupted.
 struct SetLock {
   client::LockRequest request;
-  client::Fs::LockCall call;
+  client::FileLocks::Call call;
 
   Status operator()(FuseServing& serving, fuse_req_t req) {
-    TRY(serving.fs().set_lock(request, call));
+    TRY(serving.client().locks().set(request, call));
     return FuseServing::reply_empty(req);
   }
-  int cancelled(FuseServing& serving) { return serving.fs().cancel_lock(request, call) ? EINTR : 0; }
+  int cancelled(FuseServing& serving) { return serving.client().locks().cancel(request, call) ? EINTR : 0; }
 };
 
 void do_setlk(fuse_req_t req, fuse_ino_t ino, fuse_file_info* info, struct flock* lock, int sleep) {
@@ -517,8 +517,8 @@ void look_again(int) {}
 }  // namespace
 
 struct FuseOps::Inside {
-  Inside(FuseChannel& channel, client::Fs& fs, client::Parking& parking, PageInvalidator& pages, Log& log, const Options& chosen)
-      : serving(channel, fs, parking, pages, log, chosen.most_parked), options(chosen) {}
+  Inside(FuseChannel& channel, client::Client& client, PageInvalidator& pages, Log& log, const Options& chosen)
+      : serving(channel, client, pages, log, chosen.most_parked), options(chosen) {}
   FuseServing serving;
   const Options options;
   fuse_session* session = nullptr;
@@ -528,9 +528,9 @@ struct FuseOps::Inside {
 
 FuseOps::FuseOps(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
 
-Result<std::unique_ptr<FuseOps>> FuseOps::over(FuseChannel& channel, client::Fs& fs, client::Parking& parking, PageInvalidator& pages,
+Result<std::unique_ptr<FuseOps>> FuseOps::over(FuseChannel& channel, client::Client& client, PageInvalidator& pages,
                                                Log& log, const Options& options) {
-  auto inside = std::make_unique<Inside>(channel, fs, parking, pages, log, options);
+  auto inside = std::make_unique<Inside>(channel, client, pages, log, options);
   char name[] = "conclave";
   char* arguments[] = {name, nullptr};
   fuse_args args = FUSE_ARGS_INIT(1, arguments);

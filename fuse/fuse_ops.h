@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "client/session/parking.h"
-#include "client/tree/fs.h"
+#include "client/client.h"
 #include "fuse/fuse_channel.h"
 #include "fuse/page_invalidator.h"
 
@@ -21,7 +21,7 @@ class FuseOps {
     std::size_t most_parked = 20000;   // then EAGAIN: every parked operation keeps a request of the kernel
   };
   // `channel` is mounted. kIo.
-  static Result<std::unique_ptr<FuseOps>> over(FuseChannel& channel, client::Fs& fs, client::Parking& parking, PageInvalidator& pages,
+  static Result<std::unique_ptr<FuseOps>> over(FuseChannel& channel, client::Client& client, PageInvalidator& pages,
                                                Log& log, const Options& options);
   ~FuseOps();
 

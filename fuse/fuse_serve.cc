@@ -1,11 +1,11 @@
 #include "fuse/fuse_serve.h"
 
-#include "client/tree/fs.h"
+#include "client/client.h"
 
 namespace conclave::fuse_fs {
 
 void FuseServing::wait(fuse_req_t req, std::function<Status()> run, std::function<int()> cancelled, client::ParkKey key) {
-  if (parking_.parked() >= most_parked_) return reply_error(req, Errc::kWouldBlock);
+  if (client_.parking().parked() >= most_parked_) return reply_error(req, Errc::kWouldBlock);
   auto inner = std::make_shared<Call>();
   inner->req = req;
   inner->run = std::move(run);
@@ -23,7 +23,7 @@ void FuseServing::wait(fuse_req_t req, std::function<Status()> run, std::functio
 void FuseServing::park(const CallPtr& call, client::ParkKey key) {
   UniqueLock lock(call->mutex);
   if (!call->interrupted) {
-    call->handle = parking_.park(key, [this, call] { run_again(call); });
+    call->handle = client_.parking().park(key, [this, call] { run_again(call); });
     return;
   }
   lock.unlock();
@@ -45,7 +45,7 @@ void FuseServing::run_again(const CallPtr& call) {
   if (!done) reply_error(call->req, done.error());
 }
 
-Status FuseServing::await_session(const Error& why) { return fs_.await_session(why); }
+Status FuseServing::await_session(const Error& why) { return client_.leases().await_session(why); }
 
 void FuseServing::answer_interrupt(Call& call) {
   {
@@ -86,7 +86,7 @@ void FuseServing::on_interrupt(fuse_req_t req, void* id) {
   {
     const std::lock_guard lock(call->mutex);
     call->interrupted = true;
-    rerun = self.parking_.take_back(std::exchange(call->handle, 0));
+    rerun = self.client_.parking().take_back(std::exchange(call->handle, 0));
   }
   if (rerun) self.answer_interrupt(*call);
 }
@@ -100,13 +100,13 @@ Status FuseServing::reply_entry(fuse_req_t req, client::EntryAnswer entry) {
   limit(entry);
   const fuse_entry_param param = entry_param_of(entry);
   if (param.ino == 0 && entry.entry_time <= Duration::zero()) return Errc::kNotFound;
-  if (fuse_reply_entry(req, &param) == -ENOENT && param.ino != 0) fs_.forget(InodeId{param.ino}, 1);
+  if (fuse_reply_entry(req, &param) == -ENOENT && param.ino != 0) client_.names().forget(InodeId{param.ino}, 1);
   return {};
 }
 
 Status FuseServing::reply_open(fuse_req_t req, fuse_file_info info, const client::OpenAnswer& open) {
   fill(info, open);
-  if (fuse_reply_open(req, &info) == -ENOENT) fs_.unopened(open.handle);
+  if (fuse_reply_open(req, &info) == -ENOENT) client_.descriptors().unopened(open.handle);
   return {};
 }
 
@@ -115,8 +115,8 @@ Status FuseServing::reply_create(fuse_req_t req, fuse_file_info info, client::Cr
   const fuse_entry_param param = entry_param_of(create.entry);
   fill(info, create.open);
   if (fuse_reply_create(req, &param, &info) == -ENOENT) {
-    fs_.unopened(create.open.handle);
-    fs_.forget(InodeId{param.ino}, 1);
+    client_.descriptors().unopened(create.open.handle);
+    client_.names().forget(InodeId{param.ino}, 1);
   }
   return {};
 }

@@ -18,15 +18,15 @@
 #include "fuse/page_invalidator.h"
 
 namespace conclave::client {
-class Fs;
+class Client;
 }
 
 namespace conclave::fuse_fs {
 
 class FuseServing {
  public:
-  FuseServing(FuseChannel& channel, client::Fs& fs, client::Parking& parking, PageInvalidator& pages, Log& log, std::size_t most_parked)
-      : channel_(channel), fs_(fs), parking_(parking), pages_(pages), log_(log), most_parked_(most_parked) {}
+  FuseServing(FuseChannel& channel, client::Client& client, PageInvalidator& pages, Log& log, std::size_t most_parked)
+      : channel_(channel), client_(client), pages_(pages), log_(log), most_parked_(most_parked) {}
 
   // `op` is a copyable closure Status(FuseServing&, fuse_req_t) that has replied if it succeeds; its error is replied
   // here. Before it is parked, its member keep(FuseServing&), if it has one, makes it own what it points to; its member
@@ -56,7 +56,7 @@ class FuseServing {
   void limit(client::EntryAnswer& entry) const {
     if (!keep_names_) entry.entry_time = {};
   }
-  [[nodiscard]] client::Fs& fs() { return fs_; }
+  [[nodiscard]] client::Client& client() { return client_; }
   [[nodiscard]] FuseChannel& channel() { return channel_; }
   [[nodiscard]] PageInvalidator& pages() { return pages_; }
   [[nodiscard]] std::uint64_t served() const { return served_.load(); }
@@ -76,7 +76,7 @@ class FuseServing {
   };
   using CallPtr = std::shared_ptr<Call>;
 
-  // An operation of a session that is over waits for the next one (Fs::await_session).
+  // An operation of a session that is over waits for the next one (LeaseCache::await_session).
   template <class Op>
   Status run(Op& op, fuse_req_t req) {
     Status done = op(*this, req);
@@ -93,8 +93,7 @@ class FuseServing {
   void reply_error(fuse_req_t req, const Error& error);
 
   FuseChannel& channel_;
-  client::Fs& fs_;
-  client::Parking& parking_;
+  client::Client& client_;
   PageInvalidator& pages_;
   Log& log_;
   const std::size_t most_parked_;

@@ -2,7 +2,7 @@
 // the size, where there is one to tell; else from the file servers (ChunkIo::commit). This is the mount's part of it.
 #pragma once
 
-#include "client/tree/inode_table.h"
+#include "client/tree/inode.h"
 
 namespace conclave::client {
 

@@ -15,19 +15,19 @@ Error still_moving(const Error& stale) { return {Errc::kUnavailable, stale.messa
 
 void ChunkIo::forget_layout(Inode& inode, std::uint64_t index) {
   const std::lock_guard lock(inode.mutex);
-  inode.layouts.erase(index);
+  inode.bytes.layouts.erase(index);
 }
 
 void ChunkIo::forget_layouts_from(Inode& inode, std::uint64_t index) {
   const std::lock_guard lock(inode.mutex);
-  inode.layouts.erase(inode.layouts.lower_bound(index), inode.layouts.end());
+  inode.bytes.layouts.erase(inode.bytes.layouts.lower_bound(index), inode.bytes.layouts.end());
 }
 
 void ChunkIo::learn_layout(Inode& inode, const dir::v1::Layout& layout, std::uint64_t since) {
   const std::lock_guard lock(inode.mutex);
-  if (inode.layouts_since != since) inode.layouts.clear();
-  inode.layouts_since = since;
-  inode.layouts[layout.index()] = layout;
+  if (inode.bytes.layouts_since != since) inode.bytes.layouts.clear();
+  inode.bytes.layouts_since = since;
+  inode.bytes.layouts[layout.index()] = layout;
 }
 
 Status ChunkIo::learn_servers() {
@@ -45,11 +45,11 @@ Result<dir::v1::Layout> ChunkIo::layout(Inode& inode, const Held& held, std::uin
   dir::v1::PlaceRequest request;
   {
     const std::lock_guard lock(inode.mutex);
-    if (inode.layouts_since != held.since) inode.layouts.clear();
-    inode.layouts_since = held.since;
-    const auto known = inode.layouts.find(index);
-    if (known != inode.layouts.end() && (!create || !known->second.permit().empty())) return known->second;
-    const std::uint64_t last = create ? index : chunk_of(std::max<std::uint64_t>(inode.attr.size_bytes(), 1) - 1);
+    if (inode.bytes.layouts_since != held.since) inode.bytes.layouts.clear();
+    inode.bytes.layouts_since = held.since;
+    const auto known = inode.bytes.layouts.find(index);
+    if (known != inode.bytes.layouts.end() && (!create || !known->second.permit().empty())) return known->second;
+    const std::uint64_t last = create ? index : chunk_of(std::max<std::uint64_t>(inode.attributes.now.size_bytes(), 1) - 1);
     request.add_indexes(index);
     for (std::uint64_t i = index + 1; i <= last && i < index + kPlacesAhead; ++i) request.add_indexes(i);
   }
@@ -71,7 +71,7 @@ Result<dir::v1::Layout> ChunkIo::ask_layout(Inode& inode, const Held& held, dir:
   found.set_index(index);
   for (const dir::v1::Layout& one : answer.layouts()) {
     if (one.index() == index) found = one;
-    if (inode.layouts_since == held.since) inode.layouts[one.index()] = one;
+    if (inode.bytes.layouts_since == held.since) inode.bytes.layouts[one.index()] = one;
   }
   return found;
 }
@@ -99,7 +99,7 @@ Result<file::ChunkPlace> ChunkIo::followed(Inode& inode, const Held& held, const
 // has seen the newer, takes the older for one that was recalled.
 std::string ChunkIo::newest_token(Inode& inode, const Held& held) {
   const std::lock_guard lock(inode.mutex);
-  return inode.token_since == held.since && held.since != 0 ? inode.token : held.token;
+  return inode.bytes.token_since == held.since && held.since != 0 ? inode.bytes.token : held.token;
 }
 
 // Runs act(place, token); a place that is not current is asked anew. A hole is a place without members.
@@ -201,7 +201,7 @@ Status ChunkIo::commit(Inode& inode, const Held& held, const WriteBuffer::Landin
 
 Status ChunkIo::changed(Inode& inode, std::uint64_t index, Landing landing) {
   const std::lock_guard lock(inode.mutex);
-  if (!inode.buffer.changed(index, landing)) return Error(Errc::kIo, "a file server restarted and lost bytes");
+  if (!inode.bytes.buffer.changed(index, landing)) return Error(Errc::kIo, "a file server restarted and lost bytes");
   return {};
 }
 
@@ -227,7 +227,7 @@ Status ChunkIo::zero(Inode& inode, const Held& held, ByteRange range) {
       return servers_.dir()->punch(request);
     }));
     const std::lock_guard lock(inode.mutex);
-    inode.layouts.erase(inode.layouts.lower_bound(whole.first), inode.layouts.upper_bound(whole.last));
+    inode.bytes.layouts.erase(inode.bytes.layouts.lower_bound(whole.first), inode.bytes.layouts.upper_bound(whole.last));
   }
   Status status;
   const auto zero_piece = [&](const ChunkPiece& piece) {

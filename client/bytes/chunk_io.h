@@ -12,8 +12,9 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "client/session/lease_cache.h"
 #include "client/session/servers.h"
-#include "client/tree/inode_table.h"
+#include "client/tree/inode.h"
 
 namespace conclave::client {
 
@@ -22,6 +23,8 @@ struct Held {
   std::string token;        // sealed LeaseToken
   std::uint64_t since = 0;  // places asked for under another number are void
 };
+
+inline Held held_of(const LeaseCache::Use& use) { return {use.token(), use.since()}; }
 
 class ChunkIo {
  public:

@@ -32,18 +32,18 @@ Flusher::Want Flusher::want_of(Inode& inode) const {
   const bool press = pressed();
   const MonoTime now = clock_.now();
   const std::lock_guard lock(inode.mutex);
-  if (now < inode.retry_at) return {};
-  const bool old = inode.touched_at != kNever && now - inode.touched_at >= kFlushAge;
-  const bool long_sent = inode.sent_at != kNever && now - inode.sent_at >= kCommitAge;
-  return {old || press, old && inode.attr_dirty, inode.buffer.holds() && (long_sent || press)};
+  if (now < inode.bytes.retry_at) return {};
+  const bool old = inode.bytes.touched_at != kNever && now - inode.bytes.touched_at >= kFlushAge;
+  const bool long_sent = inode.bytes.sent_at != kNever && now - inode.bytes.sent_at >= kCommitAge;
+  return {old || press, old && inode.attributes.dirty, inode.bytes.buffer.holds() && (long_sent || press)};
 }
 
 void Flusher::touched(const InodePtr& inode) {
   bool whole_unit = false;
   {
     const std::lock_guard lock(inode->mutex);
-    if (inode->touched_at == kNever) inode->touched_at = clock_.now();
-    whole_unit = inode->buffer.has_whole_unit() && clock_.now() >= inode->retry_at;
+    if (inode->bytes.touched_at == kNever) inode->bytes.touched_at = clock_.now();
+    whole_unit = inode->bytes.buffer.has_whole_unit() && clock_.now() >= inode->bytes.retry_at;
   }
   {
     const std::lock_guard lock(mutex_);
@@ -97,7 +97,7 @@ void Flusher::tick(MonoTime now) {
 void Flusher::enqueue(const InodePtr& inode) {
   {
     const std::lock_guard lock(inode->mutex);
-    if (std::exchange(inode->queued, true)) return;
+    if (std::exchange(inode->bytes.queued, true)) return;
   }
   {
     const std::lock_guard lock(mutex_);
@@ -150,7 +150,7 @@ void Flusher::stop() {
 void Flusher::work_on(const InodePtr& inode) {
   {
     const std::lock_guard lock(inode->mutex);
-    inode->queued = false;
+    inode->bytes.queued = false;
   }
   const Want want = want_of(*inode);
   for (bool sent = true; sent;) {
@@ -158,7 +158,7 @@ void Flusher::work_on(const InodePtr& inode) {
   }
   {
     const std::lock_guard lock(inode->mutex);
-    if (want.parts && inode->buffer.flying()) return;
+    if (want.parts && inode->bytes.buffer.flying()) return;
   }
   if (!(want.size || want.durable)) return;
   {
@@ -178,9 +178,9 @@ Status Flusher::send_one(const InodePtr& inode, bool parts, bool& sent) {
   bool more = false;
   {
     const std::lock_guard lock(inode->mutex);
-    flight = inode->buffer.take(!parts);
+    flight = inode->bytes.buffer.take(!parts);
     held = held_of(*inode);
-    more = parts ? inode->buffer.dirty() : inode->buffer.has_whole_unit();
+    more = parts ? inode->bytes.buffer.dirty() : inode->bytes.buffer.has_whole_unit();
   }
   sent = flight.has_value();
   if (!flight) return {};
@@ -194,16 +194,16 @@ Status Flusher::landed(const InodePtr& inode, const WriteBuffer::Flying& flight,
   {
     const std::lock_guard lock(inode->mutex);
     if (landing) {
-      if (!inode->buffer.answered(flight.id, *landing)) lose(*inode, Error(Errc::kIo, "a file server restarted"));
-      if (inode->sent_at == kNever) inode->sent_at = clock_.now();
+      if (!inode->bytes.buffer.answered(flight.id, *landing)) lose(*inode, Error(Errc::kIo, "a file server restarted"));
+      if (inode->bytes.sent_at == kNever) inode->bytes.sent_at = clock_.now();
     } else {
       status = landing.error();
-      const bool here = inode->buffer.failed(flight.id);
+      const bool here = inode->bytes.buffer.failed(flight.id);
       if (may_pass_here(landing.error().code)) {
-        inode->retry_at = clock_.now() + kRetryPause;
+        inode->bytes.retry_at = clock_.now() + kRetryPause;
       } else if (here) {
-        inode->buffer.discard({flight.offset, flight.offset + flight.piece.length});
-        if (!inode->removed()) lose(*inode, landing.error());
+        inode->bytes.buffer.discard({flight.offset, flight.offset + flight.piece.length});
+        if (!inode->attributes.removed()) lose(*inode, landing.error());
       }
     }
   }
@@ -232,7 +232,7 @@ Status Flusher::send_all(const InodePtr& inode) {
     bool flying = false;
     {
       const std::lock_guard lock(inode->mutex);
-      flying = inode->buffer.flying();
+      flying = inode->bytes.buffer.flying();
     }
     if (!flying) return {};
     waiter_.wait(inode.get(), seen, kNever);
@@ -242,7 +242,7 @@ Status Flusher::send_all(const InodePtr& inode) {
 // Bytes or a size that would still be sent.
 bool Flusher::has_unsent(Inode& inode) {
   const std::lock_guard lock(inode.mutex);
-  return inode.buffer.dirty() || inode.buffer.flying() || (inode.attr_dirty && !inode.removed());
+  return inode.bytes.buffer.dirty() || inode.bytes.buffer.flying() || (inode.attributes.dirty && !inode.attributes.removed());
 }
 
 void Flusher::set_aside(const InodePtr& inode, ByteRange range) {
@@ -250,7 +250,7 @@ void Flusher::set_aside(const InodePtr& inode, ByteRange range) {
     const auto seen = waiter_.observe(inode.get());
     {
       const std::lock_guard lock(inode->mutex);
-      if (!inode->buffer.flying_in(range)) return inode->buffer.set_aside(range);
+      if (!inode->bytes.buffer.flying_in(range)) return inode->bytes.buffer.set_aside(range);
     }
     waiter_.wait(inode.get(), seen, kNever);
   }
@@ -259,7 +259,7 @@ void Flusher::set_aside(const InodePtr& inode, ByteRange range) {
 void Flusher::settle_aside(const InodePtr& inode, bool done) {
   {
     const std::lock_guard lock(inode->mutex);
-    inode->buffer.settle_aside(done);
+    inode->bytes.buffer.settle_aside(done);
   }
   touched(inode);
 }
@@ -281,10 +281,10 @@ Status Flusher::hand_over(const InodePtr& inode) {
 void Flusher::let_go(const InodePtr& inode) {
   {
     const std::lock_guard lock(inode->mutex);
-    inode->buffer.let_go();
-    inode->sent_at = kNever;  // no token to commit with; fsync gets one
-    inode->layouts.clear();
-    inode->layouts_since = 0;
+    inode->bytes.buffer.let_go();
+    inode->bytes.sent_at = kNever;  // no token to commit with; fsync gets one
+    inode->bytes.layouts.clear();
+    inode->bytes.layouts_since = 0;
   }
   let_writers_in();
   settle(inode);
@@ -293,10 +293,10 @@ void Flusher::let_go(const InodePtr& inode) {
 void Flusher::give_up(const InodePtr& inode) {
   {
     const std::lock_guard lock(inode->mutex);
-    inode->buffer.clear();
-    inode->attr_dirty = false;
-    inode->births.clear();
-    inode->sent_at = kNever;
+    inode->bytes.buffer.clear();
+    inode->attributes.dirty = false;
+    inode->bytes.births.clear();
+    inode->bytes.sent_at = kNever;
   }
   let_writers_in();
   waiter_.wake(inode.get());
@@ -310,8 +310,8 @@ void Flusher::settle(const InodePtr& inode) {
   {
     const std::lock_guard lock(mutex_);
     const std::lock_guard inner(inode->mutex);
-    if (inode->attr_dirty || inode->buffer.holds()) return;
-    inode->touched_at = kNever;
+    if (inode->attributes.dirty || inode->bytes.buffer.holds()) return;
+    inode->bytes.touched_at = kNever;
     active_.erase(inode->id);
   }
 }

@@ -21,6 +21,7 @@
 #include "base/waiter.h"
 #include "client/bytes/chunk_io.h"
 #include "client/session/parking.h"
+#include "client/tree/inode_table.h"
 
 namespace conclave::client {
 
@@ -61,6 +62,8 @@ class Flusher final : public Duty {
   void set_aside(const InodePtr& inode, ByteRange range);
   // They were cut off or zeroed, or not.
   void settle_aside(const InodePtr& inode, bool done);
+  // Cuts at the file servers, then at D, as `request` says (size, set-id bits, caller). The caller has the inode's turn.
+  Result<dir::v1::Entry> cut(Inode& inode, const Held& held, dir::v1::SetAttrRequest request);
   // The lease goes back: sends and tells D until nothing is left that would be sent later, when the lease is another's,
   // and forgets what was sent and where it lies. Blocks. An error: something is left, the lease must stay; again soon.
   // What was refused for good is lost, as in flush(), and no error here.
@@ -91,7 +94,7 @@ class Flusher final : public Duty {
     bool durable = false;  // commit
   };
   Want want_of(Inode& inode) const;
-  static Held held_of(const Inode& inode) REQUIRES(inode.mutex) { return {inode.token, inode.token_since}; }
+  static Held held_of(const Inode& inode) REQUIRES(inode.mutex) { return {inode.bytes.token, inode.bytes.token_since}; }
   [[nodiscard]] bool pressed() const;
   void enqueue(const InodePtr& inode);
   void enqueue_all();

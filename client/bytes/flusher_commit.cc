@@ -9,7 +9,7 @@ constexpr int kDurableAttempts = 10;  // file servers that restart between the b
 
 bool grows(Inode& inode) {
   const std::lock_guard lock(inode.mutex);
-  return inode.attr.size_bytes() > inode.size_at_dir;
+  return inode.attributes.now.size_bytes() > inode.attributes.size_at_dir;
 }
 
 }  // namespace
@@ -20,7 +20,7 @@ Status Flusher::make_durable(const InodePtr& inode, bool tells) {
   Held held;
   {
     const std::lock_guard lock(inode->mutex);
-    covered = inode->buffer.covered();
+    covered = inode->bytes.buffer.covered();
     held = held_of(*inode);
   }
   if (covered.landings.empty()) return {};
@@ -35,9 +35,9 @@ Status Flusher::make_durable(const InodePtr& inode, bool tells) {
 void Flusher::committed(const InodePtr& inode, const WriteBuffer::Covered& covered, const Births& births) {
   {
     const std::lock_guard lock(inode->mutex);
-    inode->births.insert(inode->births.end(), births.begin(), births.end());
-    inode->buffer.committed(covered);
-    inode->sent_at = inode->buffer.uncommitted() ? clock_.now() : kNever;
+    inode->bytes.births.insert(inode->bytes.births.end(), births.begin(), births.end());
+    inode->bytes.buffer.committed(covered);
+    inode->bytes.sent_at = inode->bytes.buffer.uncommitted() ? clock_.now() : kNever;
   }
   const std::lock_guard lock(mutex_);
   ++counters_.committed;
@@ -47,12 +47,12 @@ void Flusher::committed(const InodePtr& inode, const WriteBuffer::Covered& cover
 void Flusher::not_committed(const InodePtr& inode, const WriteBuffer::Covered& restarted, const Error& why) {
   const std::lock_guard lock(inode->mutex);
   if (why.code != Errc::kRestarted) {
-    inode->retry_at = clock_.now() + kRetryPause;
+    inode->bytes.retry_at = clock_.now() + kRetryPause;
     return;
   }
-  const bool all_here = inode->buffer.restarted(restarted);
-  if (!all_here && !inode->removed()) lose(*inode, Error(Errc::kIo, "a file server restarted"));
-  if (inode->touched_at == kNever) inode->touched_at = MonoTime{};
+  const bool all_here = inode->bytes.buffer.restarted(restarted);
+  if (!all_here && !inode->attributes.removed()) lose(*inode, Error(Errc::kIo, "a file server restarted"));
+  if (inode->bytes.touched_at == kNever) inode->bytes.touched_at = MonoTime{};
 }
 
 // With the inode's turn.
@@ -63,16 +63,16 @@ Status Flusher::tell_size(const InodePtr& inode, bool durable) {
   Held held;
   {
     const std::lock_guard lock(inode->mutex);
-    const bool own = inode->own_since == inode->token_since;
-    changed = (inode->attr_dirty || !inode->births.empty()) && !inode->removed() && own;
-    since = inode->token_since;
+    const bool own = inode->attributes.own_since == inode->bytes.token_since;
+    changed = (inode->attributes.dirty || !inode->bytes.births.empty()) && !inode->attributes.removed() && own;
+    since = inode->bytes.token_since;
     held = held_of(*inode);
     request.set_inode(raw(inode->id));
-    request.set_size_bytes(inode->buffer.stable_size(inode->attr.size_bytes(), inode->size_at_dir));
-    request.set_mtime_ns(inode->attr.mtime_ns());
-    request.set_allocated_bytes(inode->attr.allocated_bytes());
-    request.set_kill_privileges(inode->kill_privileges);
-    request.set_durable(durable || !inode->births.empty());
+    request.set_size_bytes(inode->bytes.buffer.stable_size(inode->attributes.now.size_bytes(), inode->attributes.size_at_dir));
+    request.set_mtime_ns(inode->attributes.now.mtime_ns());
+    request.set_allocated_bytes(inode->attributes.now.allocated_bytes());
+    request.set_kill_privileges(inode->attributes.kill_privileges);
+    request.set_durable(durable || !inode->bytes.births.empty());
     add_births(*inode, request);
   }
   if (!changed) {
@@ -92,40 +92,45 @@ Status Flusher::tell_size(const InodePtr& inode, bool durable) {
     if (answer && answer->longer()) answer = Error(Errc::kUnavailable, "the directory server cuts this file and forgets it");
   }
   const std::lock_guard lock(inode->mutex);
-  if (inode->token_since != since) return answer ? Status() : Status(answer.error());  // of a session that was lost
+  if (inode->bytes.token_since != since) return answer ? Status() : Status(answer.error());  // of a session that was lost
   if (!answer) {
-    inode->retry_at = clock_.now() + kRetryPause;
-    if (!may_pass_here(answer.error().code) && !inode->removed()) {
-      inode->attr_dirty = false;  // the truth is D's now
-      lose(*inode, inode->births.empty() ? answer.error() : forget_births(*inode, answer.error()));
+    inode->bytes.retry_at = clock_.now() + kRetryPause;
+    if (!may_pass_here(answer.error().code) && !inode->attributes.removed()) {
+      inode->attributes.dirty = false;  // the truth is D's now
+      lose(*inode, inode->bytes.births.empty() ? answer.error() : forget_births(*inode, answer.error()));
     }
     return answer.error();
   }
   learn_born(*inode, *answer);
-  inode->size_at_dir = request.size_bytes();
-  if (request.kill_privileges()) inode->kill_privileges = false;
-  const bool all = request.size_bytes() == inode->attr.size_bytes() && request.mtime_ns() == inode->attr.mtime_ns();
-  inode->attr_dirty = !all;
-  inode->touched_at = all && !inode->buffer.dirty() ? kNever : clock_.now();
+  inode->attributes.size_at_dir = request.size_bytes();
+  if (request.kill_privileges()) inode->attributes.kill_privileges = false;
+  const bool all = request.size_bytes() == inode->attributes.now.size_bytes() && request.mtime_ns() == inode->attributes.now.mtime_ns();
+  inode->attributes.dirty = !all;
+  inode->bytes.touched_at = all && !inode->bytes.buffer.dirty() ? kNever : clock_.now();
   inode->learn(answer->attr());
   return {};
+}
+
+Result<dir::v1::Entry> Flusher::cut(Inode& inode, const Held& held, dir::v1::SetAttrRequest request) {
+  TRY(chunks_.cut(inode, held, request.size_bytes()));
+  request.set_inode(raw(inode.id));
+  request.set_by_descriptor(true);  // the kernel or the ticket has checked
+  auto entry = TRY(ChunkIo::under_newest(inode, held, [&](const std::string& token) {
+    request.set_token(token);
+    return servers_.dir()->set_attr(request);
+  }));
+  ChunkIo::forget_layouts_from(inode, chunks_of_size(request.size_bytes()));
+  return entry;
 }
 
 // The directory server has lost its power, and with it a cut that it had answered: what was behind the end is there again, and
 // would come back as soon as the file grows over it.
 Status Flusher::cut_again(Inode& inode, const Held& held, const dir::v1::CommitRequest& commit) {
   log_.warning("the directory server has forgotten a cut: it is made again", {{"inode", raw(inode.id)}});
-  TRY(chunks_.cut(inode, held, commit.size_bytes()));
   dir::v1::SetAttrRequest request;
-  request.set_inode(raw(inode.id));
   request.set_size_bytes(commit.size_bytes());
-  request.set_by_descriptor(true);
   request.set_kill_privileges(commit.kill_privileges());
-  TRY(ChunkIo::under_newest(inode, held, [&](const std::string& token) {
-    request.set_token(token);
-    return servers_.dir()->set_attr(request);
-  }));
-  ChunkIo::forget_layouts_from(inode, chunks_of_size(commit.size_bytes()));
+  TRY(cut(inode, held, std::move(request)));
   return {};
 }
 

@@ -14,6 +14,11 @@ constexpr int kPlacesAtOnce = 256;  // D's limit
 // Records that were answered and not committed.
 Error restarted() { return {Errc::kIo, "a file server restarted since the last records were appended"}; }
 
+void lose(Inode& inode, const Error& why) {
+  const std::lock_guard lock(inode.mutex);
+  inode.lose(why.code);
+}
+
 Error only_appends() { return {Errc::kNotPermitted, "a log only grows: open it with O_APPEND (>>)"}; }
 
 }  // namespace
@@ -29,8 +34,9 @@ FileClass AppendFiles::row() {
     if (now.attr.size_bytes() != size) return only_appends();
     return {};
   };
-  row.flush = [](OpenFile& file) { return Fs::report_failures(file); };
+  row.flush = [](OpenFile& file) { return file.report_failures(); };
   row.sync = [this](OpenFile& file) { return sync(file); };
+  row.read_mode = LeaseMode::kSharedRead;
   row.may_shrink = false;
   row.cached_entries = false;
   return row;
@@ -40,7 +46,7 @@ FileClass AppendFiles::row() {
 Result<AttrAnswer> AppendFiles::attributes(const InodePtr& inode) {
   dir::v1::GetAttrRequest request;
   request.add_inodes(raw(inode->id));
-  const auto answer = TRY(fs_.parts().servers.dir()->get_attr(request));
+  const auto answer = TRY(parts_.servers.dir()->get_attr(request));
   if (answer.entries_size() != 1) return Error(Errc::kStale, "the log was removed");
   {
     const std::lock_guard lock(inode->mutex);
@@ -48,13 +54,13 @@ Result<AttrAnswer> AppendFiles::attributes(const InodePtr& inode) {
     if (!answer.entries(0).ticket().empty()) inode->ticket = answer.entries(0).ticket();
   }
   AttrAnswer out{answer.entries(0).attr(), {}, {}};
-  const auto use = fs_.lease(inode, LeaseMode::kSharedRead);
+  const auto use = parts_.inodes.lease(inode, LeaseMode::kSharedRead);
   if (!use) {
     if (use.error().code != Errc::kAccess) return use.error();
     return out;  // a stranger sees the log's name and owner
   }
   forget_tail(inode->id);  // others may have filled and sealed it
-  const End end = TRY(end_of(inode, Fs::held_of(*use)));
+  const End end = TRY(end_of(inode, held_of(*use)));
   out.attr.set_size_bytes(end.size);
   out.attr.set_allocated_bytes(end.size);
   out.attr.set_mtime_ns(std::max(out.attr.mtime_ns(), end.mtime_ns));
@@ -65,15 +71,15 @@ Result<OpenAnswer> AppendFiles::open(OpenFile& file) {
   OpenAnswer answer;
   answer.direct_io = true;
   if (!writes(file.flags) && (file.flags & O_TRUNC) == 0) return answer;
-  const auto use = TRY(fs_.lease(file.inode, LeaseMode::kShared));
+  const auto use = TRY(parts_.inodes.lease(file.inode, LeaseMode::kShared));
   const bool careful = file.append && (file.flags & O_TRUNC) == 0;
-  if (!careful && TRY(end_of(file.inode, Fs::held_of(use))).size != 0) return only_appends();
+  if (!careful && TRY(end_of(file.inode, held_of(use))).size != 0) return only_appends();
   return answer;
 }
 
 Result<ReadAnswer> AppendFiles::read(OpenFile& file, const ReadRequest& request) {
-  const auto use = TRY(fs_.lease(file.inode, LeaseMode::kSharedRead));
-  const Held held = Fs::held_of(use);
+  const auto use = TRY(parts_.inodes.lease(file.inode, LeaseMode::kSharedRead));
+  const Held held = held_of(use);
   ReadAnswer answer;
   for (int attempt = 1;; ++attempt) {
     const End end = TRY(end_of(file.inode, held));
@@ -87,7 +93,7 @@ Result<ReadAnswer> AppendFiles::read(OpenFile& file, const ReadRequest& request)
     const std::uint64_t chunk_end = chunk.sealed_bytes() > 0 ? chunk.start_bytes() + chunk.sealed_bytes() : end.size;
     const std::uint64_t length = std::min({request.length, chunk_end - request.offset, std::uint64_t{kMaxIoBytes}});
     const auto place = TRY(followed(file.inode, held, chunk));
-    auto bytes = fs_.parts().servers.file()->read(place, held.token, request.offset - chunk.start_bytes(), length);
+    auto bytes = parts_.servers.file()->read(place, held.token, request.offset - chunk.start_bytes(), length);
     if (bytes) {
       answer.bytes = std::move(*bytes);
       return answer;
@@ -100,20 +106,20 @@ Result<ReadAnswer> AppendFiles::read(OpenFile& file, const ReadRequest& request)
 // The offset of a write that says O_APPEND means nothing; another's must be the end, or it would overwrite.
 Result<std::size_t> AppendFiles::write(OpenFile& file, const WriteRequest& request) {
   if (request.from_page_cache) return Error(Errc::kNotSupported, "a log cannot be written through a mapping");
-  const auto use = TRY(fs_.lease(file.inode, LeaseMode::kShared));
-  const Held held = Fs::held_of(use);
+  const auto use = TRY(parts_.inodes.lease(file.inode, LeaseMode::kShared));
+  const Held held = held_of(use);
   if (!file.append && TRY(end_of(file.inode, held)).size != request.offset) return only_appends();
   dir::v1::Layout into;
   const auto newest = [&](ServerId silent) -> Result<file::ChunkPlace> {
     into = TRY(tail(file.inode, held, true, silent));
-    return fs_.parts().chunks.place_of(into);
+    return parts_.chunks.place_of(into);
   };
   const auto relocate = [&](ServerId silent) {
     forget_tail(file.inode->id);
     return newest(silent);
   };
   const file::ChunkPlace first = TRY(newest(ServerId{0}));
-  const auto done = TRY(fs_.parts().servers.file()->append(first, held.token, string_of(request.bytes), nullptr, relocate));
+  const auto done = TRY(parts_.servers.file()->append(first, held.token, string_of(request.bytes), nullptr, relocate));
   if (done.moved) forget_tail(file.inode->id);
   landed(*file.inode, into.index(), {ChunkId{into.chunk()}, done.starts});
   return request.bytes.size();
@@ -128,28 +134,28 @@ void AppendFiles::landed(Inode& inode, std::uint64_t index, Landing now) {
     lost = !last.starts.empty() && !last.starts.lasts_in(now.starts);
     last = std::move(now);
   }
-  if (lost) Fs::lose(inode, restarted());
+  if (lost) lose(inode, restarted());
 }
 
 // A sealed chunk too is asked for its boot: sealing made durable what a restart before it had left.
 Status AppendFiles::sync(OpenFile& file) {
-  const auto use = TRY(fs_.lease(file.inode, LeaseMode::kSharedRead));
+  const auto use = TRY(parts_.inodes.lease(file.inode, LeaseMode::kSharedRead));
   WriteBuffer::Landings appended;
   {
     const std::lock_guard lock(mutex_);
     appended.swap(known_[file.inode->id].appended);
   }
   WriteBuffer::Landings restarts;
-  const Held held = Fs::held_of(use);
-  const Status done = appended.empty() ? Status() : fs_.parts().chunks.commit(*file.inode, held, appended, restarts);
+  const Held held = held_of(use);
+  const Status done = appended.empty() ? Status() : parts_.chunks.commit(*file.inode, held, appended, restarts);
   const bool restart = !done && done.error().code == Errc::kRestarted;
   if (!done && (may_pass(done.error().code) || done.error().code == Errc::kOvertaken)) {  // the next fsync tries again
     uncommitted(*file.inode, appended);
     return done;
   }
-  if (!done) Fs::lose(*file.inode, restart ? restarted() : done.error());
+  if (!done) lose(*file.inode, restart ? restarted() : done.error());
   forget_unborn_tail(file.inode->id);
-  return Fs::report_failures(file);
+  return file.report_failures();
 }
 
 // What landed meanwhile is the later one.
@@ -163,7 +169,7 @@ void AppendFiles::uncommitted(Inode& inode, const WriteBuffer::Landings& still) 
       lost = lost || (!missing && !landing.starts.lasts_in(later->second.starts));
     }
   }
-  if (lost) Fs::lose(inode, restarted());
+  if (lost) lose(inode, restarted());
 }
 
 Result<dir::v1::Layout> AppendFiles::tail(const InodePtr& inode, const Held& held, bool create, ServerId silent) {
@@ -178,7 +184,7 @@ Result<dir::v1::Layout> AppendFiles::tail(const InodePtr& inode, const Held& hel
   request.set_tail(true);
   request.set_create(create);
   if (raw(silent) != 0) request.add_silent(raw(silent));
-  const auto answer = TRY(fs_.parts().servers.dir()->place(request));
+  const auto answer = TRY(parts_.servers.dir()->place(request));
   dir::v1::Layout found;
   for (const auto& layout : answer.layouts()) {
     if (found.permit().empty() || layout.index() > found.index()) found = layout;
@@ -212,14 +218,14 @@ void AppendFiles::forget_places(InodeId inode) {
 
 // `layout`, and how to go on if a file server of it gives no answer: what is known here of the log's places is asked anew.
 Result<file::ChunkPlace> AppendFiles::followed(const InodePtr& inode, const Held& held, const dir::v1::Layout& layout) {
-  file::ChunkPlace place = TRY(fs_.parts().chunks.place_of(layout));
+  file::ChunkPlace place = TRY(parts_.chunks.place_of(layout));
   place.again = [this, &inode, &held, layout](ServerId silent) -> Result<file::ChunkPlace> {
     dir::v1::PlaceRequest request;
     request.set_inode(raw(inode->id));
     request.set_token(held.token);
     request.add_indexes(layout.index());
     request.add_silent(raw(silent));
-    const auto answer = TRY(fs_.parts().servers.dir()->place(request));
+    const auto answer = TRY(parts_.servers.dir()->place(request));
     forget_places(inode->id);
     if (answer.layouts_size() != 1 || answer.layouts(0).chunk() != layout.chunk()) {
       return Error(Errc::kStale, "the chunk was freed meanwhile");
@@ -249,7 +255,7 @@ Result<dir::v1::Layout> AppendFiles::chunk_at(const InodePtr& inode, const Held&
     if (request.indexes_size() == 0) return Error(Errc::kIo, "the log has a gap");
     request.set_inode(raw(inode->id));
     request.set_token(held.token);
-    const auto answer = TRY(fs_.parts().servers.dir()->place(request));
+    const auto answer = TRY(parts_.servers.dir()->place(request));
     const std::lock_guard lock(mutex_);
     auto& sealed = known_[inode->id].sealed;
     const std::size_t before = sealed.size();
@@ -264,7 +270,7 @@ Result<AppendFiles::End> AppendFiles::end_of(const InodePtr& inode, const Held& 
   for (int attempt = 1;; ++attempt) {
     const auto last = TRY(tail(inode, held, false));
     if (last.permit().empty()) return End{};
-    const auto stat = fs_.parts().servers.file()->stat(TRY(followed(inode, held, last)), held.token);
+    const auto stat = parts_.servers.file()->stat(TRY(followed(inode, held, last)), held.token);
     if (stat) return End{last.start_bytes() + stat->length_bytes(), stat->mtime_ns()};
     if (stat.error().code != Errc::kStale || attempt == kAttempts) return stat.error();
     forget_tail(inode->id);

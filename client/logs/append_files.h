@@ -4,16 +4,23 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "base/guarded.h"
-#include "client/tree/fs.h"
+#include "client/bytes/chunk_io.h"
+#include "client/tree/leased_inodes.h"
 
 namespace conclave::client {
 
 class AppendFiles {
  public:
-  explicit AppendFiles(Fs& fs) : fs_(fs) {}
+  struct Parts {
+    const Servers& servers;
+    LeasedInodes& inodes;
+    ChunkIo& chunks;
+  };
+  explicit AppendFiles(Parts parts) : parts_(parts) {}
   FileClass row();
 
  private:
@@ -45,7 +52,7 @@ class AppendFiles {
   };
   Result<End> end_of(const InodePtr& inode, const Held& held);
 
-  Fs& fs_;
+  const Parts parts_;
   std::mutex mutex_;
   std::map<InodeId, Known> known_ GUARDED_BY(mutex_);
 };

@@ -5,13 +5,13 @@
 namespace conclave::client {
 
 Status SecretAuthor::check_author(const Caller& caller) {
-  const LoginPtr login = TRY(logins_.find(caller.uid, clock_.wall()));
-  return vault_.check_login(login->cert, vault::kAuthor);
+  const LoginPtr login = TRY(parts_.logins.find(caller.uid, parts_.clock.wall()));
+  return parts_.vault.check_login(login->cert, vault::kAuthor);
 }
 
 Result<OpenDraftPtr> SecretAuthor::open(const Caller& caller, const InodePtr& inode, bool truncated) {
   TRY(check_author(caller));
-  TRY(places_.of(inode->id));
+  TRY(parts_.places.of(inode->id));
   const std::lock_guard lock(mutex_);
   std::erase_if(drafts_, [](const auto& entry) { return entry.second.expired(); });
   if (OpenDraftPtr shared = drafts_[inode->id].lock()) {
@@ -50,7 +50,7 @@ Status SecretAuthor::resize(const Caller& caller, const InodePtr& inode, std::ui
 Status SecretAuthor::seal(std::uint32_t uid, const InodePtr& inode, OpenDraft& draft, bool last_close) {
   SecretBytes content;
   for (;;) {  // one seal of an inode at a time
-    const auto seen = waiter_.observe(&draft);
+    const auto seen = parts_.waiter.observe(&draft);
     {
       const std::lock_guard lock(draft.mutex);
       if (!draft.sealing) {   // else what is under way may fail, and is owed still
@@ -61,7 +61,7 @@ Status SecretAuthor::seal(std::uint32_t uid, const InodePtr& inode, OpenDraft& d
         break;
       }
     }
-    waiter_.wait(&draft, seen, kNever);
+    parts_.waiter.wait(&draft, seen, kNever);
   }
   Status status;
   for (int attempt = 1; attempt <= kAttempts; ++attempt) {
@@ -74,41 +74,41 @@ Status SecretAuthor::seal(std::uint32_t uid, const InodePtr& inode, OpenDraft& d
     draft.sealing = false;
     if (!status) draft.draft.not_sealed();
   }
-  waiter_.wake(&draft);
+  parts_.waiter.wake(&draft);
   return status;
 }
 
 // Under one lease from the look at the newest version to the vault's answer: the payload's place goes by the version's
 // number, and another writer of the same number would write over it before this one's put.
 Status SecretAuthor::seal_once(std::uint32_t uid, const InodePtr& inode, const SecretBytes& content) {
-  const LoginPtr login = TRY(logins_.find(uid, clock_.wall()));
-  const SecretPlaces::Place place = TRY(places_.of(inode->id));
-  const auto use = TRY(fs_.lease(inode, LeaseMode::kWrite));
+  const LoginPtr login = TRY(parts_.logins.find(uid, parts_.clock.wall()));
+  const SecretPlaces::Place place = TRY(parts_.places.of(inode->id));
+  const auto use = TRY(parts_.inodes.lease(inode, LeaseMode::kWrite));
   std::uint64_t version = 1;
-  const auto newest = vault_.newest(inode->id);
+  const auto newest = parts_.vault.newest(inode->id);
   if (newest) version = newest->header.core.version + 1;
   if (!newest && newest.error().code != Errc::kNotFound) return newest.error();
-  const auto sealed = TRY(vault_.seal(content, {.secret = vault_.id_of(inode->id), .version = version,
+  const auto sealed = TRY(parts_.vault.seal(content, {.secret = parts_.vault.id_of(inode->id), .version = version,
                                                 .directory = place.policy.directory, .path = place.path},
                                       place.policy, *login));
   const std::string permit = TRY(permit_to_put(uid, inode->id, sealed.header.hash()));
-  TRY(store_payload(*inode, Fs::held_of(use), version, sealed.payload));
-  return vault_.put(sealed, permit);
+  TRY(store_payload(*inode, held_of(use), version, sealed.payload));
+  return parts_.vault.put(sealed, permit);
 }
 
 // D's word for the vault, which knows no names.
 Result<std::string> SecretAuthor::permit_to_put(std::uint32_t uid, InodeId secret, const Hash& version) {
-  const auto seen = fs_.parts().inodes.seen(secret);
+  const auto seen = parts_.table.seen(secret);
   dir::v1::PermitPutRequest request;
   request.mutable_caller()->set_uid(uid);
   request.set_path(seen ? seen->path : "");
   request.set_secret(raw(secret));
   request.set_version(string_of(version));
-  return TRY(fs_.parts().servers.dir()->permit_put(request)).permit();
+  return TRY(parts_.servers.dir()->permit_put(request)).permit();
 }
 
 Status SecretAuthor::store_payload(Inode& inode, const Held& held, std::uint64_t version, ByteView payload) {
-  ChunkIo& chunks = fs_.parts().chunks;
+  ChunkIo& chunks = parts_.chunks;
   Landing landing;
   for (std::size_t done = 0; done < payload.size();) {
     const ByteView piece = payload.subspan(done, std::min(kMaxIoBytes, payload.size() - done));

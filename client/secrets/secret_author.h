@@ -10,7 +10,7 @@
 #include "client/secrets/login_table.h"
 #include "client/secrets/secret_draft.h"
 #include "client/secrets/secret_places.h"
-#include "client/tree/fs.h"
+#include "client/tree/leased_inodes.h"
 
 namespace conclave::client {
 
@@ -25,8 +25,18 @@ using OpenDraftPtr = std::shared_ptr<OpenDraft>;
 
 class SecretAuthor {
  public:
-  SecretAuthor(Fs& fs, SecretVault& vault, const SecretPlaces& places, LoginTable& logins, Clock& clock, Waiter& waiter)
-      : fs_(fs), vault_(vault), places_(places), logins_(logins), clock_(clock), waiter_(waiter) {}
+  struct Parts {
+    const Servers& servers;
+    LeasedInodes& inodes;
+    InodeTable& table;
+    ChunkIo& chunks;
+    SecretVault& vault;
+    const SecretPlaces& places;
+    LoginTable& logins;
+    Clock& clock;
+    Waiter& waiter;
+  };
+  explicit SecretAuthor(Parts parts) : parts_(parts) {}
 
   // Login and role: kNoKey, kKeyExpired, kAccess.
   Status check_author(const Caller& caller);
@@ -48,12 +58,7 @@ class SecretAuthor {
   Result<std::string> permit_to_put(std::uint32_t uid, InodeId secret, const Hash& version);
   Status store_payload(Inode& inode, const Held& held, std::uint64_t version, ByteView payload);
 
-  Fs& fs_;
-  SecretVault& vault_;
-  const SecretPlaces& places_;
-  LoginTable& logins_;
-  Clock& clock_;
-  Waiter& waiter_;
+  const Parts parts_;
   mutable std::mutex mutex_;
   std::map<InodeId, std::weak_ptr<OpenDraft>> drafts_ GUARDED_BY(mutex_);
 };

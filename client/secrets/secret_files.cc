@@ -31,8 +31,8 @@ std::string_view state_name(vault::v1::State state) {
   }
 }
 
-SessionId session_of(const Fs& fs) {
-  const auto session = fs.parts().session();
+SessionId session_of(const ClientSession& client) {
+  const auto session = client.current();
   return session ? session->id() : SessionId{};
 }
 
@@ -91,19 +91,19 @@ FileClass SecretFiles::row() {
   row.check_rename = [this](const InodePtr& from, const InodePtr& to, const InodePtr& moved) {
     return parts_.places.check_rename(from, to, moved);
   };
-  row.may_copy = false;
   row.may_link = false;
   row.cached_entries = false;
+  row.confidential = true;
   return row;
 }
 
 // No size is told while a secret is sealed: only to who is writing it or has it open.
 Result<AttrAnswer> SecretFiles::attributes(const Caller& caller, const InodePtr& inode) {
-  const auto use = TRY(parts_.fs.lease_with_attributes(inode, LeaseMode::kRead));
+  const auto use = TRY(parts_.inodes.lease_with_attributes(inode, LeaseMode::kRead));
   AttrAnswer out;
   {
     const std::lock_guard lock(inode->mutex);
-    out.attr = inode->attr;
+    out.attr = inode->attributes.now;
   }
   std::uint64_t size = 0;
   if (const auto draft = parts_.author.draft_size(inode->id)) {
@@ -180,9 +180,9 @@ Status SecretFiles::file_request(const SecretKey& key, const Caller& caller, con
     wish.program = program.command;
     wish.reason = wanted != nullptr ? wanted->reason : program.reason;
     const bool chosen = wanted != nullptr && wanted->version != 0;
-    const auto seen = parts_.fs.parts().inodes.seen(key.inode);
+    const auto seen = parts_.table.seen(key.inode);
     FiledRequest filed = TRY(parts_.vault.file(std::move(secret), *login, wish, seen ? seen->path : "",
-                                               session_of(parts_.fs), chosen));
+                                               session_of(parts_.session), chosen));
     parts_.log.info("request filed", {{"id", vault::short_id(filed.request.rd())}, {"uid", caller.uid},
                                       {"person", login->cert.person}});
     parts_.book.filed(key, std::move(filed), login, chosen);
@@ -196,11 +196,11 @@ Status SecretFiles::file_request(const SecretKey& key, const Caller& caller, con
 Result<GrantPtr> SecretFiles::claim(const SecretKey& key, const InodePtr& inode,
                                     const std::shared_ptr<const FiledRequest>& request) {
   const auto run = [&]() -> Result<SecretBytes> {
-    const auto use = TRY(parts_.fs.lease(inode, LeaseMode::kRead));
+    const auto use = TRY(parts_.inodes.lease(inode, LeaseMode::kRead));
     const ReleasedKey released = TRY(parts_.vault.release(*request));
     const vault::IdCore& core = request->secret.header.core;
     Bytes payload(vault::payload_size(core.padded_bytes));
-    TRY(parts_.fs.parts().chunks.read(*inode, Fs::held_of(use), payload_offset(core.version), payload));
+    TRY(parts_.chunks.read(*inode, held_of(use), payload_offset(core.version), payload));
     return parts_.vault.open(*request, released, payload);
   };
   auto plaintext = run();
@@ -288,7 +288,7 @@ void SecretFiles::release(OpenFile& file, bool taken) {
 void SecretFiles::store_at_last_close(std::uint32_t uid, const InodePtr& inode, const OpenDraftPtr& draft) {
   const Status sealed = parts_.author.seal(uid, inode, *draft, true);
   if (sealed) return;
-  const Error why = parts_.fs.await_session(sealed.error());
+  const Error why = parts_.leases.await_session(sealed.error());
   if (why.code == Errc::kPending) {
     parts_.parking.park(why.key, [=, this] { store_at_last_close(uid, inode, draft); });
     return;
@@ -324,13 +324,13 @@ Result<InodePtr> SecretFiles::walk(const Caller& caller, const std::string& path
     const std::string name = path.substr(begin, slash - begin);
     begin = slash + 1;
     if (name.empty()) continue;
-    const auto entry = TRY(parts_.fs.lookup(caller, at, name));
+    const auto entry = TRY(parts_.names.lookup(caller, at, name));
     if (entry.attr.inode() == 0) return Error(Errc::kNotFound, path + " does not exist");
     const InodeId child{entry.attr.inode()};
-    parts_.fs.forget(child, 1);  // the kernel did not ask
+    parts_.names.forget(child, 1);  // the kernel did not ask
     at = child;
   }
-  InodePtr inode = parts_.fs.parts().inodes.find(at);
+  InodePtr inode = parts_.table.find(at);
   if (!inode) return Error(Errc::kNotFound, path + " does not exist");
   return inode;
 }
@@ -344,7 +344,7 @@ Status SecretFiles::take_request(const Caller& caller, std::string_view message)
   const InodePtr inode = TRY(walk(caller, std::string(message.substr(0, nul))));
   {
     const std::lock_guard lock(inode->mutex);
-    if (inode->attr.class_() != dir::v1::SECRET || inode->is_dir()) return Error(Errc::kInvalid, "that is no secret");
+    if (inode->attributes.now.class_() != dir::v1::SECRET || inode->attributes.is_dir()) return Error(Errc::kInvalid, "that is no secret");
   }
   auto obtained = obtain(caller, inode, Ask::kAlways, wanted);
   if (obtained) {
@@ -359,7 +359,7 @@ Result<std::string> SecretFiles::requests(const Caller& caller) const {
   std::string out;
   for (const auto& one : parts_.book.list()) {
     if (caller.uid != kSuperuser && caller.uid != one.key.uid) continue;
-    const auto seen = parts_.fs.parts().inodes.seen(one.key.inode);  // where it lies now, as its readers name it
+    const auto seen = parts_.table.seen(one.key.inode);  // where it lies now, as its readers name it
     const std::string& path = seen && !seen->path.empty() ? seen->path : one.request->secret.header.path;
     out += to_hex(one.request->request.rd()) + " " + std::string(state_name(one.state)) + " " +
            vault::plain_text(path, vault::kMaxPathBytes) + "\n";
@@ -372,7 +372,7 @@ Result<std::string> SecretFiles::requests(const Caller& caller) const {
 void SecretFiles::run_events() {
   SessionId listening{};
   while (!stopping_) {
-    const SessionId session = session_of(parts_.fs);
+    const SessionId session = session_of(parts_.session);
     if (session != listening) {
       listening = session;
       events_seen_ = 0;
@@ -386,7 +386,7 @@ void SecretFiles::run_events() {
           parts_.book.decided(rd, event.state(), parts_.clock.now());
           events_seen_ = number;
         }
-        return !stopping_ && session_of(parts_.fs) == session;
+        return !stopping_ && session_of(parts_.session) == session;
       }));
     }
     if (!stopping_) parts_.clock.sleep_until(parts_.clock.now() + kTick);

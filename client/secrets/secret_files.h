@@ -9,13 +9,19 @@
 #include "base/log.h"
 #include "client/secrets/secret_author.h"
 #include "client/secrets/secret_book.h"
+#include "client/tree/names.h"
 
 namespace conclave::client {
 
 class SecretFiles final : public Duty {
  public:
   struct Parts {
-    Fs& fs;
+    const ClientSession& session;
+    LeaseCache& leases;
+    LeasedInodes& inodes;
+    InodeTable& table;
+    ChunkIo& chunks;
+    Names& names;
     SecretVault& vault;
     const SecretPlaces& places;
     SecretBook& book;

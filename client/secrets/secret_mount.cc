@@ -8,13 +8,13 @@ SecretMount::SecretMount(const Parts& parts)
     : client_(parts.transport, parts.clock, parts.cluster.vault),
       memory_(parts.files, parts.memory, parts.waiter),
       vault_(client_, parts.cluster, memory_, parts.clock, parts.random),
-      places_(parts.fs.parts().inodes, vault_),
+      places_(parts.table, vault_),
       book_(parts.parking),
-      author_(parts.fs, vault_, places_, logins_, parts.clock, parts.waiter),
-      files_({parts.fs, vault_, places_, book_, author_, logins_, parts.files, parts.host, parts.mount, parts.parking, parts.clock,
-              parts.log}) {}
+      author_({parts.servers, parts.inodes, parts.table, parts.chunks, vault_, places_, logins_, parts.clock, parts.waiter}),
+      files_({parts.session, parts.leases, parts.inodes, parts.table, parts.chunks, parts.names, vault_, places_, book_,
+              author_, logins_, parts.files, parts.host, parts.mount, parts.parking, parts.clock, parts.log}) {}
 
-void SecretMount::add_to(FsClasses& classes, StatusFiles& status) {
+void SecretMount::add_to(FileClasses& classes, StatusFiles& status) {
   classes.of(dir::v1::SECRET) = files_.row();
   status.add("login", ControlSink([this](const Caller& caller, std::string_view m) { return files_.take_login(caller, m); }));
   status.add("logout", ControlSink([this](const Caller& caller, std::string_view m) { return files_.take_logout(caller, m); }));

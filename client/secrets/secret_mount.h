@@ -5,13 +5,20 @@
 #include <string>
 
 #include "client/secrets/secret_files.h"
+#include "client/status/status_files.h"
 
 namespace conclave::client {
 
 class SecretMount {
  public:
   struct Parts {
-    Fs& fs;
+    const Servers& servers;
+    const ClientSession& session;
+    LeaseCache& leases;
+    LeasedInodes& inodes;
+    InodeTable& table;
+    ChunkIo& chunks;
+    Names& names;
     Transport& transport;
     const ClusterFile& cluster;
     Clock& clock;
@@ -27,7 +34,7 @@ class SecretMount {
   explicit SecretMount(const Parts& parts);
 
   // While wiring: the secret row; login, logout, request, requests and audit/.
-  void add_to(FsClasses& classes, StatusFiles& status);
+  void add_to(FileClasses& classes, StatusFiles& status);
 
   SecretFiles& files() { return files_; }
   void wipe() { book_.end_all(); }

@@ -75,7 +75,7 @@ Status SecretPlaces::check_rename(const InodePtr& from, const InodePtr& to, cons
   bool is_folder = false;
   {
     const std::lock_guard lock(moved->mutex);
-    is_folder = moved->is_dir();
+    is_folder = moved->attributes.is_dir();
   }
   if (is_folder) TRY(check_no_policy_in(moved));
   if (from == to) return {};

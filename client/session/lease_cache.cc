@@ -185,6 +185,17 @@ Error LeaseCache::doubt() {
   return wait_for_session();
 }
 
+// A token that was overtaken, though the lease was held while it was used, is a dead session's as well.
+Error LeaseCache::await_session(const Error& why) {
+  if (why.code != Errc::kFenced && why.code != Errc::kOvertaken) return why;
+  return doubt();
+}
+
+Status LeaseCache::check_same_session(std::uint64_t losses) const {
+  if (losses_.load() == losses) return {};
+  return Error(Errc::kFenced, "the session was lost meanwhile");
+}
+
 void LeaseCache::deliver(LeaseEntry& entry) {
   if (entry.key != 0) parking_.deliver(std::exchange(entry.key, 0));
 }

@@ -123,6 +123,9 @@ class LeaseCache {
   Error wait_for_session();
   // A server says that the session is over: nothing is asked for until it was renewed or replaced. kPending until then.
   Error doubt();
+  // For whoever runs operations: one that failed for `why` is run again when kPending's key is delivered, if that was the
+  // end of its session, or its lease was overtaken; else it is `why`.
+  Error await_session(const Error& why);
   // Its end has come near and no renewal was answered: nothing is admitted until the next is, the kernel's caches go, the
   // leases stay.
   void on_suspect();
@@ -147,6 +150,9 @@ class LeaseCache {
   // on an inode is used before it has done so there.
   void drop_all();
   [[nodiscard]] std::uint64_t losses() const { return losses_.load(); }   // of sessions
+  // What was lost with a session is gone from the buffers: an operation that began before, when there were `losses`, must
+  // not put more there. kFenced.
+  [[nodiscard]] Status check_same_session(std::uint64_t losses) const;
   // What the kernel's page cache has of an inode is of the session that lasts as long as this is the same; 0 while it is
   // still being emptied of what an earlier session left.
   [[nodiscard]] std::uint64_t page_era(InodeId inode);

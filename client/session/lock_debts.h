@@ -1,17 +1,15 @@
 // What this mount owes to L: a word that an inode is open here no more, an unlock that L did not answer, a lease on an
-// inode that is open since an earlier session (without one L takes it for closed, and D may free it). Fs notes it here,
-// and pays when the duty comes by. Thread-safe; never blocks.
+// inode that is open since an earlier session (without one L takes it for closed, and D may free it). Noted here,
+// and paid when the duty comes by (client/tree/debt_duty.h). Thread-safe; never blocks.
 #pragma once
 
 #include <compare>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <vector>
 
-#include "base/daemon.h"
 #include "base/guarded.h"
 #include "base/ids.h"
 #include "client/session/client_session.h"
@@ -58,21 +56,6 @@ class LockDebts {
   std::set<InodeId> closed_ GUARDED_BY(mutex_);
   std::map<Unlock, std::vector<std::shared_ptr<UnansweredCall>>> unlocks_ GUARDED_BY(mutex_);
   std::set<InodeId> unheld_ GUARDED_BY(mutex_);
-};
-
-// Duty: Fs::pay_debts.
-class DebtDuty final : public Duty {
- public:
-  explicit DebtDuty(std::function<void()> pay) : pay_(std::move(pay)) {}
-  MonoTime next_tick() override { return next_; }
-  void tick(MonoTime now) override {
-    next_ = now + std::chrono::milliseconds(500);
-    pay_();
-  }
-
- private:
-  const std::function<void()> pay_;
-  MonoTime next_{};
 };
 
 }  // namespace conclave::client

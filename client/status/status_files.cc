@@ -7,10 +7,12 @@
 #include <set>
 #include <utility>
 
+#include "client/tree/class_rule.h"
+
 namespace conclave::client {
 namespace {
 
-constexpr InodeId kFolderInode{StatusFiles::kFirst};
+constexpr InodeId kFolderInode{FileClasses::kFirstOfOurs};
 
 // What an open descriptor reads: rendered once, so that a reader sees one moment.
 struct Rendered {
@@ -20,14 +22,41 @@ struct Rendered {
 }  // namespace
 
 StatusFiles::StatusFiles(Clock& clock, const Caller& owner) : clock_(clock), owner_(owner), started_(clock.wall()) {
-  nodes_[kFolderInode].name = kFolder;
+  nodes_[kFolderInode].name = kStatusFolder;
   nodes_[kFolderInode].parent = kRootInode;
+}
+
+FileClass StatusFiles::row() {
+  FileClass row;
+  row.attributes = [this](const Caller&, const InodePtr& inode) -> Result<AttrAnswer> {
+    return AttrAnswer{TRY(attributes(inode->id)), {}, {}};
+  };
+  row.open = [this](const Caller& caller, OpenFile& file) { return open(caller, file); };
+  row.read = [](const Caller&, OpenFile& file, const ReadRequest& request) { return read(file, request); };
+  row.write = [this](const Caller& caller, OpenFile& file, const WriteRequest& request) {
+    return write(caller, file.inode->id, request);
+  };
+  row.resize = [](const Caller&, const InodePtr&, const OpenFile*, std::uint64_t size) -> Status {   // echo … > request
+    if (size != 0) return Error(Errc::kNotPermitted, "status files are made by the mount");
+    return {};
+  };
+  row.lookup = [this](const Caller& caller, InodeId folder, const std::string& name) -> Result<EntryAnswer> {
+    return EntryAnswer{TRY(find(caller, folder, name)), {}, {}, {}, {}};
+  };
+  row.list = [this](const Caller& caller, InodeId folder, std::uint64_t offset, const TakeEntry& take) {
+    return list(caller, folder, offset, take);
+  };
+  row.may_link = false;
+  row.cached_entries = false;
+  row.confidential = true;
+  row.at_dir = false;
+  return row;
 }
 
 InodeId StatusFiles::intern(InodeId parent, const std::string& name) {
   const auto known = by_name_.find({parent, name});
   if (known != by_name_.end()) return known->second;
-  const InodeId inode{kFirst + nodes_.size()};
+  const InodeId inode{FileClasses::kFirstOfOurs + nodes_.size()};
   nodes_[inode].name = name;
   nodes_[inode].parent = parent;
   by_name_[{parent, name}] = inode;
@@ -122,8 +151,8 @@ Result<dir::v1::Attr> StatusFiles::find(const Caller& caller, InodeId parent, co
   return attributes(inode);
 }
 
-Result<OpenAnswer> StatusFiles::open(const Caller& caller, InodeId inode, OpenFile& file) {
-  const Node* const found = node(inode);
+Result<OpenAnswer> StatusFiles::open(const Caller& caller, OpenFile& file) {
+  const Node* const found = node(file.inode->id);
   if (found == nullptr) return Errc::kStale;
   OpenAnswer out;
   out.direct_io = true;
@@ -142,12 +171,13 @@ Result<OpenAnswer> StatusFiles::open(const Caller& caller, InodeId inode, OpenFi
 }
 
 // As a secret is read, for the self-test of the page-cache guard (page_cache_guard.h).
-Result<std::string> StatusFiles::read(OpenFile& file, const ReadRequest& request) {
+Result<ReadAnswer> StatusFiles::read(OpenFile& file, const ReadRequest& request) {
   if (request.lock_owner == 0) return Error(Errc::kInvalid, "status files are read with read(2) only");
   const auto* const rendered = static_cast<const Rendered*>(file.own.get());
   if (rendered == nullptr) return Errc::kBadDescriptor;
-  if (request.offset >= rendered->text.size()) return std::string();
-  return rendered->text.substr(request.offset, request.length);
+  ReadAnswer out;
+  if (request.offset < rendered->text.size()) out.bytes = rendered->text.substr(request.offset, request.length);
+  return out;
 }
 
 Result<std::size_t> StatusFiles::write(const Caller& caller, InodeId inode, const WriteRequest& request) {

@@ -1,6 +1,5 @@
 // /.conclave: what this mount and its cluster are doing, as files that are rendered when they are opened, and three
-// files that take a message. None of it is known to D: inode numbers from 2^63 on, found by name, not listed in the
-// root (a backup of the tree must not copy it).
+// files that take a message. None of it is known to D: FileClasses::ours says how they are found.
 //
 // The control files are 0666, and one write(2) of a whole message acts as the uid that the kernel names. That is
 // what an extended attribute of the secret or a Unix socket would have to be for, but an attribute needs write
@@ -16,7 +15,7 @@
 #include <vector>
 
 #include "base/guarded.h"
-#include "client/tree/fs_types.h"
+#include "client/tree/file_class.h"
 
 namespace conclave::client {
 
@@ -34,9 +33,7 @@ using ControlSink = std::function<Status(const Caller&, std::string_view message
 
 class StatusFiles {
  public:
-  static constexpr std::uint64_t kFirst = std::uint64_t{1} << 63;   // the folder itself
   static constexpr std::size_t kMaxMessage = 64 << 10;
-  static constexpr const char* kFolder = ".conclave";
 
   // The files belong to `owner`, the daemon's user: mincore(2) tells nobody else the truth (page_cache_guard.h).
   StatusFiles(Clock& clock, const Caller& owner);
@@ -44,16 +41,8 @@ class StatusFiles {
   void add(const std::string& name, StatusSource source);
   void add(const std::string& name, ControlSink sink);
 
-  [[nodiscard]] static bool owns(InodeId inode) { return raw(inode) >= kFirst; }
-  // kNotFound. `parent` is the root (for kFolder) or one of ours.
-  Result<dir::v1::Attr> find(const Caller& caller, InodeId parent, const std::string& name);
-  // kStale for a number that nothing here has.
-  Result<dir::v1::Attr> attributes(InodeId inode) const;
-  // Renders into OpenFile::own; kAccess for writing what is read and reading what is written.
-  Result<OpenAnswer> open(const Caller& caller, InodeId inode, OpenFile& file);
-  Result<std::string> read(OpenFile& file, const ReadRequest& request);
-  Result<std::size_t> write(const Caller& caller, InodeId inode, const WriteRequest& request);
-  Status list(const Caller& caller, InodeId folder, std::uint64_t offset, const TakeEntry& take);
+  // Their row of the table of classes.
+  FileClass row();
 
  private:
   struct Node {
@@ -70,6 +59,16 @@ class StatusFiles {
     std::string name;
     bool folder = false;
   };
+  // kNotFound. `parent` is the root (for kStatusFolder) or one of ours.
+  Result<dir::v1::Attr> find(const Caller& caller, InodeId parent, const std::string& name);
+  // kStale for a number that nothing here has.
+  Result<dir::v1::Attr> attributes(InodeId inode) const;
+  // Renders into OpenFile::own; kAccess for writing what is read and reading what is written.
+  Result<OpenAnswer> open(const Caller& caller, OpenFile& file);
+  static Result<ReadAnswer> read(OpenFile& file, const ReadRequest& request);
+  Result<std::size_t> write(const Caller& caller, InodeId inode, const WriteRequest& request);
+  Status list(const Caller& caller, InodeId folder, std::uint64_t offset, const TakeEntry& take);
+
   [[nodiscard]] const Node* node(InodeId inode) const;
   InodeId intern(InodeId parent, const std::string& name) REQUIRES(mutex_);
   InodeId intern_listed(InodeId parent, const Child& child) REQUIRES(mutex_);

@@ -13,6 +13,8 @@ bool holds_secrets(std::uint32_t mode) { return S_ISREG(mode) || S_ISDIR(mode); 
 
 bool is_secrets_folder(InodeId parent, std::string_view name) { return parent == kRootInode && name == kSecretsFolder; }
 
+bool is_status_folder(InodeId parent, std::string_view name) { return parent == kRootInode && name == kStatusFolder; }
+
 Status check_entry_class(InodeId parent, dir::v1::Class parent_class, std::string_view name, const dir::v1::Attr& told) {
   if (name == "." || name == "..") return {};
   const bool is_top = is_secrets_folder(parent, name);

@@ -13,6 +13,9 @@ namespace conclave::client {
 // The folder in the root; it is neither renamed nor removed.
 inline constexpr std::string_view kSecretsFolder = "secrets";
 bool is_secrets_folder(InodeId parent, std::string_view name);
+// What the mount says of itself (client/status): found in the root by its name, and in no directory of D's.
+inline constexpr std::string_view kStatusFolder = ".conclave";
+bool is_status_folder(InodeId parent, std::string_view name);
 
 // `told`: the attributes that D gives for `name` in a directory which passed this rule with the class `parent_class`.
 // Below /secrets there are folders and regular files of class SECRET and nothing else: a symbolic link there would carry

@@ -244,7 +244,7 @@ TEST(FsCluster, ACopyFromBehindTheEndCopiesNothing) {
     const auto to = mount.create("to", O_RDWR);
     ASSERT_TRUE(mount.write(*from, 0, FileHistory::content(1, 20'000)));
     const auto copy = [&](std::uint64_t offset) {
-      return mount.run([&] { return mount.fs().copy({}, {*from, offset, *to, 0, 100'000}); });
+      return mount.run([&] { return mount.client().descriptors().copy({}, {*from, offset, *to, 0, 100'000}); });
     };
     EXPECT_EQ(*copy(0), 20'000);
     const auto nothing = copy(30'000);   // as far as this kernel knew, there was more
@@ -291,7 +291,7 @@ TEST(FsCluster, ACreateThatMeetsTheFileOfSomebodyElseOpensNothing) {
   const auto create = [&](SimMount& mount, std::uint32_t uid, int flags) {
     client::InodePtr made;
     return mount.run([&]() -> Result<std::uint64_t> {
-      return TRY(mount.fs().create(client::Caller{uid, uid, 1}, kRootInode, node, flags | O_CREAT, made)).open.handle;
+      return TRY(mount.client().descriptors().create(client::Caller{uid, uid, 1}, kRootInode, node, flags | O_CREAT, made)).open.handle;
     });
   };
   world.on_mount(0, [&](SimMount& mount) {

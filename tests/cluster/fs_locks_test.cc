@@ -96,13 +96,13 @@ TEST_F(FsLocks, ACloseInAChildDropsNoLockThatItsParentTookElsewhere) {
   world.on_mount(0, [&](SimMount& mount) {
     ASSERT_TRUE(mount.lock(request(0, Type::kExclusive, false, kParent)));
     ASSERT_TRUE(mount.lock(request(0, Type::kUnlock, false, kParent)));
-    ASSERT_TRUE(mount.fs().flush({}, handles[0], kParent));
+    ASSERT_TRUE(mount.client().descriptors().flush(handles[0], kParent));
     const std::uint64_t inherited = std::exchange(handles[0], must(mount.open("f", O_RDWR)));
     ASSERT_TRUE(mount.lock(request(0, Type::kExclusive, false, kParent)));
     mount.close(inherited);
   });
   EXPECT_TRUE(is_locked_elsewhere(1));
-  world.on_mount(0, [&](SimMount& mount) { EXPECT_TRUE(mount.fs().flush({}, handles[0], kParent)); });
+  world.on_mount(0, [&](SimMount& mount) { EXPECT_TRUE(mount.client().descriptors().flush(handles[0], kParent)); });
   EXPECT_FALSE(is_locked_elsewhere(1));
 }
 
@@ -110,7 +110,7 @@ TEST_F(FsLocks, ALockWhoseOwnerClosedWhileTheLockServerWasAwayIsGivenUpLater) {
   ASSERT_TRUE(lock(0, Type::kExclusive));
   world.sim.network.cut_one_way(world.mount(0).name(), world.lock.name());
   world.on_mount(0, [&](SimMount& mount) {
-    EXPECT_TRUE(mount.fs().flush({}, handles[0], 7));   // close(2)
+    EXPECT_TRUE(mount.client().descriptors().flush(handles[0], 7));   // close(2)
   });
   world.sim.network.heal();
   world.sim.scheduler.sleep_for(2s);

@@ -42,13 +42,13 @@ struct FsRemoved : testing::Test {
   }
   // D has it no more.
   bool is_freed() {
-    world.mount(1).fs().forget(InodeId{inode}, 1000);   // as the kernel does there
+    world.mount(1).client().names().forget(InodeId{inode}, 1000);   // as the kernel does there
     world.sim.scheduler.sleep_for(10s);
     bool freed = false;
     world.on_mount(1, [&](SimMount& mount) {
       dir::v1::GetAttrRequest request;
       request.add_inodes(inode);
-      const auto answer = mount.fs().parts().servers.dir()->get_attr(request);
+      const auto answer = mount.client().servers().dir()->get_attr(request);
       ASSERT_TRUE(answer) << answer.error().message;
       freed = answer->entries_size() == 0;
     });

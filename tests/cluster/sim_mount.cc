@@ -57,10 +57,10 @@ bool SimMount::appends_to(std::uint64_t handle) {
   const auto file = opens().find(handle);
   if (!file || file->append) return true;
   const std::lock_guard lock(file->inode->mutex);
-  return file->inode->attr.class_() != dir::v1::PLAIN;
+  return file->inode->attributes.now.class_() != dir::v1::PLAIN;
 }
 
-client::OpenTable& SimMount::opens() { return fs().parts().opens; }
+const client::OpenTable& SimMount::opens() { return client().opens(); }
 
 void SimMount::kill() {
   node_.kill();
@@ -81,15 +81,15 @@ Status SimMount::log_in(const vault::Login& login) {
   return client_->secrets()->take_login(kProgram, text_of(vault::encode_handover(login).view()));
 }
 
-client::Fs& SimMount::fs() { return client_->fs(); }
+client::Client& SimMount::client() { return *client_; }
 bool SimMount::session_open() const { return client_->session().current() != nullptr && client_->session().usable(); }
 
 std::size_t SimMount::held_bytes() {
   const auto counters = client_->numbers().writes;
   std::size_t sum = 0;
-  for (const auto& inode : fs().parts().inodes.all()) {
+  for (const auto& inode : client().inodes().all()) {
     const std::lock_guard lock(inode->mutex);
-    sum += inode->buffer.held_bytes();
+    sum += inode->bytes.buffer.held_bytes();
   }
   EXPECT_EQ(counters.held_bytes, sum) << name() << ": its account of held bytes is wrong";
   const bool holds_for_nothing = counters.inodes == 0 && counters.held_bytes != 0;
@@ -115,7 +115,7 @@ bool SimMount::wait_for(client::ParkKey key, MonoTime until) {
 Result<InodeId> SimMount::look_up(InodeId parent, const std::string& name) {
   const auto asked = kernel_.now();
   return run([&]() -> Result<InodeId> {
-    const auto entry = TRY(fs().lookup(kProgram, parent, name));
+    const auto entry = TRY(client().names().lookup(kProgram, parent, name));
     if (entry.attr.inode() == 0) return Error(Errc::kNotFound, name);
     kernel_.told(InodeId{entry.attr.inode()}, entry.attr.size_bytes(), asked);
     return InodeId{entry.attr.inode()};
@@ -147,7 +147,7 @@ Result<std::uint64_t> SimMount::create(const std::string& path, int flags) {
   const auto turn = names_.take();
   const auto asked = kernel_.now();
   return run([&]() -> Result<std::uint64_t> {
-    const auto created = TRY(fs().create(kProgram, place.parent, node, flags | O_CREAT, made));
+    const auto created = TRY(client().descriptors().create(kProgram, place.parent, node, flags | O_CREAT, made));
     kernel_.told(InodeId{created.entry.attr.inode()}, created.entry.attr.size_bytes(), asked);
     return created.open.handle;
   });
@@ -160,7 +160,7 @@ Status SimMount::make_directory(const std::string& path) {
   node.mode = S_IFDIR | 0755;
   const auto turn = names_.take();
   return run([&]() -> Status {
-    TRY(fs().make(kProgram, place.parent, node));
+    TRY(client().names().make(kProgram, place.parent, node));
     return {};
   });
 }
@@ -168,25 +168,25 @@ Status SimMount::make_directory(const std::string& path) {
 Status SimMount::unlink(const std::string& path) {
   const Place place = TRY(place_of(path));
   const auto turn = names_.take();
-  return run([&] { return fs().remove(kProgram, place.parent, place.name, false); });
+  return run([&] { return client().names().remove(kProgram, place.parent, place.name, false); });
 }
 
 Status SimMount::rename(const std::string& from, const std::string& to) {
   const Place source = TRY(place_of(from));
   const Place target = TRY(place_of(to));
-  client::Fs::Rename request{source.parent, source.name, target.parent, target.name};
+  client::Names::Rename request{source.parent, source.name, target.parent, target.name};
   const auto turn = names_.take();
-  return run([&] { return fs().rename(kProgram, request); });
+  return run([&] { return client().names().rename(kProgram, request); });
 }
 
 Status SimMount::sync_directory(const std::string& path) {
   const InodeId inode = TRY(walk(path));
-  return run([&] { return fs().sync_directory(inode); });
+  return run([&] { return client().listings().sync(inode); });
 }
 
 Result<std::vector<std::string>> SimMount::list(const std::string& path) {
   const InodeId inode = TRY(walk(path));
-  const auto opened = TRY(run([&] { return fs().open_directory(kProgram, inode); }));
+  const auto opened = TRY(run([&] { return client().listings().open(kProgram, inode); }));
   std::vector<std::string> names;
   const Status listed = [&]() -> Status {
     for (std::uint64_t offset = 0;;) {
@@ -195,7 +195,7 @@ Result<std::vector<std::string>> SimMount::list(const std::string& path) {
       TRY(run([&] {
         names.resize(before);
         offset = from;
-        return fs().list(kProgram, opened.handle, from, false, [&](const client::ListedEntry& entry) {
+        return client().listings().list(kProgram, opened.handle, from, false, [&](const client::ListedEntry& entry) {
           offset = entry.next;
           names.emplace_back(entry.name);
           return true;
@@ -204,7 +204,7 @@ Result<std::vector<std::string>> SimMount::list(const std::string& path) {
       if (names.size() == before) return {};
     }
   }();
-  fs().release_directory(opened.handle);
+  client().listings().release(opened.handle);
   TRY(listed);
   std::erase_if(names, [](const std::string& name) { return name == "." || name == ".."; });
   return names;
@@ -225,7 +225,7 @@ Status SimMount::resize(InodeId inode, std::uint64_t size, std::optional<std::ui
   change.size = size;
   const auto turn = bytes_.take(raw(inode));
   return run([&]() -> Status {
-    const auto changed = TRY(fs().change_attributes(kProgram, inode, change, handle));
+    const auto changed = TRY(client().attributes().change(kProgram, inode, change, handle));
     kernel_.set(inode, changed.attr.size_bytes());
     return {};
   });
@@ -233,7 +233,7 @@ Status SimMount::resize(InodeId inode, std::uint64_t size, std::optional<std::ui
 
 Status SimMount::write_page(std::uint64_t handle, std::uint64_t page_era, std::uint64_t offset, ByteView bytes) {
   return run([&]() -> Status {
-    TRY(fs().write(kProgram, handle, inode_at(handle),
+    TRY(client().descriptors().write(kProgram, handle, inode_at(handle),
                    {.offset = offset, .bytes = bytes, .from_page_cache = true, .page_era = page_era}));
     return {};
   });
@@ -241,12 +241,12 @@ Status SimMount::write_page(std::uint64_t handle, std::uint64_t page_era, std::u
 
 Result<std::uint64_t> SimMount::open(const std::string& path, int flags) {
   const InodeId inode = TRY(walk(path));
-  const auto handle = TRY(run([&]() -> Result<std::uint64_t> { return TRY(fs().open(kProgram, inode, flags)).handle; }));
+  const auto handle = TRY(run([&]() -> Result<std::uint64_t> { return TRY(client().descriptors().open(kProgram, inode, flags)).handle; }));
   if ((flags & O_TRUNC) != 0) kernel_.set(inode, 0);
   return handle;
 }
 
-void SimMount::close(std::uint64_t handle) { fs().release(handle, std::nullopt); }
+void SimMount::close(std::uint64_t handle) { client().descriptors().release(handle, std::nullopt); }
 
 InodeId SimMount::inode_at(std::uint64_t handle) {
   const auto file = opens().find(handle);
@@ -257,7 +257,7 @@ Turns::Turn SimMount::turn_at(std::uint64_t handle) { return bytes_.take(raw(ino
 
 Result<std::size_t> SimMount::write(std::uint64_t handle, std::uint64_t offset, ByteView bytes) {
   const auto turn = turn_at(handle);
-  const auto written = TRY(run([&] { return fs().write(kProgram, handle, kNoInode, {offset, bytes, false}); }));
+  const auto written = TRY(run([&] { return client().descriptors().write(kProgram, handle, kNoInode, {offset, bytes, false}); }));
   kernel_.reaches(inode_at(handle), offset + written);
   return written;
 }
@@ -267,7 +267,7 @@ Result<std::size_t> SimMount::append(std::uint64_t handle, ByteView bytes) {
   const InodeId inode = inode_at(handle);
   const std::uint64_t offset = kernel_.size(inode);   // as far as it knows; the mount knows better
   const client::WriteRequest request{.offset = offset, .bytes = bytes, .append = true};
-  const auto written = TRY(run([&] { return fs().write(kProgram, handle, kNoInode, request); }));
+  const auto written = TRY(run([&] { return client().descriptors().write(kProgram, handle, kNoInode, request); }));
   kernel_.reaches(inode, offset + written);
   return written;
 }
@@ -275,7 +275,7 @@ Result<std::size_t> SimMount::append(std::uint64_t handle, ByteView bytes) {
 Result<dir::v1::Attr> SimMount::attributes(InodeId inode) {
   const auto asked = kernel_.now();
   return run([&]() -> Result<dir::v1::Attr> {
-    const auto answer = TRY(fs().attributes(kProgram, inode));
+    const auto answer = TRY(client().attributes().get(kProgram, inode));
     kernel_.told(inode, answer.attr.size_bytes(), asked);
     return answer.attr;
   });
@@ -291,31 +291,31 @@ Result<std::string> SimMount::read(std::uint64_t handle, std::uint64_t offset, s
   const client::ReadRequest request{offset, length, 1};  // with an owner: read(2), and no page cache that reads ahead
   const auto asked = kernel_.now();
   return run([&]() -> Result<std::string> {
-    auto bytes = string_of(TRY(fs().read(kProgram, handle, request)).content());
+    auto bytes = string_of(TRY(client().descriptors().read(kProgram, handle, request)).content());
     if (cached && bytes.size() < length) kernel_.ends_at(inode, offset + bytes.size(), asked);
     return bytes;
   });
 }
 
 Status SimMount::fsync(std::uint64_t handle) {
-  return run([&] { return fs().sync(handle); });
+  return run([&] { return client().descriptors().sync(handle); });
 }
 
 Status SimMount::lock(const client::LockRequest& request, MonoTime interrupt) {
-  client::Fs::LockCall call;
+  client::FileLocks::Call call;
   for (;;) {
-    Status done = fs().set_lock(request, call);
+    Status done = client().locks().set(request, call);
     if (done) return done;
-    const Error error = fs().await_session(done.error());
+    const Error error = client().leases().await_session(done.error());
     if (error.code != Errc::kPending) return done;
     if (wait_for(error.key, interrupt)) continue;
-    return fs().cancel_lock(request, call) ? Status(Errc::kInterrupted) : Status();
+    return client().locks().cancel(request, call) ? Status(Errc::kInterrupted) : Status();
   }
 }
 
 Status SimMount::allocate(std::uint64_t handle, const client::AllocateRequest& request) {
   const auto turn = turn_at(handle);
-  TRY(run([&] { return fs().allocate(kProgram, handle, request); }));
+  TRY(run([&] { return client().descriptors().allocate(kProgram, handle, request); }));
   if (!request.keep_size) kernel_.reaches(inode_at(handle), request.range.end);
   return {};
 }

@@ -35,7 +35,7 @@ class SimMount {
   }
   [[nodiscard]] SimNode& node() { return node_; }
   [[nodiscard]] const std::string& name() const { return node_.name(); }
-  [[nodiscard]] client::Fs& fs();
+  [[nodiscard]] client::Client& client();
   [[nodiscard]] bool session_open() const;
   // What its write buffers hold, by its own account. A failure of the test if their sum is another, or if something is
   // held and there is nothing to write.
@@ -46,7 +46,7 @@ class SimMount {
     for (;;) {
       auto result = op();
       if (result) return result;
-      const Error error = fs().await_session(result.error());
+      const Error error = client().leases().await_session(result.error());
       if (error.code != Errc::kPending) return result;
       wait_for(error.key);
     }
@@ -85,7 +85,7 @@ class SimMount {
   void build();
   client::ClientParts parts();
   client::ClientHooks hooks();
-  client::OpenTable& opens();
+  const client::OpenTable& opens();
   bool appends_to(std::uint64_t handle);
   bool wait_for(client::ParkKey key, MonoTime until = kNever);   // false: the time was over first
   Status resize(InodeId inode, std::uint64_t size, std::optional<std::uint64_t> handle);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/limits.h"
+#include "client/tree/open_file.h"
 
 namespace conclave::client {
 namespace {
@@ -97,9 +98,9 @@ TEST(InodeTable, AnOpenInodeGoesAfterItsLastClose) {
 
 TEST(InodeTable, ADirtyInodeGoesWhenItIsClean) {
   InodeTable table;
-  table.intern(kFile)->buffer.write(0, view_of("x"));
+  table.intern(kFile)->bytes.buffer.write(0, view_of("x"));
   EXPECT_EQ(table.sweep(), kNobody);
-  table.find(kFile)->buffer.discard({0, 1});
+  table.find(kFile)->bytes.buffer.discard({0, 1});
   EXPECT_EQ(table.sweep(), std::vector<InodeId>{kFile});
 }
 
@@ -125,17 +126,17 @@ TEST(InodeTable, SetIdBitsThatAWriteEndedStayEndedUntilTheDirectoryServerKnows) 
   auto told = attr(11, 1, 5);
   told.set_mode(S_IFREG | 06755);
   inode.learn(told);
-  EXPECT_FALSE(inode.loses_privileges(0)) << "the superuser's writes end nothing";
-  EXPECT_TRUE(inode.loses_privileges(7));
-  inode.end_privileges(7);
-  inode.attr_dirty = true;
+  EXPECT_FALSE(inode.attributes.loses_privileges(0)) << "the superuser's writes end nothing";
+  EXPECT_TRUE(inode.attributes.loses_privileges(7));
+  inode.attributes.end_privileges(7);
+  inode.attributes.dirty = true;
   told.set_change(2);  // a rename, say
   inode.learn(told);
-  EXPECT_EQ(inode.attr.mode(), S_IFREG | 0755u);
-  inode.kill_privileges = inode.attr_dirty = false;  // committed
+  EXPECT_EQ(inode.attributes.now.mode(), S_IFREG | 0755u);
+  inode.attributes.kill_privileges = inode.attributes.dirty = false;  // committed
   told.set_change(3);
   inode.learn(told);
-  EXPECT_EQ(inode.attr.mode(), S_IFREG | 06755u) << "a chmod since";
+  EXPECT_EQ(inode.attributes.now.mode(), S_IFREG | 06755u) << "a chmod since";
 }
 
 TEST(InodeTable, NamesGoWithTheirInode) {
@@ -170,7 +171,7 @@ TEST(Inode, OlderAnswersAreIgnored) {
   Inode inode(kFile);
   inode.learn(attr(11, 5, 100));
   inode.learn(attr(11, 4, 50));
-  EXPECT_EQ(inode.attr.size_bytes(), 100u);
+  EXPECT_EQ(inode.attributes.now.size_bytes(), 100u);
 }
 
 TEST(Inode, TypeAndClassStayWhateverIsSaidLater) {
@@ -184,33 +185,33 @@ TEST(Inode, TypeAndClassStayWhateverIsSaidLater) {
   attr.set_class_(dir::v1::PLAIN);
   attr.set_change(2);
   inode.learn(attr);
-  EXPECT_EQ(inode.attr.class_(), dir::v1::SECRET);
-  EXPECT_EQ(inode.attr.mode(), S_IFREG | 0644u);
+  EXPECT_EQ(inode.attributes.now.class_(), dir::v1::SECRET);
+  EXPECT_EQ(inode.attributes.now.mode(), S_IFREG | 0644u);
 }
 
 TEST(Inode, OwnSizeAndTimesWinWhileDirty) {
   Inode inode(kFile);
   inode.learn(attr(11, 5, 100));
-  inode.attr.set_size_bytes(300);
-  inode.attr.set_mtime_ns(77);
-  inode.attr_dirty = true;
+  inode.attributes.now.set_size_bytes(300);
+  inode.attributes.now.set_mtime_ns(77);
+  inode.attributes.dirty = true;
   auto newer = attr(11, 6, 100);
   newer.set_mode(S_IFREG | 0600);
   inode.learn(newer);
-  EXPECT_EQ(inode.attr.size_bytes(), 300u);
-  EXPECT_EQ(inode.attr.mtime_ns(), 77);
-  EXPECT_EQ(inode.attr.mode(), static_cast<std::uint32_t>(S_IFREG | 0600));
-  EXPECT_EQ(inode.size_at_dir, 100u);
+  EXPECT_EQ(inode.attributes.now.size_bytes(), 300u);
+  EXPECT_EQ(inode.attributes.now.mtime_ns(), 77);
+  EXPECT_EQ(inode.attributes.now.mode(), static_cast<std::uint32_t>(S_IFREG | 0600));
+  EXPECT_EQ(inode.attributes.size_at_dir, 100u);
 }
 
 TEST(Inode, OwnSizeAndTimesOfAnotherLeaseAreVoidAndThatIsSaid) {
   Inode inode(kFile);
   inode.learn_under(attr(11, 5, 100), 9);
-  inode.attr.set_size_bytes(300);
-  inode.own_attributes(9);
+  inode.attributes.now.set_size_bytes(300);
+  inode.attributes.own(9);
   inode.learn_under(attr(11, 6, 50), 12);
-  EXPECT_EQ(inode.attr.size_bytes(), 50u) << "somebody has written since";
-  EXPECT_FALSE(inode.attr_dirty);
+  EXPECT_EQ(inode.attributes.now.size_bytes(), 50u) << "somebody has written since";
+  EXPECT_FALSE(inode.attributes.dirty);
   EXPECT_EQ(inode.failures, 1u);
 }
 
@@ -221,17 +222,17 @@ TEST(Inode, TheKernelHasTheSizeItWasFirstToldOrLess) {
   InodeTable::remember(inode, 100);
   inode.learn(attr(11, 6, 200));
   InodeTable::remember(inode, 200);
-  EXPECT_EQ(inode.kernel_size, 100u);
+  EXPECT_EQ(inode.kernel.size, 100u);
   inode.learn(attr(11, 7, 30));
-  EXPECT_EQ(inode.kernel_size, 30u);
+  EXPECT_EQ(inode.kernel.size, 30u);
 }
 
 TEST(Inode, AttributesUnderALeaseAreSetOnce) {
   Inode inode(kFile);
   inode.learn_under(attr(11, 5, 100), 9);
-  inode.attr.set_size_bytes(200);
+  inode.attributes.now.set_size_bytes(200);
   inode.learn_under(attr(11, 6, 150), 9);
-  EXPECT_EQ(inode.attr.size_bytes(), 200u) << "a second answer was asked before the first one's use";
+  EXPECT_EQ(inode.attributes.now.size_bytes(), 200u) << "a second answer was asked before the first one's use";
 }
 
 TEST(OpenTable, HandlesAreNotReused) {

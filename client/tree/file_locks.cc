@@ -1,9 +1,8 @@
-// flock and fcntl locks live at L. A request that must wait is queued there under a number and parked here; the answer
-// comes on the event stream, and the operation, run again, takes it.
-#include <algorithm>
-#include <utility>
+#include "client/tree/file_locks.h"
 
-#include "client/tree/fs.h"
+#include <algorithm>
+#include <iterator>
+#include <utility>
 
 namespace conclave::client {
 namespace {
@@ -62,14 +61,14 @@ LockRequest unlock_of(const LockDebts::Unlock& which) {
 
 }  // namespace
 
-Result<std::shared_ptr<OpenedSession>> Fs::opened_session() const {
-  auto session = parts_.session();
+Result<std::shared_ptr<OpenedSession>> FileLocks::opened_session() const {
+  auto session = parts_.session.current();
   if (!session) return Error(Errc::kUnavailable, "the session at the lock server was lost and is not back yet");
   return session;
 }
 
-Result<LockRequest> Fs::conflicting_lock(const LockRequest& request) {
-  if (StatusFiles::owns(request.inode)) return Errc::kNoLocks;
+Result<LockRequest> FileLocks::conflicting(const LockRequest& request) {
+  TRY(check_lockable(request.inode));
   const auto opened = opened_session();
   if (!opened) return not_now(opened.error());
   lock::v1::GetLockRequest wire;
@@ -86,7 +85,7 @@ Result<LockRequest> Fs::conflicting_lock(const LockRequest& request) {
 }
 
 // One call; false: it is queued under `wait`.
-Result<bool> Fs::send_lock(const LockRequest& request, LockCall& call, const std::string& ticket) {
+Result<bool> FileLocks::send_lock(const LockRequest& request, Call& call, const std::string& ticket) {
   const std::uint64_t wait = call.wait.number;
   const auto opened = TRY(opened_session());
   lock::v1::SetLockRequest wire;
@@ -111,7 +110,7 @@ Result<bool> Fs::send_lock(const LockRequest& request, LockCall& call, const std
   return take_lock_answer(asked, call.number, answer);
 }
 
-Result<bool> Fs::take_lock_answer(const HeldLocks::Request& asked, std::uint64_t number,
+Result<bool> FileLocks::take_lock_answer(const HeldLocks::Request& asked, std::uint64_t number,
                                   const Result<lock::v1::SetLockResponse>& answer) {
   if (!answer) {
     parts_.held_locks.refused(number, false);
@@ -125,7 +124,7 @@ Result<bool> Fs::take_lock_answer(const HeldLocks::Request& asked, std::uint64_t
 
 // L knows the session no more, is not there or not ready yet, or answers nothing: no program should see that. What the
 // operation does when it is run again is what the unanswered call did.
-Error Fs::not_now(const Error& from_lock_server) {
+Error FileLocks::not_now(const Error& from_lock_server) {
   switch (from_lock_server.code) {
     case Errc::kStale: return {Errc::kFenced, from_lock_server.message};
     case Errc::kUnavailable: return parts_.leases.wait_for_session();
@@ -135,48 +134,47 @@ Error Fs::not_now(const Error& from_lock_server) {
 }
 
 // Asks with a ticket that is good now: the rights may have changed since, or the epoch.
-Result<bool> Fs::ask_lock(const LockRequest& request, LockCall& call) {
+Result<bool> FileLocks::ask_lock(const LockRequest& request, Call& call) {
   InodePtr inode;
   std::string ticket;   // to unlock needs none
   if (request.type != LockRequest::Type::kUnlock) {
-    inode = TRY(known(request.inode));
-    ticket = TRY(ticket_of(*inode));
+    inode = TRY(parts_.inodes.known(request.inode));
+    ticket = TRY(parts_.inodes.ticket_of(*inode));
   }
   auto granted = send_lock(request, call, ticket);
   const bool renumbered = !granted && granted.error().code == Errc::kStale && !inode;   // L was restarted meanwhile
   if (renumbered) granted = send_lock(request, call, ticket);
   const bool old_ticket = !granted && (granted.error().code == Errc::kAccess || granted.error().code == Errc::kStale);
   if (old_ticket && inode) {
-    TRY(refresh(*inode, 0));
-    ticket = TRY(ticket_of(*inode));
+    ticket = TRY(parts_.inodes.new_ticket_of(*inode));
     granted = send_lock(request, call, ticket);
   }
   if (!granted) return not_now(granted.error());
   return granted;
 }
 
-Status Fs::check_lock(const LockRequest& request) {
-  if (StatusFiles::owns(request.inode)) return Errc::kNoLocks;
+Status FileLocks::check_lock(const LockRequest& request) {
+  TRY(check_lockable(request.inode));
   if (request.type == LockRequest::Type::kUnlock) return {};
   const OpenFilePtr file = parts_.opens.find(request.handle);
-  if (file) TRY(check_locks(*file));
+  if (file) TRY(file->check_locks());
   return own_lock(request);
 }
 
-Status Fs::set_lock(const LockRequest& request, LockCall& call) {
+Status FileLocks::set(const LockRequest& request, Call& call) {
   const auto forget = [&] {
     if (call.unanswered) parts_.held_locks.refused(call.number, true);
     parts_.lock_waits.forget(call.wait.number);
     call = {};
   };
-  if (call.unanswered && call.unanswered->session != parts_.session()) forget();
+  if (call.unanswered && call.unanswered->session != parts_.session.current()) forget();
   // The event may have been quicker than the answer, which is asked for all the same: it has the proof of the lock.
   if (!call.queued) {
     const Status may = check_lock(request);
     if (!may) forget();
     TRY(may);
     // An unlock that is still to be sent would take this lock too.
-    if (debts_.owes(request.inode, request.owner, request.flock)) return parts_.leases.wait_for_session();
+    if (parts_.debts.owes(request.inode, request.owner, request.flock)) return parts_.leases.wait_for_session();
     if (request.wait && call.wait.number == 0) call.wait = parts_.lock_waits.begin();
     const auto granted = ask_lock(request, call);
     const bool again = !granted && call.unanswered && granted.error().code == Errc::kPending;   // under the same numbers
@@ -195,8 +193,8 @@ Status Fs::set_lock(const LockRequest& request, LockCall& call) {
 }
 
 // Remembered before it is asked for: who closes without unlocking must find it.
-Status Fs::own_lock(const LockRequest& request) {
-  const InodePtr inode = TRY(known(request.inode));
+Status FileLocks::own_lock(const LockRequest& request) {
+  const InodePtr inode = TRY(parts_.inodes.known(request.inode));
   const OpenFilePtr file = parts_.opens.find(request.handle);
   if (file && !request.flock) {
     const std::lock_guard lock(file->mutex);
@@ -208,10 +206,10 @@ Status Fs::own_lock(const LockRequest& request) {
 }
 
 // What L does not say now it is told later: the request must not wait on there, and what it granted must be freed.
-bool Fs::cancel_lock(const LockRequest& request, const LockCall& call) {
+bool FileLocks::cancel(const LockRequest& request, const Call& call) {
   const std::uint64_t wait = call.wait.number;
   if (wait == 0 && !call.unanswered) return true;
-  const auto opened = parts_.session();
+  const auto opened = parts_.session.current();
   if (!opened) return true;  // the session's end answers every wait
   bool ended = false;
   if (!call.unanswered) {
@@ -221,8 +219,8 @@ bool Fs::cancel_lock(const LockRequest& request, const LockCall& call) {
   }
   if (!ended) {
     const HeldLocks::Request asked = asked_of(request, wait);
-    lose_locks(parts_.held_locks.abandoned(asked));
-    debts_.note_unlock({request.inode, request.owner, request.flock, asked.range.start, asked.range.end, wait}, call.unanswered);
+    parts_.opens.lose_locks(parts_.held_locks.abandoned(asked));
+    parts_.debts.note_unlock({request.inode, request.owner, request.flock, asked.range.start, asked.range.end, wait}, call.unanswered);
   }
   if (call.unanswered) parts_.held_locks.refused(call.number, true);
   parts_.held_locks.cancelled(wait);
@@ -230,7 +228,7 @@ bool Fs::cancel_lock(const LockRequest& request, const LockCall& call) {
   return true;
 }
 
-Result<bool> Fs::cancel_wait(OpenedSession& session, std::uint64_t wait) {
+Result<bool> FileLocks::cancel_wait(OpenedSession& session, std::uint64_t wait) {
   lock::v1::CancelLockRequest request;
   request.set_session(raw(session.id()));
   request.set_wait(wait);
@@ -238,18 +236,18 @@ Result<bool> Fs::cancel_wait(OpenedSession& session, std::uint64_t wait) {
 }
 
 // What L did not answer is ended before: it must not be carried out after this. Null, or this unlock unanswered.
-Result<std::shared_ptr<UnansweredCall>> Fs::unlock(const LockDebts::Unlock& which) {
+Result<std::shared_ptr<UnansweredCall>> FileLocks::unlock(const LockDebts::Unlock& which) {
   const auto opened = TRY(opened_session());
   if (which.wait != 0) TRY(cancel_wait(*opened, which.wait));
-  if (parts_.session() != opened) return Error(Errc::kFenced, "the session was lost meanwhile");
-  LockCall call;
+  if (parts_.session.current() != opened) return Error(Errc::kFenced, "the session was lost meanwhile");
+  Call call;
   const auto done = ask_lock(unlock_of(which), call);
   if (!done && !call.unanswered) return done.error();
   return done ? nullptr : std::move(call.unanswered);
 }
 
 // An unlock under the call's own number: either the call was carried out by then, or it never will be.
-Status Fs::end_unanswered(const LockDebts::Unlock& which, const UnansweredCall& unanswered) {
+Status FileLocks::end_unanswered(const LockDebts::Unlock& which, const UnansweredCall& unanswered) {
   const auto opened = TRY(opened_session());
   if (unanswered.over(*opened)) return {};
   lock::v1::SetLockRequest wire;
@@ -261,12 +259,43 @@ Status Fs::end_unanswered(const LockDebts::Unlock& which, const UnansweredCall& 
   return {};
 }
 
+Status FileLocks::check_lockable(InodeId number) {
+  return FileClasses::is_ours(number) ? Status(Errc::kNoLocks) : Status();
+}
+
+void FileLocks::flushed(OpenFile& file, std::uint64_t owner) {
+  bool locked = false;
+  {
+    const std::lock_guard lock(file.mutex);
+    const std::lock_guard inner(file.inode->mutex);
+    file.posix_owners.erase(owner);  // a fork's close of the same descriptor must not take what is locked later
+    locked = file.inode->posix_owners.contains(owner);
+  }
+  if (locked) unlock_all(*file.inode, owner, false);
+}
+
+// OFD locks have the open file as owner, and no flush drops them: what was locked through it goes with it.
+void FileLocks::released(OpenFile& file, std::optional<std::uint64_t> flock_owner) {
+  Inode& inode = *file.inode;
+  std::vector<std::uint64_t> owners;
+  bool flocked = false;
+  {
+    const std::lock_guard lock(file.mutex);
+    const std::lock_guard inner(inode.mutex);
+    std::set_intersection(file.posix_owners.begin(), file.posix_owners.end(), inode.posix_owners.begin(),
+                          inode.posix_owners.end(), std::back_inserter(owners));
+    flocked = flock_owner && inode.flock_owners.contains(*flock_owner);
+  }
+  for (const std::uint64_t owner : owners) unlock_all(inode, owner, false);
+  if (flocked) unlock_all(inode, *flock_owner, true);
+}
+
 // All that `owner` has on the inode; what L does not hear now it hears later.
-void Fs::unlock_all(Inode& inode, std::uint64_t owner, bool flock) {
+void FileLocks::unlock_all(Inode& inode, std::uint64_t owner, bool flock) {
   const LockDebts::Unlock all{.inode = inode.id, .owner = owner, .flock = flock};
   const auto unanswered = unlock(all);
-  if (!unanswered) debts_.note_unlock(all, nullptr);
-  if (unanswered && *unanswered) debts_.note_unlock(all, *unanswered);
+  if (!unanswered) parts_.debts.note_unlock(all, nullptr);
+  if (unanswered && *unanswered) parts_.debts.note_unlock(all, *unanswered);
   const std::lock_guard lock(inode.mutex);
   (flock ? inode.flock_owners : inode.posix_owners).erase(owner);
 }

@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/secret_bytes.h"
 #include "client/session/lease_cache.h"
-#include "client/tree/inode_table.h"
+#include "client/tree/open_file.h"
 #include "conclave/dir/v1/dir.pb.h"
 
 namespace conclave::client {

@@ -1,11 +1,13 @@
-// What a file of each class does: one table from the class (of its directory, dir.proto) to its functions. Directories
-// and names are the same for all. Each row is filled where its class lives; Fs asks the table and nothing else.
+// What a file of each class does, and a folder for the names in it: one table from the class (of its directory, dir.proto)
+// to its functions. Each row is filled where its class lives; names, attributes, descriptors and listings ask the table and
+// nothing else.
 #pragma once
 
 #include <array>
 #include <functional>
+#include <string>
 
-#include "client/tree/fs_types.h"
+#include "client/tree/operations.h"
 
 namespace conclave::client {
 
@@ -14,7 +16,7 @@ namespace conclave::client {
 struct FileClass {
   // Attributes, as the kernel may keep them.
   std::function<Result<AttrAnswer>(const Caller&, const InodePtr&)> attributes;
-  // Fills file.own, decides how the kernel treats the descriptor (handle is set by Fs); O_TRUNC is its business.
+  // Fills file.own, decides how the kernel treats the descriptor (its handle comes later); O_TRUNC is its business.
   std::function<Result<OpenAnswer>(const Caller&, OpenFile& file)> open;
   // Before open(2) makes a file in a folder of this class to write it: what would fail then leaves no name. Empty: nothing.
   std::function<Status(const Caller&, const InodePtr& folder, const std::string& name)> check_create;
@@ -22,25 +24,43 @@ struct FileClass {
   std::function<void(OpenFile&)> unopened;
   std::function<Result<ReadAnswer>(const Caller&, OpenFile&, const ReadRequest&)> read;
   std::function<Result<std::size_t>(const Caller&, OpenFile&, const WriteRequest&)> write;
-  std::function<Status(const Caller&, const InodePtr&, const OpenFile* through, std::uint64_t size)> resize;   // null: by its name
+  // Empty: by its name it cannot be resized.
+  std::function<Status(const Caller&, const InodePtr&, const OpenFile* through, std::uint64_t size)> resize;
   std::function<Status(OpenFile&)> flush;      // each close(2)
   std::function<void(OpenFile&)> release;      // the last one
   std::function<Status(OpenFile&)> sync;
   std::function<Result<unsigned>(const Caller&, OpenFile&, const PollRequest&)> poll;   // empty: always ready
   std::function<Status(const Caller&, OpenFile&, const AllocateRequest&)> allocate;
   std::function<Result<std::uint64_t>(OpenFile&, std::uint64_t offset, bool hole)> seek;
-  // A rename of `moved` from one folder of this class to another, or of a folder. Empty: as D says.
+
+  // Names in a folder of this class. Empty: as D says.
+  std::function<Result<EntryAnswer>(const Caller&, InodeId folder, const std::string& name)> lookup;
+  std::function<Status(const Caller&, InodeId folder, std::uint64_t offset, const TakeEntry&)> list;
+  // A rename of `moved` from one folder of this class to another, or of a folder.
   std::function<Status(const InodePtr& from, const InodePtr& to, const InodePtr& moved)> check_rename;
+
+  LeaseMode read_mode = LeaseMode::kRead;   // the lease that its readers take
   bool may_copy = false;    // copy_file_range by the daemon
   bool may_link = true;     // link(2), and rename between directories of different classes; else kCrossDevice
   bool may_shrink = true;   // overwriting, truncating, renaming over; else kNotPermitted, as chattr +a
-  bool cached_entries = true;   // false: entry and attribute time-outs are 0
+  bool cached_entries = true;   // false: entry and attribute time-outs are 0, and nothing is leased ahead
+  bool confidential = false;    // what was written there must not stay in buffers
+  // D has its inodes and names. Without D there are no locks and no extended attributes, names are neither made, removed nor
+  // renamed, and changes of mode, owner and times are taken and forgotten.
+  bool at_dir = true;
 };
 
-class FsClasses {
+class FileClasses {
  public:
   FileClass& of(dir::v1::Class which) { return rows_[index_of(which)]; }
   [[nodiscard]] const FileClass& of(dir::v1::Class which) const { return rows_[index_of(which)]; }
+
+  // The row of /.conclave, whose inodes D does not know: a folder in the root, found by its name and not listed there (a
+  // backup of the tree must not copy it). Told by the inode's number, so that no word of D's leads there.
+  FileClass& ours() { return ours_; }
+  [[nodiscard]] const FileClass& ours() const { return ours_; }
+  static bool is_ours(InodeId inode) { return raw(inode) >= kFirstOfOurs; }
+  static constexpr std::uint64_t kFirstOfOurs = std::uint64_t{1} << 63;   // the folder itself
 
  private:
   // A class that this version does not know is read as plain: its rules are D's.
@@ -50,6 +70,7 @@ class FsClasses {
   }
   static constexpr std::size_t kRows = 4;
   std::array<FileClass, kRows> rows_;
+  FileClass ours_;
 };
 
 }  // namespace conclave::client
