@@ -59,6 +59,7 @@ void DirOps::add_to(Router& router) {
   router.unary<v1::RegisterRequest, v1::RegisterResponse>(
       path_of("Register"), {Role::kFile},
       [this](const auto& context, const auto& request) { return register_server(context, request); });
+  router.take_large(path_of("Register"));   // FloorTable::kMostInodes
   router.unary<v1::HeartbeatRequest, v1::HeartbeatResponse>(
       path_of("Heartbeat"), {Role::kFile},
       [this](const auto& context, const auto& request) { return heartbeat(context, request); });

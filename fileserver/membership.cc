@@ -1,5 +1,6 @@
 #include "fileserver/membership.h"
 
+#include <ranges>
 #include <utility>
 
 #include "base/certificate.h"
@@ -7,7 +8,7 @@
 namespace conclave::file {
 namespace {
 
-constexpr std::size_t kMostBad = 1000;      // in one heartbeat
+constexpr std::size_t kMostNamed = 1000;    // of each kind in one heartbeat
 constexpr auto kAskAgain = 200ms;           // while D cannot be reached
 
 EpochKeys::Key key_of(std::uint32_t epoch, const std::string& bytes) {
@@ -44,7 +45,7 @@ Result<std::shared_ptr<const Standing>> Membership::serving() const {
 
 void Membership::report_bad(ChunkId chunk, std::uint32_t block) {
   const std::lock_guard lock(mutex_);
-  if (bad_.size() < kMostBad || bad_.contains(chunk)) bad_[chunk].insert(block);
+  if (bad_.size() < kMostNamed || bad_.contains(chunk)) bad_[chunk].insert(block);
 }
 
 void Membership::mended(ChunkId chunk, std::uint32_t block) {
@@ -121,7 +122,7 @@ void Membership::tick(MonoTime now) {
   const MonoTime sent = clock_.now();
   const Status status = id_ == ServerId{0} ? register_once(sent) : beat(sent);
   if (status) {
-    lost_ = false;
+    said_.reset();
     return;
   }
   next_ = now + kAskAgain;
@@ -135,8 +136,8 @@ void Membership::tick(MonoTime now) {
     next_ = now;
     return;
   }
-  if (!lost_) log_.warning("the directory server does not answer", {{"why", status.error()}});
-  lost_ = true;
+  if (said_ != status.error().code) log_.warning("the directory server gives no good answer", {{"why", status.error()}});
+  said_ = status.error().code;
 }
 
 Status Membership::register_once(MonoTime sent) {
@@ -209,11 +210,11 @@ Status Membership::beat(MonoTime sent) {
   request.set_synced_to(store_.synced_to());
   {
     const std::lock_guard lock(mutex_);
-    for (const ChunkId chunk : deleted_) request.add_deleted(raw(chunk));
+    for (const ChunkId chunk : deleted_ | std::views::take(kMostNamed)) request.add_deleted(raw(chunk));
     for (const auto& [chunk, blocks] : bad_) request.add_bad(raw(chunk));
-    for (const ChunkId chunk : not_copied_) request.add_not_copied(raw(chunk));
+    for (const ChunkId chunk : not_copied_ | std::views::take(kMostNamed)) request.add_not_copied(raw(chunk));
   }
-  for (const CopyBook::Named& one : copies_.untold(kMostBad)) {
+  for (const CopyBook::Named& one : copies_.untold(kMostNamed)) {
     dir::v1::ChunkRef& lacking = *request.add_lacking();
     lacking.set_inode(raw(one.inode));
     lacking.set_index(one.index);

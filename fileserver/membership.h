@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <unordered_set>
 #include <vector>
@@ -100,7 +101,7 @@ class Membership final : public Duty {
   // The duty's thread only.
   MonoTime next_{};
   ServerId id_{};                          // 0: not registered
-  bool lost_ = true;                       // said so in the log
+  std::optional<Errc> said_ = Errc::kUnavailable;   // in the log, why D is not heard; not at the start
   bool careful_ = false;
   std::function<void()> on_refusal_ = [] {};
   Status refusal_;

@@ -1,4 +1,4 @@
-// The mount's face to libfuse (low-level API 3.14). Each operation copies its arguments, calls Fs, and replies; an
+// The mount's face to libfuse (low-level API 3.14). Each operation copies its arguments, asks the client, and replies; an
 // operation that returns kPending is parked and run again from its beginning (fuse_serve.h).
 #pragma once
 

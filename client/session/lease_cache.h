@@ -50,9 +50,8 @@ class LeaseCache {
     // Kernel caches of the inode: pages and attributes, or a directory's names. May block on the kernel. Not asked
     // when a lease comes down to R or DR: what is cached then stays true.
     std::function<void(InodeId)> invalidate;
-    // Dirty bytes to F, size and times to D; after it nothing of the inode is in this process that the mode
-    // `keep` does not allow. May block on servers. An error: ask again soon (a server
-    // is not there); what can never succeed is remembered for the open descriptors and is no error here.
+    // Dirty bytes to F, size and times to D; after it nothing of the inode is here that the mode `keep` does not allow. May
+    // block on servers. An error: ask again soon; what can never succeed is remembered for the descriptors, and is none.
     std::function<Status(InodeId, LeaseMode keep)> drain;
     // Does a program here have it open?
     std::function<bool(InodeId)> is_open;
@@ -123,8 +122,7 @@ class LeaseCache {
   Error wait_for_session();
   // A server says that the session is over: nothing is asked for until it was renewed or replaced. kPending until then.
   Error doubt();
-  // For whoever runs operations: one that failed for `why` is run again when kPending's key is delivered, if that was the
-  // end of its session, or its lease was overtaken; else it is `why`.
+  // What became of an operation that failed for `why`: kPending, run it again, if its session or its lease had ended.
   Error await_session(const Error& why);
   // Its end has come near and no renewal was answered: nothing is admitted until the next is, the kernel's caches go, the
   // leases stay.
@@ -137,8 +135,7 @@ class LeaseCache {
   // What L gave for the claims (HeldLease::since is ours). Nothing that is cached becomes void.
   void end_reclaim(const std::vector<std::pair<Claim, HeldLease>>& reclaimed);
 
-  // A worker that carries out recalls; run by two or more threads of main until stop(): one recall may wait for a
-  // read that waits for another.
+  // Carries out recalls; for two or more threads until stop(): one recall may wait for a read that waits for another.
   void run_recalls();
   // A worker that empties the kernel's caches when the session's end is near or has come, and does nothing else: no
   // recall, no drain and no call to a server can keep it from that. Run by two or more threads of main until stop().
@@ -150,8 +147,7 @@ class LeaseCache {
   // on an inode is used before it has done so there.
   void drop_all();
   [[nodiscard]] std::uint64_t losses() const { return losses_.load(); }   // of sessions
-  // What was lost with a session is gone from the buffers: an operation that began before, when there were `losses`, must
-  // not put more there. kFenced.
+  // kFenced: another one since, and what it lost is gone from the buffers. An operation must not put more there then.
   [[nodiscard]] Status check_same_session(std::uint64_t losses) const;
   // What the kernel's page cache has of an inode is of the session that lasts as long as this is the same; 0 while it is
   // still being emptied of what an earlier session left.

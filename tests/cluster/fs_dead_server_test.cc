@@ -135,6 +135,19 @@ TEST(FsDeadServer, CopiesAreMadeAlthoughTheDirectoryServerIsStartedAgain) {
 }
 
 // They come and go, one after another.
+// What a file server tells of itself when it registers grows with the inodes that were used there.
+TEST(FsDeadServer, ThoseThatWereUsedForLongRegisterWithANewDirectoryServer) {
+  FsWorld world(1, {.mounts = 1, .file_servers = 2});
+  for (const auto& server : world.files) use_many_inodes(*server);
+  FsWorld::crash(world.dir, 1s);
+  world.on_mount(0, [&](SimMount& mount) {
+    const auto handle = mount.create("file", O_RDWR);
+    ASSERT_TRUE(handle) << handle.error().message;
+    EXPECT_TRUE(mount.write(*handle, 0, view_of("x")));
+    EXPECT_TRUE(mount.fsync(*handle));
+  });
+}
+
 TEST(FsDeadServer, OneAfterAnotherIsKilledAndStartedAgain) {
   for_seeds(4, [](std::uint64_t seed) {
     nobody_sees(seed, {.mounts = 2, .file_servers = 3}, [](FsWorld& world, SimServer& first) {

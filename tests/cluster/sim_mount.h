@@ -55,7 +55,7 @@ class SimMount {
   // The programs speak for this person from now on; from a task of the mount.
   Status log_in(const vault::Login& login);
 
-  // Calls of programs, by path below the root ("dir/name"); descriptors are Fs's handles.
+  // Calls of programs, by path below the root ("dir/name"); descriptors are OpenTable's handles.
   Result<std::uint64_t> create(const std::string& path, int flags);   // O_CREAT; O_EXCL and others in `flags`
   Result<std::uint64_t> open(const std::string& path, int flags);
   void close(std::uint64_t handle);

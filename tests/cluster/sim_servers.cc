@@ -182,6 +182,14 @@ std::uint64_t chunks_to_heal(SimServer& dir_server) {
   return must(static_cast<DirParts*>(dir_server.parts())->ops.healing()).chunks_left();
 }
 
+void use_many_inodes(SimServer& file_server) {
+  auto& membership = static_cast<FileParts*>(file_server.parts())->membership;
+  for (std::uint64_t i = 0; i < FloorTable::kMostInodes; ++i) {
+    const LeaseToken token{.inode = InodeId{~std::uint64_t{0} - i}, .mode = LeaseMode::kWrite, .seq = ~std::uint64_t{0} - i};
+    CHECK(membership.admit(token));
+  }
+}
+
 void drain(SimServer& dir_server, const std::string& name) {
   dir::v1::DrainRequest request;
   request.set_name(name);

@@ -74,6 +74,8 @@ SimServer::Build file_server(const Endpoint& dir, const std::string& instance, d
 std::vector<dir::Chunk> chunks_at(SimServer& dir_server);
 // Copies that are missing, or at servers that are drained.
 std::uint64_t chunks_to_heal(SimServer& dir_server);
+// As if clients had used so many inodes there as a file server remembers the leases of.
+void use_many_inodes(SimServer& file_server);
 // Moves everything away from a file server, by its certificate's name.
 void drain(SimServer& dir_server, const std::string& name);
 // All members of all chunks hold the same, whole. Failures are test failures.
