@@ -283,7 +283,7 @@ class BlockReader(Program):
         descriptor = self.open(os.O_RDONLY)
         block = self.random.randrange(BLOCKS)
         before = self.state.get(block)
-        held = self.call("read", os.pread, descriptor, BLOCK, block * BLOCK)
+        held = self.call("read", read_at, descriptor, BLOCK, block * BLOCK)
         after = self.state.get(block)
         version = version_of(self.settings["of"], block, held)
         if version is None:
@@ -344,7 +344,7 @@ class Counter(Program):
         descriptor = self.open(os.O_RDWR | os.O_CREAT)
         self.lock(descriptor, fcntl.LOCK_EX)
         began = time.monotonic()
-        text = self.call("read", os.pread, descriptor, 32, 0)
+        text = self.call("read", read_at, descriptor, 32, 0)
         if text and not re.fullmatch(rb"\d{20}\n", text):
             self.note("wrong", text=f"the counter holds {text!r}")
         value = int(text or b"0") + 1
@@ -442,6 +442,25 @@ class Claims(Program):
             yield entry[0] not in others, f"claim {entry[0]} was given twice"
 
 
+def read_at(descriptor, length, offset):
+    """As programs do that know read(2): fewer bytes than asked for are not the end; of a mount that is killed meanwhile, what
+    its kernel had comes first, and then the error."""
+    held = b""
+    while len(held) < length and (piece := os.pread(descriptor, length - len(held), offset + len(held))):
+        held += piece
+    return held
+
+
+def difference(seen, held):
+    """In words, for who looks for the cause."""
+    differ = [at for at, (one, other) in enumerate(zip(seen, held)) if one != other]
+    words = f"{len(seen)} were read, {len(held)} were held"
+    if differ:
+        zeros = not any(seen[differ[0]:differ[-1] + 1])
+        words += f", {len(differ)} differ from {differ[0]} to {differ[-1]}{', all of them read as zeros' if zeros else ''}"
+    return words
+
+
 class Shaped(Program):
     """One file that is written, cut, grown and holed at random; between changes it reads what it wrote. After fsync the
     whole of it is noted."""
@@ -471,9 +490,10 @@ class Shaped(Program):
                 self.held = self.held.ljust(offset, b"\0")
                 self.held[offset:offset + length] = piece
             case 3:
-                seen = self.call("read", os.pread, descriptor, length, offset)
-                if seen != self.held[offset:offset + length]:
-                    self.note("wrong", text=f"{self.path} at {offset}: {length} bytes are not what was written")
+                seen = self.call("read", read_at, descriptor, length, offset)
+                held = bytes(self.held[offset:offset + length])
+                if seen != held:
+                    self.note("wrong", text=f"{self.path} at {offset}: {length} bytes are not what was written: {difference(seen, held)}")
         if self.random.randrange(4) == 0:
             self.call("fsync", os.fsync, descriptor)
             self.acknowledged("synced", hashlib.sha256(self.held).hexdigest(), len(self.held))
