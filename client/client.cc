@@ -39,7 +39,7 @@ Client::Client(ClientParts parts, ClientHooks hooks)
   classes_.of(dir::v1::PLAIN) = plain_.row();
   classes_.ours() = status_.row();
   classes_.of(dir::v1::APPEND) = appends_.row();
-  classes_.of(dir::v1::CHAT) = appends_.row();   // D keeps what lies there as logs too
+  classes_.of(dir::v1::CHAT) = appends_.closed_chat_row();   // D keeps what lies there as logs too
   if (parts_.cluster.vault.name.empty()) return;
   secrets_.emplace(SecretMount::Parts{servers_, session_, leases_, leased_, inodes_, chunks_, names_, parts_.transport,
                                       parts_.cluster, parts_.clock, parts_.waiter, parts_.random, parking_, parts_.files,

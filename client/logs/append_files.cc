@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "client/tree/class_rule.h"
+
 namespace conclave::client {
 namespace {
 
@@ -40,6 +42,17 @@ FileClass AppendFiles::row() {
   row.may_shrink = false;
   row.cached_entries = false;
   return row;
+}
+
+FileClass AppendFiles::closed_chat_row() {
+  FileClass out = row();
+  out.open = [this](const Caller&, OpenFile& file) -> Result<OpenAnswer> {
+    if (writes(file.flags) || (file.flags & O_TRUNC) != 0) return chat_is_closed();
+    return open(file);
+  };
+  out.write = nullptr;   // no descriptor to write through
+  out.resize = [](const Caller&, const InodePtr&, const OpenFile*, std::uint64_t) -> Status { return chat_is_closed(); };
+  return out;
 }
 
 // D knows everything but the length and the time of the last record.

@@ -22,6 +22,8 @@ class AppendFiles {
   };
   explicit AppendFiles(Parts parts) : parts_(parts) {}
   FileClass row();
+  // Reads as row(); whatever would write is refused (class_rule.h).
+  FileClass closed_chat_row();
 
  private:
   // A log's chunks as known here: the sealed ones never change, but for where they lie.

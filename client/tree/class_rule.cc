@@ -27,8 +27,15 @@ Status check_entry_class(InodeId parent, dir::v1::Class parent_class, std::strin
 }
 
 Status check_new_entry(dir::v1::Class parent_class, std::uint32_t mode) {
+  if (parent_class == dir::v1::CHAT) return chat_is_closed();
   if (parent_class != dir::v1::SECRET || holds_secrets(mode)) return {};
   return Error(Errc::kNotPermitted, "below /secrets there are folders and regular files only");
+}
+
+Error chat_is_closed() {
+  return {Errc::kNotSupported,
+          "rooms are not sealed end to end yet, so nothing is written below /chat: it would lie at the servers in clear "
+          "text; use a folder elsewhere"};
 }
 
 }  // namespace conclave::client

@@ -22,7 +22,10 @@ bool is_status_folder(InodeId parent, std::string_view name);
 // what is written out of it. Elsewhere nothing is a secret. kCorrupt.
 Status check_entry_class(InodeId parent, dir::v1::Class parent_class, std::string_view name, const dir::v1::Attr& told);
 
-// What may be made there. kNotPermitted.
+// What may be made in a folder of that class: below /secrets kNotPermitted, below /chat nothing (kNotSupported).
 Status check_new_entry(dir::v1::Class parent_class, std::uint32_t mode);
+
+// Why nothing is written below /chat: until rooms are sealed end to end, it would lie at the servers in clear text.
+Error chat_is_closed();
 
 }  // namespace conclave::client

@@ -227,6 +227,29 @@ TEST(FsAppend, ALogOfSeveralChunksIsReadOnAfterTheLockServersRestart) {
   });
 }
 
+// What lies there (put by somebody who goes around a mount) can be read, and nothing is added.
+TEST(FsAppend, NothingIsWrittenBelowChat) {
+  FsWorld world(1, {.mounts = 1});
+  world.on_mount(0, [&](SimMount& mount) {
+    const auto refused = [](const auto& result) { return !result && result.error().code == Errc::kNotSupported; };
+    EXPECT_TRUE(refused(mount.create("chat/log", O_WRONLY | O_APPEND)));
+    EXPECT_TRUE(refused(mount.make_directory("chat/rooms")));
+    dir::v1::CreateRequest request;
+    request.set_parent(raw(InodeId(mount.stat("chat")->inode())));
+    request.set_name("log");
+    request.set_mode(S_IFREG | 0666);
+    ASSERT_TRUE(mount.run([&] { return mount.fs().parts().servers.dir()->create(request); }));
+    EXPECT_TRUE(refused(mount.open("chat/log", O_WRONLY | O_APPEND)));
+    EXPECT_TRUE(refused(mount.open("chat/log", O_RDWR)));
+    EXPECT_TRUE(refused(mount.truncate("chat/log", 5)));
+    EXPECT_FALSE(mount.rename("chat/log", "log"));
+    const auto handle = mount.open("chat/log", O_RDONLY);
+    ASSERT_TRUE(handle) << handle.error().message;
+    EXPECT_EQ(*mount.read(*handle, 0, 100), "");
+    mount.close(*handle);
+  });
+}
+
 // False if the power loss of this seed spared the record.
 bool lost_below_a_full_chunk(std::uint64_t seed) {
   FsWorld world(seed, {.mounts = 2});

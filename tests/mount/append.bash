@@ -78,6 +78,13 @@ for way in -n -p -z; do ! fallocate $way -o 0 -l 4096 "$M2/sensors/kept" 2> /dev
 cmp "$local/kept" "$M2/sensors/kept"
 rm "$M/sensors/kept" "$M/sensors/other"
 
+step "nothing is written below /chat, where it would lie in clear text"
+for try in 'echo hi >> "$1/chat/log"' 'mkdir "$1/chat/rooms"' 'ln -s text "$1/chat/link"' 'mv "$2" "$1/chat/moved"'; do
+  ! sh -c "$try" - "$M" "$here/plain" 2> "$local/why" || fail "$try is taken"
+  grep -q 'not supported' "$local/why" || fail "$try: $(cat "$local/why")"
+done
+[ -z "$(ls -A "$M/chat")" ] || fail "/chat holds $(ls -A "$M/chat")"
+
 step "a log grows out of its first chunk"
 head -c 70000000 /dev/urandom > "$local/bytes"
 cat "$local/bytes" >> "$M/sensors/grown"

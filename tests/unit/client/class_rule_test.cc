@@ -47,5 +47,15 @@ TEST(ClassRule, ElsewhereNothingIsASecret) {
   EXPECT_FALSE(fits(kRootInode, dir::v1::PLAIN, "home", S_IFDIR | 0755, dir::v1::SECRET));
 }
 
+TEST(ClassRule, BelowChatNothingIsMadeWhileItWouldLieThereInClearText) {
+  for (const std::uint32_t type : {S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO}) {
+    const Status made = check_new_entry(dir::v1::CHAT, type | 0644);
+    ASSERT_FALSE(made) << type;
+    EXPECT_EQ(made.error().code, Errc::kNotSupported);
+    EXPECT_NE(made.error().message.find("clear text"), std::string::npos);
+  }
+  EXPECT_TRUE(check_new_entry(dir::v1::APPEND, S_IFREG | 0644));
+}
+
 }  // namespace
 }  // namespace conclave::client
