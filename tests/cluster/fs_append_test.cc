@@ -238,7 +238,7 @@ TEST(FsAppend, NothingIsWrittenBelowChat) {
     request.set_parent(raw(InodeId(mount.stat("chat")->inode())));
     request.set_name("log");
     request.set_mode(S_IFREG | 0666);
-    ASSERT_TRUE(mount.run([&] { return mount.fs().parts().servers.dir()->create(request); }));
+    ASSERT_TRUE(mount.run([&] { return mount.client().servers().dir()->create(request); }));
     EXPECT_TRUE(refused(mount.open("chat/log", O_WRONLY | O_APPEND)));
     EXPECT_TRUE(refused(mount.open("chat/log", O_RDWR)));
     EXPECT_TRUE(refused(mount.truncate("chat/log", 5)));
