@@ -308,7 +308,7 @@ struct Read {
     const client::ReadAnswer answer = TRY(serving.client().descriptors().read(caller_of(req), handle, request));
     const std::string_view content = text_of(answer.content());
     fuse_reply_buf(req, content.data(), content.size());
-    serving.client().descriptors().read_answered(inode);
+    serving.client().leases().note_read_answered(inode);
     return {};
   }
 };
@@ -348,7 +348,7 @@ struct Write {
 void do_write(fuse_req_t req, fuse_ino_t ino, const char* bytes, std::size_t size, off_t offset, fuse_file_info* info) {
   const ByteSpan buffer{reinterpret_cast<std::uint8_t*>(const_cast<char*>(bytes)), size};  // it is no constant there
   const bool from_page_cache = info->writepage != 0;
-  const std::uint64_t page_era = from_page_cache ? serving_of(req).client().descriptors().page_era(InodeId{ino}) : 0;
+  const std::uint64_t page_era = from_page_cache ? serving_of(req).client().leases().page_era(InodeId{ino}) : 0;
   const client::WriteRequest request{static_cast<std::uint64_t>(offset), buffer, from_page_cache, page_era,
                              (info->flags & O_APPEND) != 0};
   serving_of(req).serve(req, Write{InodeId{ino}, info->fh, request, buffer});

@@ -173,14 +173,17 @@ Status PlainFiles::cut_to(const Caller& caller, const InodePtr& inode, const Hel
   return cut;
 }
 
-// What is left in the buffer is sent first: D is told a size that must not cover bytes that no server has.
-Status PlainFiles::cut_at_servers(const Caller& caller, const InodePtr& inode, const Held& held, std::uint64_t size) {
-  bool unsent = false;
+Status PlainFiles::send_rest(const InodePtr& inode) {
   {
     const std::lock_guard lock(inode->mutex);
-    unsent = inode->bytes.buffer.dirty() || inode->bytes.buffer.flying();
+    if (!inode->bytes.buffer.dirty() && !inode->bytes.buffer.flying()) return {};
   }
-  if (unsent) TRY(parts_.flusher.flush(inode, Flusher::Depth::kVisible));
+  return parts_.flusher.flush(inode, Flusher::Depth::kVisible);
+}
+
+// What is left in the buffer is sent first: D is told a size that must not cover bytes that no server has.
+Status PlainFiles::cut_at_servers(const Caller& caller, const InodePtr& inode, const Held& held, std::uint64_t size) {
+  TRY(send_rest(inode));
   const auto turn = parts_.flusher.turn_of(*inode);
   dir::v1::SetAttrRequest request;
   *request.mutable_caller() = wire_of(caller);
@@ -258,14 +261,12 @@ Result<std::uint64_t> PlainFiles::seek(OpenFile& file, std::uint64_t offset, boo
   Inode& inode = *file.inode;
   const auto use = TRY(parts_.inodes.lease_with_attributes(file.inode, LeaseMode::kRead));
   std::uint64_t size = 0;
-  bool unsent = false;
   {
     const std::lock_guard lock(inode.mutex);
     size = inode.attributes.now.size_bytes();
-    unsent = inode.bytes.buffer.dirty() || inode.bytes.buffer.flying();
   }
   if (offset >= size) return Error(Errc::kNoDevice, "at or behind the end of the file");
-  if (unsent) TRY(parts_.flusher.flush(file.inode, Flusher::Depth::kVisible));
+  TRY(send_rest(file.inode));
   const std::uint64_t found = TRY(parts_.chunks.seek(inode, held_of(use), offset, size, hole));
   if (!hole && found >= size) return Error(Errc::kNoDevice, "no data behind this offset");
   return found;

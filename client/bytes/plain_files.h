@@ -32,6 +32,7 @@ class PlainFiles {
   Status resize(const Caller& caller, const InodePtr& inode, const OpenFile* through, std::uint64_t size);
   Status cut_to(const Caller& caller, const InodePtr& inode, const Held& held, std::uint64_t size);
   Status cut_at_servers(const Caller& caller, const InodePtr& inode, const Held& held, std::uint64_t size);
+  Status send_rest(const InodePtr& inode);   // what the buffer holds and no server has
   Status sync(OpenFile& file);
   Status allocate(const Caller& caller, OpenFile& file, const AllocateRequest& request);
   Status zero(const InodePtr& inode, const Held& held, ByteRange range);

@@ -46,9 +46,7 @@ FileClass StatusFiles::row() {
   row.list = [this](const Caller& caller, InodeId folder, std::uint64_t offset, const TakeEntry& take) {
     return list(caller, folder, offset, take);
   };
-  row.may_link = false;
   row.cached_entries = false;
-  row.confidential = true;
   row.at_dir = false;
   return row;
 }

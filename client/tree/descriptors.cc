@@ -156,8 +156,7 @@ Result<std::size_t> Descriptors::write(const Caller& caller, std::uint64_t handl
 }
 
 bool Descriptors::is_confidential(InodeId number) const {
-  if (FileClasses::is_ours(number)) return true;
-  const InodePtr inode = parts_.table.find(number);
+  const InodePtr inode = parts_.table.find(number);   // none: of /.conclave, or unknown
   return !inode || parts_.inodes.row_of(*inode).confidential;
 }
 

@@ -30,10 +30,7 @@ class Descriptors {
   Result<unsigned> poll(const Caller& caller, std::uint64_t handle, const PollRequest& request);
 
   Result<ReadAnswer> read(const Caller& caller, std::uint64_t handle, const ReadRequest& request);
-  void read_answered(InodeId inode) { parts_.leases.note_read_answered(inode); }
   Result<std::size_t> write(const Caller& caller, std::uint64_t handle, InodeId inode, const WriteRequest& request);
-  // What a page of a mapping that the kernel fills now belongs to (WriteRequest::page_era).
-  [[nodiscard]] std::uint64_t page_era(InodeId inode) { return parts_.leases.page_era(inode); }
   // A secret, or a message to this mount: what was written there must not stay in buffers.
   [[nodiscard]] bool is_confidential(InodeId inode) const;
   Status sync(std::uint64_t handle);

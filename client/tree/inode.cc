@@ -11,8 +11,8 @@ namespace conclave::client {
 bool InodeAttributes::is_dir() const { return S_ISDIR(now.mode()); }
 bool InodeAttributes::is_regular() const { return S_ISREG(now.mode()); }
 
-void InodeAttributes::learn(const dir::v1::Attr& from_dir) {
-  if (from_dir.inode() == 0 || from_dir.change() < now.change()) return;
+bool InodeAttributes::learn(const dir::v1::Attr& from_dir) {
+  if (from_dir.inode() == 0 || from_dir.change() < now.change()) return false;
   const dir::v1::Attr ours = now;
   now = from_dir;
   if (ours.inode() != 0) {
@@ -21,13 +21,14 @@ void InodeAttributes::learn(const dir::v1::Attr& from_dir) {
   }
   if (!dirty) {
     size_at_dir = from_dir.size_bytes();
-    return;
+    return true;
   }
   now.set_size_bytes(ours.size_bytes());
   now.set_allocated_bytes(ours.allocated_bytes());
   now.set_mtime_ns(ours.mtime_ns());
   now.set_ctime_ns(std::max(ours.ctime_ns(), from_dir.ctime_ns()));
   if (kill_privileges) now.set_mode(without_set_id(now.mode()));
+  return true;
 }
 
 bool InodeAttributes::loses_privileges(std::uint32_t uid) const {
@@ -41,8 +42,8 @@ void InodeAttributes::end_privileges(std::uint32_t uid) {
 }
 
 void Inode::learn(const dir::v1::Attr& from_dir) {
-  attributes.learn(from_dir);
-  if (!attributes.dirty) kernel.size = std::min(kernel.size, attributes.size_at_dir);
+  const bool news = attributes.learn(from_dir);
+  if (news && !attributes.dirty) kernel.size = std::min(kernel.size, attributes.size_at_dir);
 }
 
 void Inode::learn_under(const dir::v1::Attr& from_dir, std::uint64_t since) {

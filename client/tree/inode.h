@@ -41,9 +41,9 @@ struct InodeAttributes {
     own_since = lease_since;
   }
   // D's word, merged: our own size and times win while dirty, and set-id bits that a write ended here stay ended; an
-  // older answer that was overtaken (change) is ignored. Type and class never change: what class_rule.h let pass stays,
-  // whatever D says later.
-  void learn(const dir::v1::Attr& from_dir);
+  // older answer that was overtaken (change) is ignored: false. Type and class never change: what class_rule.h let pass
+  // stays, whatever D says later.
+  bool learn(const dir::v1::Attr& from_dir);
   // Set-id bits that a write or a truncation by `uid` ends: any but the superuser's.
   [[nodiscard]] bool loses_privileges(std::uint32_t uid) const;
   // Ends them here, and at D with the commit that the change itself asks for.

@@ -103,7 +103,6 @@ Result<EntryAnswer> Names::lookup(const Caller& caller, InodeId parent_number, c
 // Under DW of the parent nobody else can have found the new inode yet, so a lease that is granted now finds the
 // attributes and the first chunk's place as D has just told them.
 Result<Names::Made> Names::make_at_dir(const Caller& caller, const InodePtr& parent, const NewNode& node, bool exclusive) {
-  TRY(check_name(node.name));
   TRY(check_new_entry(class_of(*parent), node.mode));
   auto use = TRY(parts_.inodes.lease(parent, LeaseMode::kDirWrite));
   dir::v1::CreateRequest request;

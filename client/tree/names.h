@@ -38,7 +38,7 @@ class Names {
   Status rename(const Caller& caller, const Rename& request);
   Result<std::string> read_link(const Caller& caller, InodeId inode);
 
-  // For open(2) with O_CREAT.
+  // For open(2) with O_CREAT, after check_new_name.
   struct Made {
     InodePtr child;
     bool existed = false;

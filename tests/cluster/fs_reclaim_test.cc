@@ -293,7 +293,7 @@ TEST_F(FsReclaimOnce, APageOfAMappingIsNotWrittenInAnotherSessionThanItIsOf) {
   world.on_mount(0, [&](SimMount& mount) {
     ASSERT_TRUE(mount.write(handle, 0, view_of(std::string(4096, 'o'))));
     ASSERT_TRUE(mount.fsync(handle));
-    era = mount.client().descriptors().page_era(inode);
+    era = mount.client().leases().page_era(inode);
     EXPECT_TRUE(mount.write_page(handle, era, 0, view_of(page)));
     EXPECT_TRUE(mount.fsync(handle));
   });
@@ -315,7 +315,7 @@ TEST_F(FsReclaimOnce, APageOfAMappingIsNotWrittenInAnotherSessionThanItIsOf) {
   world.on_mount(1, [&](SimMount& mount) { EXPECT_TRUE(*mount.read(*mount.open("f", O_RDONLY), 0, 4096) == newer); });
   world.on_mount(0, [&](SimMount& mount) {
     EXPECT_EQ(mount.fsync(handle).error().code, Errc::kIo) << "the program hears of it";
-    EXPECT_TRUE(mount.write_page(handle, mount.client().descriptors().page_era(inode), 0, view_of(page)));
+    EXPECT_TRUE(mount.write_page(handle, mount.client().leases().page_era(inode), 0, view_of(page)));
     EXPECT_TRUE(mount.fsync(handle));
   });
 }

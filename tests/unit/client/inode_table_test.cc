@@ -225,6 +225,9 @@ TEST(Inode, TheKernelHasTheSizeItWasFirstToldOrLess) {
   EXPECT_EQ(inode.kernel.size, 100u);
   inode.learn(attr(11, 7, 30));
   EXPECT_EQ(inode.kernel.size, 30u);
+  inode.kernel.size = 40;   // a write grows it
+  inode.learn(attr(11, 5, 100));
+  EXPECT_EQ(inode.kernel.size, 40u) << "an answer that was overtaken tells the kernel nothing";
 }
 
 TEST(Inode, AttributesUnderALeaseAreSetOnce) {
